@@ -1,0 +1,83 @@
+//! What the agent of a host shall make true.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Query of the long poll: answered at once when the host's intent is newer than `since`,
+/// else after `wait_ms` with the unchanged version.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct IntentQuery {
+    pub since: i64,
+    pub wait_ms: u64,
+}
+
+/// The whole intent of one host. A node that is not in the list is none of the agent's business:
+/// a node goes away by [`Run::Absent`], never by omission.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostIntent {
+    pub version: i64,
+    pub nodes: Vec<NodeIntent>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeIntent {
+    pub node_id: Uuid,
+    pub broker_id: String,
+    pub broker_name: String,
+    /// A higher generation is a new process: the old one is stopped first.
+    pub generation: i64,
+    pub run: Run,
+    pub engine: EngineArtefact,
+    /// `rabbitmq-3.13`, `rabbitmq-4.2` or `lavinmq-2.9`: what the engine presents itself as.
+    pub profile: String,
+    pub listen: Listen,
+    /// Directory name of the node's volume below the host's volume root.
+    pub volume: String,
+    pub limits: Limits,
+    /// Created on the node's first start; afterwards the broker's own user database wins.
+    pub users: Vec<UserIntent>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Run {
+    /// One process serves the volume.
+    Running,
+    /// No process, and the volume is deleted.
+    Absent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineArtefact {
+    pub release: String,
+    /// `builtin`: the agent's own executable.
+    pub artefact: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listen {
+    pub address: IpAddr,
+    pub amqps_port: u16,
+    /// HTTPS.
+    pub management_port: u16,
+}
+
+/// Smaller of what the instance type grants and what the host has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub memory_bytes: u64,
+    pub disk_free_bytes_min: u64,
+    pub connections_max: u32,
+    pub channels_max: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserIntent {
+    pub name: String,
+    /// RabbitMQ's form: base64(salt ++ sha256(salt ++ password)).
+    pub password_hash: String,
+    /// `administrator`, `management` …
+    pub tags: Vec<String>,
+}

@@ -1,0 +1,55 @@
+//! What the agent of a host observes.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostReport {
+    pub agent_version: String,
+    pub capacity: Capacity,
+    pub nodes: Vec<NodeObservation>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    pub cpus: u32,
+    pub memory_bytes: u64,
+    pub disk_free_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeObservation {
+    pub node_id: Uuid,
+    /// The generation this observation speaks of: the one the agent acts on.
+    pub generation: i64,
+    pub phase: Phase,
+    pub process: Option<Process>,
+    /// Unexpected exits since the generation began.
+    pub restarts: u32,
+    /// Why the phase is what it is, for people.
+    pub detail: Option<String>,
+    pub observed_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The process is coming up, or its round trip has not succeeded yet.
+    Starting,
+    /// An authenticated round trip (declare, confirmed publish, get) succeeded on this process.
+    Ready,
+    /// It exits again and again; the agent tries on with the longest delay.
+    CrashLooping,
+    /// The process and the volume are gone.
+    Absent,
+}
+
+/// Identity of a process that survives the agent: a pid alone may be reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    pub pid: u32,
+    /// Start time in clock ticks since boot (field 22 of `/proc/PID/stat`), 0 where unknown.
+    pub start_ticks: u64,
+    pub started_at: DateTime<Utc>,
+}
