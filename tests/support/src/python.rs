@@ -1,0 +1,166 @@
+//! Python with the pinned clients of `tests/requirements.txt`, in cargo's target directory.
+//!
+//! Prepared once for all test binaries, under a file lock; prepared anew when the requirements or
+//! the interpreter change.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use crate::directory;
+
+/// The oldest Python that the pinned clients support.
+const MINOR_MIN: u32 = 10;
+
+static ENVIRONMENT: LazyLock<PathBuf> =
+    LazyLock::new(|| directory::exclusively("test-python.lock", prepare));
+
+/// A Python command in the prepared environment, its scripts' directory as the module path.
+///
+/// # Panics
+/// When Python is missing or the clients cannot be installed: the tests that need real clients
+/// prove nothing without them.
+pub fn python() -> Command {
+    let mut command = client("python");
+    command
+        .env("PYTHONPATH", scripts())
+        .env("PYTHONUNBUFFERED", "1")
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// `tests/python/<script>` as a command.
+pub fn script(name: &str) -> Command {
+    let mut command = python();
+    command.arg(scripts().join(name));
+    command
+}
+
+/// A program that the environment installs, such as `aws`. No setting of the developer's own AWS
+/// account reaches it.
+pub fn client(name: &str) -> Command {
+    let mut command = Command::new(ENVIRONMENT.join("bin").join(name));
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(variable);
+        }
+    }
+    command
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_PAGER", "")
+        .env("NO_PROXY", "*");
+    command
+}
+
+/// Runs to the end and returns stdout.
+///
+/// # Panics
+/// When the program fails, with what it printed.
+pub fn succeed(command: &mut Command) -> String {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program can be run");
+    assert!(
+        output.status.success(),
+        "{command:?} failed\n{}",
+        printed(&output)
+    );
+    String::from_utf8(output.stdout).expect("output is UTF-8")
+}
+
+/// Everything a program printed.
+pub fn printed(output: &Output) -> String {
+    format!(
+        "--- stdout\n{}--- stderr\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn scripts() -> PathBuf {
+    directory::repository().join("tests/python")
+}
+
+fn prepare() -> PathBuf {
+    let environment = directory::target().join("test-python");
+    let requirements = directory::repository().join("tests/requirements.txt");
+    let pins = std::fs::read_to_string(&requirements).expect("tests/requirements.txt is readable");
+    let (interpreter, version) = interpreter();
+    let wanted = format!("{version}\n{pins}");
+    let stamp = environment.join("prepared");
+    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return environment;
+    }
+    if environment.exists() {
+        std::fs::remove_dir_all(&environment).expect("an outdated environment can be removed");
+    }
+    install(
+        Command::new(&interpreter)
+            .args(["-m", "venv"])
+            .arg(&environment),
+        "Debian needs the package python3-venv",
+    );
+    install(
+        Command::new(environment.join("bin/python"))
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-input",
+                "--requirement",
+            ])
+            .arg(&requirements),
+        "the package registry must be reachable",
+    );
+    std::fs::write(&stamp, wanted).expect("the target directory is writable");
+    environment
+}
+
+fn install(command: &mut Command, hint: &str) {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .expect("Python can be run");
+    assert!(
+        output.status.success(),
+        "{command:?} failed: {hint}\n{}",
+        printed(&output)
+    );
+}
+
+fn interpreter() -> (PathBuf, String) {
+    let program = "import sys; print(sys.executable); print(sys.version_info[0], sys.version_info[1], sys.version_info[2])";
+    let names = ["python3".to_owned()].into_iter().chain(
+        (MINOR_MIN..=14)
+            .rev()
+            .map(|minor| format!("python3.{minor}")),
+    );
+    for name in names {
+        let Ok(output) = Command::new(&name)
+            .args(["-c", program])
+            .stdin(Stdio::null())
+            .output()
+        else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let Some((path, version)) = text.trim().split_once('\n') else {
+            continue;
+        };
+        let minor = version
+            .split(' ')
+            .nth(1)
+            .and_then(|minor| minor.parse().ok());
+        if version.starts_with("3 ") && minor.is_some_and(|minor: u32| minor >= MINOR_MIN) {
+            return (Path::new(path).to_path_buf(), version.to_owned());
+        }
+    }
+    panic!(
+        "no Python 3.{MINOR_MIN} or newer found on PATH: the tests run real clients written in Python"
+    );
+}
