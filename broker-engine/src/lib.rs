@@ -1,1 +1,5 @@
-//! .
+//! Warren's message broker: AMQP 0-9-1 over a replicable commit log.
+//!
+//! The crate is a library with one facade; `brokerd` and `warren node` are thin callers of it.
+
+pub mod codec;

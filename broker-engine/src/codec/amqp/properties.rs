@@ -1,0 +1,131 @@
+//! The properties of class basic, read from their wire form only by those who need one.
+
+use super::{Error, FieldTable, Reader};
+
+const CONTENT_TYPE: u16 = 1 << 15;
+const CONTENT_ENCODING: u16 = 1 << 14;
+const HEADERS: u16 = 1 << 13;
+const DELIVERY_MODE: u16 = 1 << 12;
+const PRIORITY: u16 = 1 << 11;
+const CORRELATION_ID: u16 = 1 << 10;
+const REPLY_TO: u16 = 1 << 9;
+const EXPIRATION: u16 = 1 << 8;
+const MESSAGE_ID: u16 = 1 << 7;
+const TIMESTAMP: u16 = 1 << 6;
+const KIND: u16 = 1 << 5;
+const USER_ID: u16 = 1 << 4;
+const APP_ID: u16 = 1 << 3;
+const CLUSTER_ID: u16 = 1 << 2;
+const MORE_FLAGS: u16 = 1;
+
+/// Properties that borrow from the header; `None` where the flag is absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Properties<'a> {
+    pub content_type: Option<&'a str>,
+    pub content_encoding: Option<&'a str>,
+    /// The content of the headers table, undecoded; see [`Properties::headers_table`].
+    pub headers: Option<&'a [u8]>,
+    /// 2 asks for persistence.
+    pub delivery_mode: Option<u8>,
+    pub priority: Option<u8>,
+    pub correlation_id: Option<&'a str>,
+    pub reply_to: Option<&'a str>,
+    /// Milliseconds, as text.
+    pub expiration: Option<&'a str>,
+    pub message_id: Option<&'a str>,
+    pub timestamp: Option<u64>,
+    pub kind: Option<&'a str>,
+    pub user_id: Option<&'a str>,
+    pub app_id: Option<&'a str>,
+    pub cluster_id: Option<&'a str>,
+}
+
+impl<'a> Properties<'a> {
+    /// Decodes flags and property list.
+    ///
+    /// # Errors
+    /// When the list ends early, has bytes too many or a text that is not UTF-8.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let flags = reader.short()?;
+        let mut more = flags;
+        while more & MORE_FLAGS != 0 {
+            more = reader.short()?;
+        }
+        let text = |flag: u16, reader: &mut Reader<'a>| {
+            (flags & flag != 0).then(|| reader.shortstr()).transpose()
+        };
+        let properties = Self {
+            content_type: text(CONTENT_TYPE, &mut reader)?,
+            content_encoding: text(CONTENT_ENCODING, &mut reader)?,
+            headers: (flags & HEADERS != 0)
+                .then(|| reader.longstr())
+                .transpose()?,
+            delivery_mode: (flags & DELIVERY_MODE != 0)
+                .then(|| reader.octet())
+                .transpose()?,
+            priority: (flags & PRIORITY != 0)
+                .then(|| reader.octet())
+                .transpose()?,
+            correlation_id: text(CORRELATION_ID, &mut reader)?,
+            reply_to: text(REPLY_TO, &mut reader)?,
+            expiration: text(EXPIRATION, &mut reader)?,
+            message_id: text(MESSAGE_ID, &mut reader)?,
+            timestamp: (flags & TIMESTAMP != 0)
+                .then(|| reader.longlong())
+                .transpose()?,
+            kind: text(KIND, &mut reader)?,
+            user_id: text(USER_ID, &mut reader)?,
+            app_id: text(APP_ID, &mut reader)?,
+            cluster_id: text(CLUSTER_ID, &mut reader)?,
+        };
+        reader.finish()?;
+        Ok(properties)
+    }
+
+    /// The decoded headers table; empty when the message has none.
+    ///
+    /// # Errors
+    /// When the table is malformed.
+    pub fn headers_table(&self) -> Result<FieldTable, Error> {
+        self.headers
+            .map_or_else(|| Ok(FieldTable::default()), FieldTable::decode)
+    }
+
+    /// Whether the message asks to survive a restart.
+    #[must_use]
+    pub fn is_persistent(&self) -> bool {
+        self.delivery_mode == Some(2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_follows_the_order_of_the_flags() {
+        let flags = CONTENT_TYPE | DELIVERY_MODE | USER_ID;
+        let mut bytes = flags.to_be_bytes().to_vec();
+        bytes.extend_from_slice(b"\x04text\x02\x05alice");
+        let properties = Properties::decode(&bytes).unwrap();
+        assert_eq!(properties.content_type, Some("text"));
+        assert!(properties.is_persistent());
+        assert_eq!(properties.user_id, Some("alice"));
+        for end in 0..bytes.len() {
+            assert_eq!(Properties::decode(&bytes[..end]), Err(Error::Truncated));
+        }
+    }
+
+    #[test]
+    fn garbage_never_panics() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..20_000 {
+            let bytes: Vec<u8> = (0..random.usize(0..48)).map(|_| random.u8(..)).collect();
+            if let Ok(properties) = Properties::decode(&bytes) {
+                // Only the absence of a panic is the property.
+                let _ = properties.headers_table();
+            }
+        }
+    }
+}
