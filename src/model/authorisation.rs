@@ -1,0 +1,107 @@
+//! Who may do what. The single question is [`authorise`], and every operation asks it.
+
+use super::{arn::ResourceArn, principal::Principal};
+
+/// What a caller wants to do; named as in access policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    CreateBroker,
+    CreateTags,
+    DeleteBroker,
+    DeleteTags,
+    DescribeBroker,
+    ListBrokers,
+    ListTags,
+    RebootBroker,
+}
+
+impl Action {
+    pub const ALL: [Self; 8] = [
+        Self::CreateBroker,
+        Self::CreateTags,
+        Self::DeleteBroker,
+        Self::DeleteTags,
+        Self::DescribeBroker,
+        Self::ListBrokers,
+        Self::ListTags,
+        Self::RebootBroker,
+    ];
+
+    /// The action's name in policies and in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreateBroker => "mq:CreateBroker",
+            Self::CreateTags => "mq:CreateTags",
+            Self::DeleteBroker => "mq:DeleteBroker",
+            Self::DeleteTags => "mq:DeleteTags",
+            Self::DescribeBroker => "mq:DescribeBroker",
+            Self::ListBrokers => "mq:ListBrokers",
+            Self::ListTags => "mq:ListTags",
+            Self::RebootBroker => "mq:RebootBroker",
+        }
+    }
+}
+
+/// A refusal, in the words AWS uses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn}")]
+pub struct Denied {
+    pub principal_arn: String,
+    pub action: &'static str,
+    pub resource_arn: String,
+}
+
+/// Whether `principal` may perform `action` on `resource`: everything in its own account,
+/// nothing elsewhere.
+pub fn authorise(
+    principal: &Principal,
+    action: Action,
+    resource: &ResourceArn,
+) -> Result<(), Denied> {
+    if principal.account_id == resource.scope.account_id {
+        return Ok(());
+    }
+    Err(Denied {
+        principal_arn: principal.arn(),
+        action: action.name(),
+        resource_arn: resource.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AccountId, Region, Scope};
+
+    #[test]
+    fn every_action_is_bound_to_the_callers_account() {
+        let account = |id: &str| AccountId::parse(id).unwrap();
+        let principal = Principal {
+            account_id: account("111111111111"),
+            path: "root".into(),
+        };
+        for action in Action::ALL {
+            for (owner, allowed) in [("111111111111", true), ("222222222222", false)] {
+                let region = Region::parse("us-east-1").unwrap();
+                let resource = ResourceArn::all(&Scope {
+                    account_id: account(owner),
+                    region,
+                });
+                let answer = authorise(&principal, action, &resource);
+                assert_eq!(answer.is_ok(), allowed, "{action:?}");
+            }
+        }
+        let region = Region::parse("us-east-1").unwrap();
+        let elsewhere = ResourceArn::all(&Scope {
+            account_id: account("222222222222"),
+            region,
+        });
+        assert_eq!(
+            authorise(&principal, Action::ListBrokers, &elsewhere)
+                .unwrap_err()
+                .to_string(),
+            "User: arn:aws:iam::111111111111:root is not authorized to perform: mq:ListBrokers \
+             on resource: arn:aws:mq:us-east-1:222222222222:*"
+        );
+    }
+}

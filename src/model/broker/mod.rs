@@ -1,0 +1,142 @@
+//! The customer's broker.
+//!
+//! Three sets of start-up values are kept apart: what is **staged** (accepted, waits for a reboot
+//! or the maintenance window), what is **intended** (what the current generation of the nodes
+//! shall run with) and what is **applied** (what every node last proved to run with). A broker's
+//! state is never stored: [`state`] folds it from these facts.
+
+pub mod deployment;
+pub mod maintenance_window;
+pub mod name;
+pub mod state;
+pub mod user;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BrokerId, Scope,
+    arn::ResourceArn,
+    configuration::ConfigurationRef,
+    engine::{EngineType, EngineVersion},
+};
+pub use deployment::{AuthenticationStrategy, DeploymentMode, StorageType};
+pub use maintenance_window::MaintenanceWindow;
+pub use state::State;
+pub use user::BrokerUser;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Broker {
+    pub id: BrokerId,
+    pub scope: Scope,
+    /// Unique in its scope.
+    pub name: String,
+    pub creator_request_id: Option<String>,
+    /// SHA-256 of the request that created it, to tell a replay from a reused token.
+    pub creator_request_hash: Option<Vec<u8>>,
+    pub engine_type: EngineType,
+    pub deployment_mode: DeploymentMode,
+    pub publicly_accessible: bool,
+    pub storage_type: StorageType,
+    pub subnet_ids: Vec<String>,
+    pub settings: Settings,
+    pub intended: Launch,
+    /// `None` until the broker has run once.
+    pub applied: Option<Launch>,
+    pub staged: StagedLaunch,
+    /// Configuration revisions that were applied before, oldest first.
+    pub configuration_history: Vec<ConfigurationRef>,
+    /// Each create or reboot is one generation of the nodes, from 1.
+    pub generation: i64,
+    /// The newest generation that every node proved; 0 before the first.
+    pub applied_generation: i64,
+    pub deletion_requested_at: Option<DateTime<Utc>>,
+    /// Why the broker cannot become what was asked for, for operators.
+    pub failure: Option<String>,
+    /// Whether a node of it fails again and again.
+    pub critical: bool,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What takes effect without a restart, and what is fixed at creation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub authentication_strategy: AuthenticationStrategy,
+    pub auto_minor_version_upgrade: bool,
+    pub encryption: Encryption,
+    pub general_logs: bool,
+    pub maintenance_window: MaintenanceWindow,
+    pub security_groups: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    pub use_aws_owned_key: bool,
+    pub kms_key_id: Option<String>,
+}
+
+/// What a node is started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    pub engine_version: EngineVersion,
+    pub host_instance_type: String,
+    pub configuration: ConfigurationRef,
+}
+
+/// The parts of [`Launch`] that a reboot will change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedLaunch {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_version: Option<EngineVersion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_instance_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationRef>,
+}
+
+impl Launch {
+    /// These values with the staged ones in their place.
+    pub fn with(self, staged: StagedLaunch) -> Self {
+        Self {
+            engine_version: staged.engine_version.unwrap_or(self.engine_version),
+            host_instance_type: staged.host_instance_type.unwrap_or(self.host_instance_type),
+            configuration: staged.configuration.unwrap_or(self.configuration),
+        }
+    }
+}
+
+impl Broker {
+    pub fn arn(&self) -> ResourceArn {
+        ResourceArn::broker(&self.scope, &self.name, &self.id)
+    }
+
+    pub fn state(&self) -> State {
+        State::fold(&state::Facts {
+            generation: self.generation,
+            applied_generation: self.applied_generation,
+            deletion_requested: self.deletion_requested_at.is_some(),
+            failed: self.failure.is_some(),
+            critical: self.critical,
+        })
+    }
+
+    /// What clients see as in force: the applied values, or the intended ones before the first
+    /// start.
+    pub fn current(&self) -> &Launch {
+        self.applied.as_ref().unwrap_or(&self.intended)
+    }
+
+    /// Whether the broker has ever run, so that its nodes' addresses can be told.
+    pub fn has_run(&self) -> bool {
+        self.applied_generation > 0
+    }
+
+    /// Starts the next generation with everything that is staged.
+    pub fn next_generation(&mut self, now: DateTime<Utc>) {
+        let staged = std::mem::take(&mut self.staged);
+        self.intended = self.intended.clone().with(staged);
+        self.generation += 1;
+        self.updated_at = now;
+    }
+}

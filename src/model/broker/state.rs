@@ -1,0 +1,285 @@
+//! A broker's state: a pure fold of what was asked for and what was observed.
+//!
+//! ```text
+//!   CREATION_IN_PROGRESS ──► RUNNING ◄──► CRITICAL_ACTION_REQUIRED
+//!        │                    │   ▲
+//!        ▼                    ▼   │
+//!   CREATION_FAILED      REBOOT_IN_PROGRESS
+//!
+//!   any of them ──► DELETION_IN_PROGRESS ──► gone
+//! ```
+
+use super::super::BrokerId;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    CreationFailed,
+    CreationInProgress,
+    CriticalActionRequired,
+    DeletionInProgress,
+    RebootInProgress,
+    Running,
+}
+
+/// What the state is folded from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    pub generation: i64,
+    pub applied_generation: i64,
+    pub deletion_requested: bool,
+    pub failed: bool,
+    /// A node fails again and again.
+    pub critical: bool,
+}
+
+/// What a caller may ask of an existing broker that depends on its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    Reboot,
+    Delete,
+}
+
+/// A request that the state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Broker [{broker_id}] can't be {} while in state [{}]. {}", verb(*.request), .state.name(), need(*.request))]
+pub struct NotAllowed {
+    pub broker_id: BrokerId,
+    pub request: Request,
+    pub state: State,
+}
+
+fn verb(request: Request) -> &'static str {
+    match request {
+        Request::Reboot => "rebooted",
+        Request::Delete => "deleted",
+    }
+}
+
+fn need(request: Request) -> &'static str {
+    match request {
+        Request::Reboot => "It must be in state [RUNNING].",
+        Request::Delete => "Try again later.",
+    }
+}
+
+impl State {
+    pub const ALL: [Self; 6] = [
+        Self::CreationFailed,
+        Self::CreationInProgress,
+        Self::CriticalActionRequired,
+        Self::DeletionInProgress,
+        Self::RebootInProgress,
+        Self::Running,
+    ];
+
+    pub fn fold(facts: &Facts) -> Self {
+        if facts.deletion_requested {
+            Self::DeletionInProgress
+        } else if facts.applied_generation == 0 {
+            if facts.failed {
+                Self::CreationFailed
+            } else {
+                Self::CreationInProgress
+            }
+        } else if facts.applied_generation < facts.generation {
+            Self::RebootInProgress
+        } else if facts.critical {
+            Self::CriticalActionRequired
+        } else {
+            Self::Running
+        }
+    }
+
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CreationFailed => "CREATION_FAILED",
+            Self::CreationInProgress => "CREATION_IN_PROGRESS",
+            Self::CriticalActionRequired => "CRITICAL_ACTION_REQUIRED",
+            Self::DeletionInProgress => "DELETION_IN_PROGRESS",
+            Self::RebootInProgress => "REBOOT_IN_PROGRESS",
+            Self::Running => "RUNNING",
+        }
+    }
+
+    /// Whether `request` may be made now. Deleting is always possible: the deletion waits its
+    /// turn behind what is in progress, and asking twice changes nothing.
+    pub fn allows(self, request: Request) -> bool {
+        match (request, self) {
+            (Request::Reboot, Self::Running) => true,
+            (
+                Request::Reboot,
+                Self::CreationFailed
+                | Self::CreationInProgress
+                | Self::CriticalActionRequired
+                | Self::DeletionInProgress
+                | Self::RebootInProgress,
+            ) => false,
+            (
+                Request::Delete,
+                Self::CreationFailed
+                | Self::CreationInProgress
+                | Self::CriticalActionRequired
+                | Self::DeletionInProgress
+                | Self::RebootInProgress
+                | Self::Running,
+            ) => true,
+        }
+    }
+
+    /// Like [`Self::allows`], as the error the caller gets.
+    pub fn check(self, request: Request, broker_id: &BrokerId) -> Result<(), NotAllowed> {
+        if self.allows(request) {
+            return Ok(());
+        }
+        Err(NotAllowed {
+            broker_id: broker_id.clone(),
+            request,
+            state: self,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that can happen to a broker.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Event {
+        NodesProven,
+        WorkflowFailed,
+        RebootRequested,
+        DeletionRequested,
+        NodeLoops,
+        NodeRecovers,
+    }
+
+    const EVENTS: [Event; 6] = [
+        Event::NodesProven,
+        Event::WorkflowFailed,
+        Event::RebootRequested,
+        Event::DeletionRequested,
+        Event::NodeLoops,
+        Event::NodeRecovers,
+    ];
+
+    fn facts(state: State) -> Facts {
+        let running = Facts {
+            generation: 2,
+            applied_generation: 2,
+            deletion_requested: false,
+            failed: false,
+            critical: false,
+        };
+        let created = Facts {
+            generation: 1,
+            applied_generation: 0,
+            ..running
+        };
+        match state {
+            State::CreationFailed => Facts {
+                failed: true,
+                ..created
+            },
+            State::CreationInProgress => created,
+            State::CriticalActionRequired => Facts {
+                critical: true,
+                ..running
+            },
+            State::DeletionInProgress => Facts {
+                deletion_requested: true,
+                ..running
+            },
+            State::RebootInProgress => Facts {
+                generation: 3,
+                ..running
+            },
+            State::Running => running,
+        }
+    }
+
+    fn apply(facts: Facts, event: Event) -> Facts {
+        match event {
+            Event::NodesProven => Facts {
+                applied_generation: facts.generation,
+                ..facts
+            },
+            Event::WorkflowFailed => Facts {
+                failed: true,
+                ..facts
+            },
+            Event::RebootRequested => Facts {
+                generation: facts.generation + 1,
+                ..facts
+            },
+            Event::DeletionRequested => Facts {
+                deletion_requested: true,
+                ..facts
+            },
+            Event::NodeLoops => Facts {
+                critical: true,
+                ..facts
+            },
+            Event::NodeRecovers => Facts {
+                critical: false,
+                ..facts
+            },
+        }
+    }
+
+    fn next(state: State, event: Event) -> State {
+        use State::{
+            CreationFailed, CreationInProgress, CriticalActionRequired, DeletionInProgress,
+            RebootInProgress, Running,
+        };
+        match (state, event) {
+            (DeletionInProgress, _) | (_, Event::DeletionRequested) => DeletionInProgress,
+            // Nodes that prove themselves after all make a failed creation good.
+            (CreationFailed | CreationInProgress | RebootInProgress, Event::NodesProven) => Running,
+            (CreationFailed, _) | (CreationInProgress, Event::WorkflowFailed) => CreationFailed,
+            (CreationInProgress, _) => CreationInProgress,
+            (CriticalActionRequired | Running, Event::RebootRequested) => RebootInProgress,
+            (RebootInProgress, _) => RebootInProgress,
+            (CriticalActionRequired, Event::NodeRecovers) => Running,
+            (CriticalActionRequired, _) | (Running, Event::NodeLoops) => CriticalActionRequired,
+            (Running, _) => Running,
+        }
+    }
+
+    #[test]
+    fn every_state_and_event_leads_where_the_table_says() {
+        for state in State::ALL {
+            assert_eq!(State::fold(&facts(state)), state);
+            for event in EVENTS {
+                let got = State::fold(&apply(facts(state), event));
+                assert_eq!(got, next(state, event), "{state:?} after {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_running_broker_reboots_and_every_broker_can_be_deleted() {
+        for state in State::ALL {
+            assert_eq!(
+                state.allows(Request::Reboot),
+                state == State::Running,
+                "{state:?}"
+            );
+            assert!(state.allows(Request::Delete), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_state_as_sdks_expect() {
+        let id = BrokerId::parse("b-8d0f6d1c-2f34-4a44-9f6f-8a8f3c8f4f10").unwrap();
+        let refused = State::CreationInProgress
+            .check(Request::Reboot, &id)
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "Broker [b-8d0f6d1c-2f34-4a44-9f6f-8a8f3c8f4f10] can't be rebooted while in state \
+             [CREATION_IN_PROGRESS]. It must be in state [RUNNING]."
+        );
+    }
+}

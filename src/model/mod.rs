@@ -1,0 +1,30 @@
+//! The pure domain: ids, entities, state machines, validation, job payloads.
+//!
+//! No I/O, no async, no reading of clocks outside [`clock`]; the agents' contract
+//! (`agent_api`) is the only thing of ours it knows.
+
+pub mod access_key;
+pub mod arn;
+pub mod audit;
+pub mod authorisation;
+pub mod broker;
+pub mod clock;
+pub mod configuration;
+pub mod engine;
+pub mod entropy;
+pub mod host;
+pub mod id;
+pub mod instance_type;
+pub mod invalid;
+pub mod job;
+pub mod node;
+pub mod node_intent;
+pub mod page;
+pub mod password;
+pub mod principal;
+pub mod region;
+pub mod tag;
+
+pub use id::{AccessKeyId, AccountId, BrokerId, ConfigurationId, HostId, JobId, NodeId, RequestId};
+pub use invalid::Invalid;
+pub use region::{Region, Scope};
