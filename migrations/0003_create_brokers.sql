@@ -15,10 +15,14 @@ create table brokers (
     subnet_ids text[] not null,
     -- Settings in force without a restart, and settings fixed at creation.
     settings jsonb not null,
-    -- Engine version, instance type, configuration revision … the nodes were last started with,
-    applied jsonb not null,
-    -- and what differs from that, waiting for a reboot or the maintenance window.
+    -- Engine version, instance type, configuration revision … that this generation shall run with,
+    intended jsonb not null,
+    -- that the nodes last proved to run with (null before they first did),
+    applied jsonb,
+    -- and that wait for a reboot or the maintenance window.
     staged jsonb not null,
+    -- Configuration revisions that were applied before, oldest first.
+    configuration_history jsonb not null default '[]',
     -- Each create or reboot is one generation of the nodes.
     generation bigint not null,
     applied_generation bigint not null default 0,

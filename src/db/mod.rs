@@ -1,1 +1,90 @@
-//! Being laid out.
+//! The only SQL of the control plane (the queue in [`crate::jobs`] keeps its own table).
+//!
+//! One file per entity, functions named noun first. Each takes a connection, so that callers
+//! compose them in one transaction. Not found is `Ok(None)`; constraints come back as
+//! [`Error::Taken`]. Time is an argument: the database's clock decides nothing.
+
+mod access_key;
+mod account;
+mod audit;
+mod broker;
+mod broker_user;
+mod certificate_authority;
+mod configuration;
+mod engine_release;
+mod error;
+mod host;
+mod host_token;
+mod job;
+mod node;
+mod row;
+mod tag;
+
+use std::time::Duration;
+
+use sqlx::{Connection, postgres::PgPoolOptions};
+
+pub use access_key::{
+    access_key_create, access_key_fetch, access_key_set_enabled, access_key_touch,
+};
+pub use account::{account_create, account_fetch_by_name};
+pub use audit::audit_append;
+pub use broker::{
+    broker_by_request, broker_count, broker_create, broker_delete, broker_fetch, broker_find,
+    broker_list, broker_lock, broker_mark_applied, broker_mark_failed, broker_relaunch,
+    broker_request_deletion,
+};
+pub use broker_user::{broker_user_create, broker_users};
+pub use certificate_authority::{
+    StoredAuthority, certificate_authority_create, certificate_authority_fetch,
+};
+pub use configuration::{
+    configuration_create, configuration_fetch, configuration_revision_create,
+    configuration_revision_fetch,
+};
+pub use engine_release::catalogue_fetch;
+pub use error::{Error, Unique};
+pub use host::{
+    host_create, host_fetch, host_fetch_by_name, host_intent, host_list, host_set_certificate,
+    host_touch,
+};
+pub use host_token::{HostToken, host_token_create, host_token_redeem};
+pub use job::job_insert;
+pub use node::{
+    Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,
+    node_place, nodes_of_broker,
+};
+pub use tag::{tags_fetch, tags_put, tags_remove};
+
+pub type Pool = sqlx::PgPool;
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The channel that tells of changed host intents; the payload is the host's id.
+pub const INTENT_CHANNEL: &str = "warren_intent";
+/// The channel that tells of new jobs; the payload is empty.
+pub const JOBS_CHANNEL: &str = "warren_jobs";
+
+const CONNECTIONS_MAX: u32 = 16;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens a pool and proves that the database answers.
+pub async fn connect(url: &str) -> Result<Pool> {
+    let options = PgPoolOptions::new().max_connections(CONNECTIONS_MAX);
+    Ok(options
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect(url)
+        .await?)
+}
+
+/// Brings the schema up to this release. Concurrent calls wait for each other.
+pub async fn migrate(pool: &Pool) -> Result<()> {
+    sqlx::migrate!("./migrations")
+        .run(pool)
+        .await
+        .map_err(|error| Error::Migrate(Box::new(error)))
+}
+
+/// Whether the database answers.
+pub async fn ping(pool: &Pool) -> Result<()> {
+    Ok(pool.acquire().await?.ping().await?)
+}

@@ -1,0 +1,100 @@
+//! Access keys. Their secrets are stored sealed and leave this module sealed.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+
+use super::{Result, row::Place};
+use crate::model::{AccessKeyId, AccountId, access_key::AccessKey, principal::Principal};
+
+/// Adds an enabled key that speaks for `principal`; see [`AccessKey`] for the sealing.
+pub async fn access_key_create(
+    conn: &mut PgConnection,
+    id: &AccessKeyId,
+    principal: &Principal,
+    secret_sealed: &[u8],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "insert into access_keys (id, account_id, principal, secret_sealed, created_at)
+         values ($1, $2, $3, $4, $5)",
+    )
+    .bind(id.as_str())
+    .bind(principal.account_id.as_str())
+    .bind(&principal.path)
+    .bind(secret_sealed)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    account_id: String,
+    principal: String,
+    secret_sealed: Vec<u8>,
+    enabled: bool,
+    last_used_at: Option<DateTime<Utc>>,
+}
+
+pub async fn access_key_fetch(
+    conn: &mut PgConnection,
+    id: &AccessKeyId,
+) -> Result<Option<AccessKey>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select id, account_id, principal, secret_sealed, enabled, last_used_at
+         from access_keys where id = $1",
+    )
+    .bind(id.as_str())
+    .fetch_optional(conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let place = Place {
+        table: "access_keys",
+        row: &row.id,
+    };
+    Ok(Some(AccessKey {
+        id: place.need("id", AccessKeyId::parse(&row.id))?,
+        principal: Principal {
+            account_id: place.need("account_id", AccountId::parse(&row.account_id))?,
+            path: row.principal.clone(),
+        },
+        secret_sealed: row.secret_sealed.clone(),
+        enabled: row.enabled,
+        last_used_at: row.last_used_at,
+    }))
+}
+
+/// Notes that the key was used, unless that was noted less than `granularity` ago.
+pub async fn access_key_touch(
+    conn: &mut PgConnection,
+    id: &AccessKeyId,
+    granularity: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "update access_keys set last_used_at = $2
+         where id = $1 and (last_used_at is null or last_used_at <= $3)",
+    )
+    .bind(id.as_str())
+    .bind(now)
+    .bind(now - granularity)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Enables or disables a key; whether there is such a key.
+pub async fn access_key_set_enabled(
+    conn: &mut PgConnection,
+    id: &AccessKeyId,
+    enabled: bool,
+) -> Result<bool> {
+    let done = sqlx::query("update access_keys set enabled = $2 where id = $1")
+        .bind(id.as_str())
+        .bind(enabled)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -1,0 +1,336 @@
+//! Brokers: what customers asked for.
+//!
+//! `generation` is increased only by [`broker_relaunch`], `applied_generation` only by
+//! [`broker_mark_applied`]; a writer that looked at an older generation loses.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::{
+    Error, Result,
+    row::{Place, to_json},
+};
+use crate::model::{
+    BrokerId, Scope,
+    broker::{Broker, DeploymentMode, StorageType},
+    engine::EngineType,
+    page::Cursor,
+};
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "select b.id, b.account_id, b.region, b.name, b.creator_request_id,
+                    b.creator_request_hash, b.engine_type, b.deployment_mode,
+                    b.publicly_accessible, b.storage_type, b.subnet_ids, b.settings, b.intended,
+                    b.applied, b.staged, b.configuration_history, b.generation,
+                    b.applied_generation, b.deletion_requested_at, b.failure, b.created_at,
+                    b.updated_at,
+                    exists (select from nodes n where n.broker_id = b.id
+                            and n.observed_generation = b.generation
+                            and n.observed->>'phase' = 'crash_looping') as critical
+             from brokers b ",
+            $tail
+        )
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    account_id: String,
+    region: String,
+    name: String,
+    creator_request_id: Option<String>,
+    creator_request_hash: Option<Vec<u8>>,
+    engine_type: String,
+    deployment_mode: String,
+    publicly_accessible: bool,
+    storage_type: String,
+    subnet_ids: Vec<String>,
+    settings: Value,
+    intended: Value,
+    applied: Option<Value>,
+    staged: Value,
+    configuration_history: Value,
+    generation: i64,
+    applied_generation: i64,
+    deletion_requested_at: Option<DateTime<Utc>>,
+    failure: Option<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    critical: bool,
+}
+
+impl TryFrom<Row> for Broker {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let id = row.id;
+        let place = Place {
+            table: "brokers",
+            row: &id,
+        };
+        let mode = DeploymentMode::parse(&row.deployment_mode);
+        Ok(Self {
+            id: place.need("id", BrokerId::parse(&id))?,
+            scope: place.scope(&row.account_id, &row.region)?,
+            name: row.name,
+            creator_request_id: row.creator_request_id,
+            creator_request_hash: row.creator_request_hash,
+            engine_type: place.need("engine_type", EngineType::parse(&row.engine_type))?,
+            deployment_mode: place.need("deployment_mode", mode)?,
+            publicly_accessible: row.publicly_accessible,
+            storage_type: place.need("storage_type", StorageType::parse(&row.storage_type))?,
+            subnet_ids: row.subnet_ids,
+            settings: place.json("settings", row.settings)?,
+            intended: place.json("intended", row.intended)?,
+            applied: row
+                .applied
+                .map(|value| place.json("applied", value))
+                .transpose()?,
+            staged: place.json("staged", row.staged)?,
+            configuration_history: place
+                .json("configuration_history", row.configuration_history)?,
+            generation: row.generation,
+            applied_generation: row.applied_generation,
+            deletion_requested_at: row.deletion_requested_at,
+            failure: row.failure,
+            critical: row.critical,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// Adds a broker. `Taken` when its name or its creator request id is in use in its scope.
+pub async fn broker_create(conn: &mut PgConnection, broker: &Broker) -> Result<()> {
+    sqlx::query(
+        "insert into brokers (id, account_id, region, name, creator_request_id,
+                              creator_request_hash, engine_type, deployment_mode,
+                              publicly_accessible, storage_type, subnet_ids, settings, intended,
+                              staged, generation, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+    )
+    .bind(broker.id.as_str())
+    .bind(broker.scope.account_id.as_str())
+    .bind(broker.scope.region.as_str())
+    .bind(&broker.name)
+    .bind(&broker.creator_request_id)
+    .bind(&broker.creator_request_hash)
+    .bind(broker.engine_type.name())
+    .bind(broker.deployment_mode.name())
+    .bind(broker.publicly_accessible)
+    .bind(broker.storage_type.name())
+    .bind(&broker.subnet_ids)
+    .bind(to_json(&broker.settings)?)
+    .bind(to_json(&broker.intended)?)
+    .bind(to_json(&broker.staged)?)
+    .bind(broker.generation)
+    .bind(broker.created_at)
+    .bind(broker.updated_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A broker of one scope.
+pub async fn broker_fetch(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    id: &BrokerId,
+) -> Result<Option<Broker>> {
+    let row: Option<Row> = sqlx::query_as(select!(
+        "where b.id = $1 and b.account_id = $2 and b.region = $3"
+    ))
+    .bind(id.as_str())
+    .bind(scope.account_id.as_str())
+    .bind(scope.region.as_str())
+    .fetch_optional(conn)
+    .await?;
+    row.map(Broker::try_from).transpose()
+}
+
+/// Like [`broker_fetch`], and nobody else changes the row until the transaction ends.
+pub async fn broker_lock(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    id: &BrokerId,
+) -> Result<Option<Broker>> {
+    let row: Option<Row> = sqlx::query_as(select!(
+        "where b.id = $1 and b.account_id = $2 and b.region = $3 for update of b"
+    ))
+    .bind(id.as_str())
+    .bind(scope.account_id.as_str())
+    .bind(scope.region.as_str())
+    .fetch_optional(conn)
+    .await?;
+    row.map(Broker::try_from).transpose()
+}
+
+/// A broker of any scope: for workflows, never for callers.
+pub async fn broker_find(conn: &mut PgConnection, id: &BrokerId) -> Result<Option<Broker>> {
+    let row: Option<Row> = sqlx::query_as(select!("where b.id = $1"))
+        .bind(id.as_str())
+        .fetch_optional(conn)
+        .await?;
+    row.map(Broker::try_from).transpose()
+}
+
+/// The broker that a request with this token created.
+pub async fn broker_by_request(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    creator_request_id: &str,
+) -> Result<Option<Broker>> {
+    let row: Option<Row> = sqlx::query_as(select!(
+        "where b.account_id = $1 and b.region = $2 and b.creator_request_id = $3"
+    ))
+    .bind(scope.account_id.as_str())
+    .bind(scope.region.as_str())
+    .bind(creator_request_id)
+    .fetch_optional(conn)
+    .await?;
+    row.map(Broker::try_from).transpose()
+}
+
+/// How many brokers a scope has, those being deleted included.
+pub async fn broker_count(conn: &mut PgConnection, scope: &Scope) -> Result<i64> {
+    let count =
+        sqlx::query_scalar("select count(*) from brokers where account_id = $1 and region = $2")
+            .bind(scope.account_id.as_str())
+            .bind(scope.region.as_str())
+            .fetch_one(conn)
+            .await?;
+    Ok(count)
+}
+
+/// The brokers of a scope after `after`, oldest first, at most `limit` of them.
+pub async fn broker_list(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Vec<Broker>> {
+    let rows: Vec<Row> = sqlx::query_as(select!(
+        "where b.account_id = $1 and b.region = $2
+           and ($3::timestamptz is null or (b.created_at, b.id) > ($3, $4))
+         order by b.created_at, b.id limit $5"
+    ))
+    .bind(scope.account_id.as_str())
+    .bind(scope.region.as_str())
+    .bind(after.map(|cursor| cursor.created_at))
+    .bind(after.map(|cursor| cursor.id.as_str()))
+    .bind(i64::from(limit))
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Broker::try_from).collect()
+}
+
+/// Writes the launch values and the generation after [`Broker::next_generation`]. `Stale` when
+/// another writer started a generation meanwhile.
+pub async fn broker_relaunch(conn: &mut PgConnection, broker: &Broker) -> Result<()> {
+    let done = sqlx::query(
+        "update brokers set intended = $2, staged = $3, generation = $4, failure = null,
+                            updated_at = $5
+         where id = $1 and generation = $4 - 1",
+    )
+    .bind(broker.id.as_str())
+    .bind(to_json(&broker.intended)?)
+    .bind(to_json(&broker.staged)?)
+    .bind(broker.generation)
+    .bind(broker.updated_at)
+    .execute(conn)
+    .await?;
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(Error::Stale)
+    }
+}
+
+/// Notes that the broker shall go; `false` when that was noted before, or there is none.
+pub async fn broker_request_deletion(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "update brokers set deletion_requested_at = $2, updated_at = $2
+         where id = $1 and deletion_requested_at is null",
+    )
+    .bind(id.as_str())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Notes that every node proved `generation`: its values are the applied ones from now on.
+/// `false` when a later generation was started, or this one was already noted.
+pub async fn broker_mark_applied(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    generation: i64,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "update brokers set applied = intended, applied_generation = generation, failure = null,
+                updated_at = $3,
+                configuration_history = case
+                    when applied is null
+                      or applied->'configuration' = intended->'configuration'
+                    then configuration_history
+                    else configuration_history || jsonb_build_array(applied->'configuration')
+                end
+         where id = $1 and generation = $2 and applied_generation < $2",
+    )
+    .bind(id.as_str())
+    .bind(generation)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Notes why `generation` cannot become true. `false` when it became true, or a later one was
+/// started.
+pub async fn broker_mark_failed(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    generation: i64,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "update brokers set failure = $3, updated_at = $4
+         where id = $1 and generation = $2 and applied_generation < $2",
+    )
+    .bind(id.as_str())
+    .bind(generation)
+    .bind(reason)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Removes a broker with its logins and tags. Its nodes must be gone; configurations stay, they
+/// are resources of their own. `false` when there is none.
+pub async fn broker_delete(conn: &mut PgConnection, id: &BrokerId) -> Result<bool> {
+    let Some(broker) = broker_find(conn, id).await? else {
+        return Ok(false);
+    };
+    sqlx::query("delete from tags where account_id = $1 and region = $2 and resource_arn = $3")
+        .bind(broker.scope.account_id.as_str())
+        .bind(broker.scope.region.as_str())
+        .bind(broker.arn().to_string())
+        .execute(&mut *conn)
+        .await?;
+    let done = sqlx::query("delete from brokers where id = $1")
+        .bind(id.as_str())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -1,0 +1,59 @@
+//! Tags of brokers and configurations, keyed by the resource's ARN within its scope.
+
+use sqlx::PgConnection;
+
+use super::Result;
+use crate::model::{arn::ResourceArn, tag::Tags};
+
+/// Adds tags, replacing the values of keys that are there already.
+pub async fn tags_put(conn: &mut PgConnection, arn: &ResourceArn, tags: &Tags) -> Result<()> {
+    let (keys, values): (Vec<&str>, Vec<&str>) = tags
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .unzip();
+    sqlx::query(
+        "insert into tags (account_id, region, resource_arn, key, value)
+         select $1, $2, $3, t.key, t.value from unnest($4::text[], $5::text[]) as t (key, value)
+         on conflict (account_id, region, resource_arn, key) do update set value = excluded.value",
+    )
+    .bind(arn.scope.account_id.as_str())
+    .bind(arn.scope.region.as_str())
+    .bind(arn.to_string())
+    .bind(keys)
+    .bind(values)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes tags; keys that are not there are no error.
+pub async fn tags_remove(
+    conn: &mut PgConnection,
+    arn: &ResourceArn,
+    keys: &[String],
+) -> Result<()> {
+    sqlx::query(
+        "delete from tags where account_id = $1 and region = $2 and resource_arn = $3
+                            and key = any($4)",
+    )
+    .bind(arn.scope.account_id.as_str())
+    .bind(arn.scope.region.as_str())
+    .bind(arn.to_string())
+    .bind(keys)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn tags_fetch(conn: &mut PgConnection, arn: &ResourceArn) -> Result<Tags> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select key, value from tags
+         where account_id = $1 and region = $2 and resource_arn = $3",
+    )
+    .bind(arn.scope.account_id.as_str())
+    .bind(arn.scope.region.as_str())
+    .bind(arn.to_string())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
