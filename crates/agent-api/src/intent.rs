@@ -5,8 +5,12 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Query of the long poll: answered at once when the host's intent is newer than `since`,
-/// else after `wait_ms` with the unchanged version.
+/// Longest time that the control plane holds a long poll, in milliseconds.
+pub const WAIT_MS_MAX: u64 = 30_000;
+
+/// Query of the long poll: answered at once when the host's intent is not of version `since`,
+/// else after `wait_ms` (at most [`WAIT_MS_MAX`]) with the unchanged version. A version may go
+/// back when the control plane's database was restored: whatever it says now is what counts.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct IntentQuery {
     pub since: i64,

@@ -11,6 +11,8 @@
 //! | `GET /v1/intent?since=N&wait_ms=M` | | [`HostIntent`] |
 //! | `POST /v1/report` | [`HostReport`] | 204 |
 //!
+//! Every answer that is not a success carries `{"message": "…"}`.
+//!
 //! Both sides ignore members they do not know, so that an older agent can talk to a newer
 //! control plane and the other way round.
 
@@ -19,5 +21,8 @@ mod intent;
 mod report;
 
 pub use certificate::{CertificateRequest, CertificateResponse, EnrolRequest, EnrolResponse};
-pub use intent::{EngineArtefact, HostIntent, IntentQuery, Limits, Listen, NodeIntent, Run, UserIntent};
+pub use intent::{
+    EngineArtefact, HostIntent, IntentQuery, Limits, Listen, NodeIntent, Run, UserIntent,
+    WAIT_MS_MAX,
+};
 pub use report::{Capacity, HostReport, NodeObservation, Phase, Process};

@@ -1,0 +1,127 @@
+//! Whether a node serves: a round trip that a customer's client could make.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use agent_api::NodeIntent;
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
+use tokio::time::timeout;
+
+use super::control;
+use super::secrets::Monitoring;
+
+const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a node is not called ready, for people.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unwell {
+    #[error("the control socket does not answer: {0}")]
+    Silent(#[source] std::io::Error),
+    #[error("starting")]
+    Starting,
+    #[error("process {pid} of generation {generation} answers in its place")]
+    Impostor { pid: u32, generation: i64 },
+    #[error("the round trip did not end within {} s", ROUND_TRIP_TIMEOUT.as_secs())]
+    Slow,
+    #[error("the round trip failed: {0}")]
+    Amqp(#[from] lapin::Error),
+    #[error("the round trip failed: {0}")]
+    Wrong(&'static str),
+}
+
+/// Succeeds when the process `pid` of the intended generation is the one that answers, and an
+/// authenticated AMQPS round trip through it worked.
+pub(super) async fn check(
+    intent: &NodeIntent,
+    pid: u32,
+    socket: &Path,
+    user: &Monitoring,
+    ca_pem: &str,
+) -> Result<(), Unwell> {
+    let status = control::status(socket).await.map_err(Unwell::Silent)?;
+    if status.pid != pid || status.generation != intent.generation {
+        return Err(Unwell::Impostor {
+            pid: status.pid,
+            generation: status.generation,
+        });
+    }
+    if !status.ready {
+        return Err(Unwell::Starting);
+    }
+    let address = SocketAddr::new(intent.listen.address, intent.listen.amqps_port);
+    timeout(
+        ROUND_TRIP_TIMEOUT,
+        Box::pin(round_trip(address, user, ca_pem)),
+    )
+    .await
+    .map_err(|_| Unwell::Slow)?
+}
+
+async fn round_trip(address: SocketAddr, user: &Monitoring, ca_pem: &str) -> Result<(), Unwell> {
+    let uri = format!(
+        "amqps://{}:{}@{address}/%2f?heartbeat=0",
+        user.name, user.password
+    );
+    let tls = OwnedTLSConfig {
+        identity: None,
+        cert_chain: Some(ca_pem.to_owned()),
+    };
+    let properties =
+        ConnectionProperties::default().with_connection_name("warren health check".into());
+    let runtime = lapin::runtime::default_runtime()?;
+    let connection = Connection::connect_with_config(&uri, properties, tls, runtime).await?;
+    let channel = connection.create_channel().await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+
+    let nonce = format!("{:032x}", fastrand::u128(..));
+    let queue = format!("warren.health.{nonce}");
+    let options = QueueDeclareOptions {
+        exclusive: true,
+        auto_delete: true,
+        ..Default::default()
+    };
+    channel
+        .queue_declare(queue.as_str().into(), options, FieldTable::default())
+        .await?;
+    let confirm = channel
+        .basic_publish(
+            "".into(),
+            queue.as_str().into(),
+            BasicPublishOptions {
+                mandatory: true,
+                ..Default::default()
+            },
+            nonce.as_bytes(),
+            BasicProperties::default(),
+        )
+        .await?
+        .await?;
+    if !matches!(confirm, Confirmation::Ack(None)) {
+        return Err(Unwell::Wrong("the message was not confirmed"));
+    }
+    let message = channel
+        .basic_get(queue.as_str().into(), BasicGetOptions::default())
+        .await?;
+    let message = message.ok_or(Unwell::Wrong("the confirmed message is not in its queue"))?;
+    if message.delivery.data != nonce.as_bytes() {
+        return Err(Unwell::Wrong("the message came back changed"));
+    }
+    message.delivery.ack(BasicAckOptions::default()).await?;
+    channel
+        .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+        .await?;
+    // What the check promises is done: a close that fails changes nothing.
+    if let Err(error) = connection.close(200, "OK".into()).await {
+        tracing::debug!(%error, "the health check's connection was not closed in order");
+    }
+    Ok(())
+}

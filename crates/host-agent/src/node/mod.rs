@@ -1,0 +1,22 @@
+//! One node of this host: from its intent to a process that serves, and back to nothing.
+//!
+//! [`decide`] says what to do next, purely; [`supervisor`] does it and watches the process. The
+//! other modules are one means each: the process, its command line, its control socket, its
+//! certificate, its health.
+
+mod certificate;
+mod command;
+mod control;
+mod decide;
+mod health;
+mod output;
+mod process;
+mod restarts;
+mod secrets;
+mod state;
+mod supervisor;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use supervisor::{Context, Supervisor};

@@ -1,0 +1,50 @@
+//! What the agent remembers of a node, so that the next agent adopts its process.
+
+use std::path::PathBuf;
+
+use agent_api::Process;
+use serde::{Deserialize, Serialize};
+
+/// Written before a process starts and again when its pid is known. Between the two writes a crash
+/// leaves a process that only its control socket can tell of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) generation: i64,
+    pub(super) control: PathBuf,
+    pub(super) process: Option<Process>,
+    /// Unexpected exits since the generation began.
+    pub(super) restarts: u32,
+}
+
+/// The files of one node.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub(super) dir: PathBuf,
+}
+
+impl Files {
+    pub(super) fn state(&self) -> PathBuf {
+        self.dir.join("node.json")
+    }
+
+    /// Key and certificate in one file, so that they always belong together.
+    pub(super) fn tls(&self) -> PathBuf {
+        self.dir.join("tls.pem")
+    }
+
+    pub(super) fn tls_facts(&self) -> PathBuf {
+        self.dir.join("tls.json")
+    }
+
+    pub(super) fn monitoring(&self) -> PathBuf {
+        self.dir.join("monitoring.json")
+    }
+
+    pub(super) fn definitions(&self) -> PathBuf {
+        self.dir.join("definitions.json")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.dir.join("node.log")
+    }
+}
