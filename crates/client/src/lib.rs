@@ -1,1 +1,36 @@
-//! .
+//! Typed client of Warren's Amazon MQ compatible API.
+//!
+//! Owns the wire shapes of the operations, SigV4 signing, retries, and where credentials, region
+//! and endpoint come from (the environment variables and profile files of the AWS CLI). Knows
+//! nothing of terminals: see the `cli` crate for those.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use warren_client::{Client, Config, Environment, Overrides};
+//!
+//! let config = Config::resolve(&Environment::of_process(), &Overrides::default())?;
+//! let client = Client::new(config)?;
+//! for broker in client.list_brokers(None, None).await?.broker_summaries {
+//!     println!("{} {}", broker.broker_name, broker.broker_state);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod backoff;
+mod broker;
+mod client;
+mod config;
+mod encode;
+mod error;
+mod sign;
+mod tags;
+
+pub use broker::{
+    BrokerInstance, BrokerState, BrokerSummary, CreateBroker, CreateBrokerOutput,
+    DeleteBrokerOutput, DescribeBrokerOutput, ListBrokersOutput, User, UserSummary,
+};
+pub use client::Client;
+pub use config::{Config, ConfigError, Environment, Overrides, profile};
+pub use error::{Error, ServiceError};
+pub use sign::Credentials;
