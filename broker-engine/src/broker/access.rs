@@ -1,0 +1,347 @@
+//! Who may log in, and what each may do where.
+//!
+//! Owns users and permissions, durable in the definitions lane. A version grows with every change, so that sessions
+//! cache what they were allowed. The monitoring user lives in memory only.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::RwLock;
+use regex::Regex;
+
+use super::{
+    definitions::{
+        document,
+        record::{Change, Record},
+    },
+    error::Error,
+    password::{PasswordHash, SHA256},
+};
+use crate::store::{Position, Store};
+
+/// Somebody who logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user's name.
+    pub name: Arc<str>,
+    /// `administrator`, `monitoring` and the like.
+    pub tags: Arc<[String]>,
+    pub(crate) is_monitoring: bool,
+}
+
+impl Identity {
+    /// Whether it has the tag, or the tag that includes all.
+    pub fn has_tag(&self, tag: &str) -> bool {
+        self.tags
+            .iter()
+            .any(|own| own == tag || own == "administrator")
+    }
+}
+
+/// What a user may do in a virtual host.
+#[derive(Clone, Debug)]
+pub(crate) struct Permission {
+    configure: Pattern,
+    write: Pattern,
+    read: Pattern,
+}
+
+/// A regular expression on names; an empty one matches nothing but the empty name, as RabbitMQ has it.
+#[derive(Clone, Debug)]
+struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self, Error> {
+        let regex = Regex::new(if text.is_empty() { "^$" } else { text }).map_err(|error| {
+            Error::CommandInvalid(format!(
+                "the permission '{text}' is not understood: {error}"
+            ))
+        })?;
+        Ok(Self {
+            text: text.to_owned(),
+            regex,
+        })
+    }
+}
+
+/// What is done to a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Configure,
+    Write,
+    Read,
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Configure => "configure",
+            Self::Write => "write",
+            Self::Read => "read",
+        })
+    }
+}
+
+impl Permission {
+    fn new(configure: &str, write: &str, read: &str) -> Result<Self, Error> {
+        Ok(Self {
+            configure: Pattern::new(configure)?,
+            write: Pattern::new(write)?,
+            read: Pattern::new(read)?,
+        })
+    }
+
+    pub(crate) fn allows(&self, action: Action, name: &str) -> bool {
+        let pattern = match action {
+            Action::Configure => &self.configure,
+            Action::Write => &self.write,
+            Action::Read => &self.read,
+        };
+        pattern.regex.is_match(name)
+    }
+}
+
+/// Users and permissions of a node.
+pub(crate) struct Access {
+    store: Arc<Store>,
+    version: AtomicU64,
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    users: BTreeMap<String, User>,
+    permissions: HashMap<(String, String), Arc<Permission>>,
+    monitoring: Option<(Identity, PasswordHash)>,
+}
+
+struct User {
+    hash: PasswordHash,
+    tags: Arc<[String]>,
+}
+
+impl Access {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self {
+            store,
+            version: AtomicU64::new(1),
+            state: RwLock::default(),
+        }
+    }
+
+    /// Grows with every change.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Takes a user or permission that recovery found; anything else is returned.
+    pub(crate) fn restore(&self, record: Record) -> Result<Option<Record>, Error> {
+        let mut state = self.state.write();
+        match record {
+            Record::User {
+                name,
+                password_hash,
+                hashing_algorithm,
+                tags,
+            } => {
+                let hash = PasswordHash::parse(&password_hash, &hashing_algorithm)?;
+                state.users.insert(
+                    name,
+                    User {
+                        hash,
+                        tags: tags.into(),
+                    },
+                );
+            }
+            Record::Permission {
+                user,
+                vhost,
+                configure,
+                write,
+                read,
+            } => {
+                let permission = Permission::new(&configure, &write, &read)?;
+                state
+                    .permissions
+                    .insert((user, vhost), Arc::new(permission));
+            }
+            other @ (Record::Counter { .. }
+            | Record::Vhost { .. }
+            | Record::Exchange { .. }
+            | Record::Queue { .. }
+            | Record::Binding { .. }) => return Ok(Some(other)),
+        }
+        Ok(None)
+    }
+
+    /// The identity of a name and password, if they fit.
+    pub(crate) fn authenticate(
+        &self,
+        name: &str,
+        password: &[u8],
+        is_loopback: bool,
+    ) -> Option<Identity> {
+        let state = self.state.read();
+        if is_loopback
+            && let Some((identity, hash)) = &state.monitoring
+            && *identity.name == *name
+        {
+            return hash.verify(password).then(|| identity.clone());
+        }
+        let user = state.users.get(name)?;
+        let identity = Identity {
+            name: name.into(),
+            tags: Arc::clone(&user.tags),
+            is_monitoring: false,
+        };
+        user.hash.verify(password).then_some(identity)
+    }
+
+    pub(crate) fn set_monitoring(&self, user: Option<(&str, &str)>) {
+        let monitoring = user.map(|(name, password)| {
+            let tags = Arc::new(["monitoring".to_owned()]);
+            let identity = Identity {
+                name: name.into(),
+                tags,
+                is_monitoring: true,
+            };
+            (identity, PasswordHash::new(password.as_bytes()))
+        });
+        self.state.write().monitoring = monitoring;
+    }
+
+    /// What the identity may do in the virtual host; `None` when it may not enter it.
+    pub(crate) fn permission(&self, identity: &Identity, vhost: &str) -> Option<Arc<Permission>> {
+        if identity.is_monitoring {
+            return Permission::new(".*", ".*", ".*").ok().map(Arc::new);
+        }
+        self.state
+            .read()
+            .permissions
+            .get(&(identity.name.to_string(), vhost.to_owned()))
+            .cloned()
+    }
+
+    pub(crate) fn put_user(&self, user: &document::User) -> Result<Position, Error> {
+        let hash = PasswordHash::parse(&user.password_hash, &user.hashing_algorithm)?;
+        let mut state = self.state.write();
+        let record = Record::User {
+            name: user.name.clone(),
+            password_hash: hash.to_string(),
+            hashing_algorithm: SHA256.to_owned(),
+            tags: user.tags.0.clone(),
+        };
+        let position = self.store.define(&[record.set()])?;
+        state.users.insert(
+            user.name.clone(),
+            User {
+                hash,
+                tags: user.tags.0.clone().into(),
+            },
+        );
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(position)
+    }
+
+    /// Removes a user with all its permissions; `None` when there is none.
+    pub(crate) fn delete_user(&self, name: &str) -> Result<Option<Position>, Error> {
+        let mut state = self.state.write();
+        let Some(user) = state.users.get(name) else {
+            return Ok(None);
+        };
+        let record = user_record(name, user);
+        let lost = |(user, _): &(String, String)| user == name;
+        let permissions = state.permissions.iter().filter(|(key, _)| lost(key));
+        let changes: Vec<Change> = permissions
+            .map(|(key, permission)| permission_record(key, permission).unset())
+            .collect();
+        let position = self
+            .store
+            .define(&[changes, vec![record.unset()]].concat())?;
+        state.users.remove(name);
+        state.permissions.retain(|key, _| !lost(key));
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(Some(position))
+    }
+
+    pub(crate) fn users(&self) -> Vec<document::User> {
+        let state = self.state.read();
+        let users = state.users.iter().map(|(name, user)| document::User {
+            name: name.clone(),
+            password_hash: user.hash.to_string(),
+            hashing_algorithm: SHA256.to_owned(),
+            tags: document::Tags(user.tags.to_vec()),
+        });
+        users.collect()
+    }
+
+    pub(crate) fn put_permission(
+        &self,
+        permission: &document::Permission,
+    ) -> Result<Position, Error> {
+        let document::Permission {
+            user,
+            vhost,
+            configure,
+            write,
+            read,
+        } = permission;
+        let compiled = Arc::new(Permission::new(configure, write, read)?);
+        let mut state = self.state.write();
+        if !state.users.contains_key(user) {
+            return Err(Error::NotFound(format!("no user '{user}'")));
+        }
+        let key = (user.clone(), vhost.clone());
+        let position = self
+            .store
+            .define(&[permission_record(&key, &compiled).set()])?;
+        state.permissions.insert(key, compiled);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(position)
+    }
+
+    pub(crate) fn permissions(&self) -> Vec<document::Permission> {
+        let state = self.state.read();
+        let permissions =
+            state
+                .permissions
+                .iter()
+                .map(|((user, vhost), permission)| document::Permission {
+                    user: user.clone(),
+                    vhost: vhost.clone(),
+                    configure: permission.configure.text.clone(),
+                    write: permission.write.text.clone(),
+                    read: permission.read.text.clone(),
+                });
+        let mut permissions: Vec<_> = permissions.collect();
+        permissions.sort_unstable_by(|a, b| (&a.user, &a.vhost).cmp(&(&b.user, &b.vhost)));
+        permissions
+    }
+}
+
+fn user_record(name: &str, user: &User) -> Record {
+    Record::User {
+        name: name.to_owned(),
+        password_hash: user.hash.to_string(),
+        hashing_algorithm: SHA256.to_owned(),
+        tags: user.tags.to_vec(),
+    }
+}
+
+fn permission_record((user, vhost): &(String, String), permission: &Permission) -> Record {
+    Record::Permission {
+        user: user.clone(),
+        vhost: vhost.clone(),
+        configure: permission.configure.text.clone(),
+        write: permission.write.text.clone(),
+        read: permission.read.text.clone(),
+    }
+}

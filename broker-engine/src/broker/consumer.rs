@@ -1,0 +1,190 @@
+//! Who takes messages from a queue, and how many it may hold unsettled.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use super::message::Delivery;
+
+/// Where a queue puts what a consumer gets. Implemented by protocols, one per channel or session.
+///
+/// Called with the queue's lock held: an implementation may lock its connection, and must neither call the core nor
+/// make a system call. Nobody may call the core with a connection locked (lock order: queue, then connection).
+pub trait Sink: Send + Sync {
+    /// Takes over the deliveries, in order, leaving the list empty.
+    fn deliver(&self, consumer: &Arc<Consumer>, deliveries: &mut Vec<Delivery>);
+    /// The queue is gone; nothing further comes. Called without locks of the core.
+    fn cancelled(&self, consumer: &Arc<Consumer>);
+    /// Whether it takes more now. When that turns true again, call [`super::Queue::pump`].
+    fn is_writable(&self) -> bool;
+}
+
+/// A bound on unsettled messages, exact also when several queues draw on it. Zero means no bound.
+#[derive(Debug, Default)]
+pub struct Credit {
+    limit: AtomicU32,
+    in_flight: AtomicU32,
+}
+
+impl Credit {
+    /// A bound of `limit` messages; 0 for none.
+    pub fn new(limit: u32) -> Self {
+        Self {
+            limit: AtomicU32::new(limit),
+            in_flight: AtomicU32::new(0),
+        }
+    }
+
+    /// Changes the bound. What is out already stays out. Pump the queues concerned after raising it.
+    pub fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// The bound; 0 for none.
+    pub fn limit(&self) -> u32 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// How many are out.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_available(&self) -> bool {
+        let limit = self.limit();
+        limit == 0 || self.in_flight() < limit
+    }
+
+    pub(crate) fn acquire(&self) -> bool {
+        let limit = self.limit();
+        if limit == 0 {
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let take = |count: u32| (count < limit).then_some(count + 1);
+        self.in_flight
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
+    }
+
+    pub(crate) fn release(&self, count: u32) {
+        self.in_flight.fetch_sub(count, Ordering::Relaxed);
+    }
+}
+
+/// What a client asks for when it subscribes.
+pub struct Subscription {
+    /// Where deliveries go.
+    pub sink: Arc<dyn Sink>,
+    /// The consumer tag, unique in its channel.
+    pub tag: Arc<str>,
+    /// Deliveries count as acknowledged at once; prefetch does not apply.
+    pub no_ack: bool,
+    /// Nobody else may consume from the queue.
+    pub exclusive: bool,
+    /// Higher ones are served first while they can take more. The default is 0.
+    pub priority: i32,
+    /// The most this consumer may hold unsettled; 0 for no bound.
+    pub prefetch: u32,
+    /// The bound shared by the channel's consumers (`basic.qos` with `global`).
+    pub channel_credit: Arc<Credit>,
+}
+
+/// A subscription that is in effect.
+pub struct Consumer {
+    pub(crate) sink: Arc<dyn Sink>,
+    tag: Arc<str>,
+    no_ack: bool,
+    pub(crate) exclusive: bool,
+    pub(crate) priority: i32,
+    credit: Credit,
+    channel_credit: Arc<Credit>,
+    is_cancelled: AtomicBool,
+}
+
+impl Consumer {
+    pub(crate) fn new(subscription: Subscription) -> Self {
+        Self {
+            sink: subscription.sink,
+            tag: subscription.tag,
+            no_ack: subscription.no_ack,
+            exclusive: subscription.exclusive,
+            priority: subscription.priority,
+            credit: Credit::new(subscription.prefetch),
+            channel_credit: subscription.channel_credit,
+            is_cancelled: AtomicBool::new(false),
+        }
+    }
+
+    /// The consumer tag.
+    pub fn tag(&self) -> &Arc<str> {
+        &self.tag
+    }
+
+    /// Whether deliveries need no acknowledgement.
+    pub fn no_ack(&self) -> bool {
+        self.no_ack
+    }
+
+    /// Whether nobody else may consume from the queue.
+    pub fn exclusive(&self) -> bool {
+        self.exclusive
+    }
+
+    /// Its rank among the queue's consumers.
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// Its own bound.
+    pub fn credit(&self) -> &Credit {
+        &self.credit
+    }
+
+    /// Whether it was unsubscribed or its queue deleted.
+    pub fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes credit for one message, if it can take one now.
+    pub(crate) fn acquire(&self) -> bool {
+        if self.no_ack {
+            return true;
+        }
+        if !self.credit.acquire() {
+            return false;
+        }
+        if !self.channel_credit.acquire() {
+            self.credit.release(1);
+            return false;
+        }
+        true
+    }
+
+    /// Gives back the credit of settled messages.
+    pub(crate) fn release(&self, count: u32) {
+        self.credit.release(count);
+        self.channel_credit.release(count);
+    }
+
+    /// Whether it could take a message now.
+    pub(crate) fn is_ready(&self) -> bool {
+        let has_credit =
+            self.no_ack || (self.credit.is_available() && self.channel_credit.is_available());
+        has_credit && self.sink.is_writable()
+    }
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer")
+            .field("tag", &self.tag)
+            .field("no_ack", &self.no_ack)
+            .finish_non_exhaustive()
+    }
+}

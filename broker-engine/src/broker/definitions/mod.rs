@@ -1,0 +1,6 @@
+//! What describes a broker: the records it keeps in the log, and the document that RabbitMQ exports.
+
+pub mod document;
+pub(super) mod record;
+
+pub use document::Document;

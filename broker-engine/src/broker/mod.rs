@@ -1,0 +1,398 @@
+//! The protocol-neutral core: virtual hosts, exchanges, queues, consumers, users.
+//!
+//! Owns what a message broker means; never sees a frame, a socket or a runtime. Every call is synchronous, short and
+//! runs to completion; whoever must wait for the volume gets a [`Position`] and a [`Waiter`].
+//!
+//! Lock order: access, topology, queue, log; a [`Sink`] may lock its connection below the queue, and nobody calls the
+//! core with a connection locked.
+
+mod access;
+mod alarm;
+mod consumer;
+pub mod definitions;
+mod error;
+mod exchange;
+mod message;
+mod password;
+mod publisher;
+mod queue;
+mod session;
+mod topology;
+mod value;
+mod vhost;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use parking_lot::{Mutex, RwLock};
+
+use self::{
+    access::Access,
+    definitions::{document, record::Record},
+    password::PasswordHash,
+};
+pub use self::{
+    access::Identity,
+    alarm::{Alarm, AlarmListener, Alarms},
+    consumer::{Consumer, Credit, Sink, Subscription},
+    definitions::Document,
+    error::Error,
+    exchange::{ExchangeKind, ExchangeSettings},
+    message::{Delivery, DeliveryId, Message, Publish},
+    publisher::{PublishOutcome, Publisher, ReadHeaders},
+    queue::{ConnectionId, Queue, QueueSettings, QueueStats},
+    session::{Declared, Deleted, Session},
+    value::{Table, Value},
+    vhost::{ExchangeDeclare, QueueDeclare, Vhost},
+};
+use crate::store::{self, Batch, QueueId, RecoveredQueue, Store, disk::Disk};
+pub use crate::store::{Damage, Position, Waiter};
+
+/// The virtual host that every broker starts with.
+pub const DEFAULT_VHOST: &str = "/";
+
+/// How a broker is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How its log is opened.
+    pub store: store::Options,
+    /// How many bytes of persistent messages each queue keeps in memory; the rest is read back from the log.
+    pub cached_bytes_max: u64,
+    /// Makes up queue names.
+    pub random: fastrand::Rng,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            store: store::Options::default(),
+            cached_bytes_max: 8 << 20,
+            random: fastrand::Rng::new(),
+        }
+    }
+}
+
+/// What opening a broker found.
+#[derive(Clone, Debug, Default)]
+pub struct Opened {
+    /// Whether there was no broker before: definitions may be imported.
+    pub is_new: bool,
+    /// What could not be read and was set aside.
+    pub damage: Vec<Damage>,
+}
+
+/// What the parts of a broker share.
+pub(crate) struct Core {
+    store: Arc<Store>,
+    access: Access,
+    cached_bytes_max: u64,
+    queue_next: AtomicU32,
+    random: Mutex<fastrand::Rng>,
+}
+
+impl Core {
+    fn next_queue(&self) -> QueueId {
+        QueueId(self.queue_next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn queue_next(&self) -> u32 {
+        self.queue_next.load(Ordering::Relaxed)
+    }
+
+    fn server_name(&self) -> String {
+        let bytes = self.random.lock().u128(..).to_be_bytes();
+        format!("amq.gen-{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+/// A message broker.
+pub struct Broker {
+    core: Arc<Core>,
+    vhosts: RwLock<BTreeMap<String, Arc<Vhost>>>,
+    alarms: Alarms,
+    connection_next: AtomicU64,
+}
+
+impl Broker {
+    /// Opens the broker that a disk holds, or a new one on an empty disk.
+    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Arc<Self>, Opened), Error> {
+        let (store, recovery) = Store::open(disk, options.store)?;
+        let store = Arc::new(store);
+        let core = Core {
+            access: Access::new(Arc::clone(&store)),
+            store,
+            cached_bytes_max: options.cached_bytes_max,
+            queue_next: AtomicU32::new(1),
+            random: Mutex::new(options.random),
+        };
+        let broker = Self {
+            core: Arc::new(core),
+            vhosts: RwLock::default(),
+            alarms: Alarms::default(),
+            connection_next: AtomicU64::new(1),
+        };
+        let is_new = recovery.definitions.is_empty();
+        if is_new {
+            let position = broker.put_vhost(DEFAULT_VHOST)?;
+            broker.core.store.wait(position.unwrap_or_default())?;
+        } else {
+            broker.restore(
+                &recovery.definitions,
+                recovery.queues,
+                recovery.damage.is_empty(),
+            )?;
+        }
+        Ok((
+            Arc::new(broker),
+            Opened {
+                is_new,
+                damage: recovery.damage,
+            },
+        ))
+    }
+
+    fn restore(
+        &self,
+        definitions: &[(Vec<u8>, Vec<u8>)],
+        queues: Vec<RecoveredQueue>,
+        is_whole: bool,
+    ) -> Result<(), Error> {
+        let mut queue_max = queues.iter().map(|queue| queue.id.0).max().unwrap_or(0);
+        let mut recovered: HashMap<QueueId, RecoveredQueue> =
+            queues.into_iter().map(|queue| (queue.id, queue)).collect();
+        let (mut members, mut bindings) = (Vec::new(), Vec::new());
+        for (_, value) in definitions {
+            let record = match Record::from_value(value) {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::error!(%error, "a definition was set aside");
+                    continue;
+                }
+            };
+            match self.core.access.restore(record)? {
+                Some(Record::Counter { queue_next }) => {
+                    queue_max = queue_max.max(queue_next.saturating_sub(1))
+                }
+                Some(Record::Vhost { name }) => {
+                    let vhost = Arc::new(Vhost::new(&name, Arc::clone(&self.core)));
+                    self.vhosts.write().insert(name, vhost);
+                }
+                Some(binding @ Record::Binding { .. }) => bindings.push(binding),
+                Some(member) => members.push(member),
+                None => {}
+            }
+        }
+        for record in members.into_iter().chain(bindings) {
+            let (Record::Exchange { vhost, .. }
+            | Record::Queue { vhost, .. }
+            | Record::Binding { vhost, .. }) = &record
+            else {
+                continue;
+            };
+            if let Some(vhost) = self.vhost(vhost) {
+                vhost.restore(record, &mut recovered);
+            }
+        }
+        self.core.queue_next.store(queue_max + 1, Ordering::Relaxed);
+        self.drop_orphans(recovered.into_keys().collect(), is_whole)
+    }
+
+    /// Removes the messages of queues that are not defined: a crash came between the two halves of a deletion. When the
+    /// log was damaged it may be the definition that is lost, and nothing is removed.
+    fn drop_orphans(&self, mut orphans: Vec<QueueId>, is_whole: bool) -> Result<(), Error> {
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        orphans.sort_unstable();
+        if !is_whole {
+            tracing::error!(queues = ?orphans, "messages of undefined queues were kept aside");
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for queue in orphans {
+            batch.gone(queue);
+        }
+        self.core.store.append(batch)?;
+        Ok(())
+    }
+
+    /// A virtual host by name.
+    pub fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
+        self.vhosts.read().get(name).cloned()
+    }
+
+    /// All virtual hosts, by name.
+    pub fn vhosts(&self) -> Vec<Arc<Vhost>> {
+        self.vhosts.read().values().cloned().collect()
+    }
+
+    /// Creates a virtual host. None when it is there.
+    pub fn put_vhost(&self, name: &str) -> Result<Option<Position>, Error> {
+        let mut vhosts = self.vhosts.write();
+        if vhosts.contains_key(name) {
+            return Ok(None);
+        }
+        let position = self.core.store.define(&[Record::Vhost {
+            name: name.to_owned(),
+        }
+        .set()])?;
+        vhosts.insert(
+            name.to_owned(),
+            Arc::new(Vhost::new(name, Arc::clone(&self.core))),
+        );
+        Ok(Some(position))
+    }
+
+    /// The identity of a name and password, if they fit. `is_loopback` tells whether the peer is on this machine: only
+    /// such a peer may be the monitoring user.
+    pub fn authenticate(&self, name: &str, password: &[u8], is_loopback: bool) -> Option<Identity> {
+        self.core.access.authenticate(name, password, is_loopback)
+    }
+
+    /// Sets or removes the user by which the node is watched. It is in memory only, may enter every virtual host, and
+    /// is not listed.
+    pub fn set_monitoring_user(&self, user: Option<(&str, &str)>) {
+        self.core.access.set_monitoring(user);
+    }
+
+    /// All users, by name.
+    pub fn users(&self) -> Vec<document::User> {
+        self.core.access.users()
+    }
+
+    /// Creates or updates a user.
+    pub fn put_user(&self, user: &document::User) -> Result<Position, Error> {
+        self.core.access.put_user(user)
+    }
+
+    /// Creates or updates a user by password, with tags and every permission in the default virtual host. Does nothing
+    /// when it is so already. Waits for the log.
+    pub fn put_user_with_password(
+        &self,
+        name: &str,
+        password: &str,
+        tags: &[&str],
+    ) -> Result<(), Error> {
+        let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let is_current = self
+            .authenticate(name, password.as_bytes(), false)
+            .is_some_and(|user| *user.tags == tags);
+        if !is_current {
+            self.put_user(&document::User {
+                name: name.to_owned(),
+                password_hash: PasswordHash::new(password.as_bytes()).to_string(),
+                hashing_algorithm: password::SHA256.to_owned(),
+                tags: document::Tags(tags),
+            })?;
+        }
+        let all = || ".*".to_owned();
+        let permission = document::Permission {
+            user: name.to_owned(),
+            vhost: DEFAULT_VHOST.to_owned(),
+            configure: all(),
+            write: all(),
+            read: all(),
+        };
+        if !self.permissions().contains(&permission) {
+            let position = self.put_permission(&permission)?;
+            self.core.store.wait(position)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a user with all its permissions. None when there is no such user.
+    pub fn delete_user(&self, name: &str) -> Result<Option<Position>, Error> {
+        self.core.access.delete_user(name)
+    }
+
+    /// All permissions, by user and virtual host.
+    pub fn permissions(&self) -> Vec<document::Permission> {
+        self.core.access.permissions()
+    }
+
+    /// Creates or updates what a user may do in a virtual host.
+    pub fn put_permission(&self, permission: &document::Permission) -> Result<Position, Error> {
+        if self.vhost(&permission.vhost).is_none() {
+            return Err(Error::NotFound(format!("no vhost '{}'", permission.vhost)));
+        }
+        self.core.access.put_permission(permission)
+    }
+
+    /// Takes over a definitions document, and waits until it is durable.
+    pub fn import(&self, document: &Document) -> Result<(), Error> {
+        let mut position = Position::default();
+        for vhost in &document.vhosts {
+            position = position.max(self.put_vhost(&vhost.name)?.unwrap_or_default());
+        }
+        for user in &document.users {
+            position = position.max(self.put_user(user)?);
+        }
+        for permission in &document.permissions {
+            position = position.max(self.put_permission(permission)?);
+        }
+        Ok(self.core.store.wait(position)?)
+    }
+
+    /// Starts a connection's session in a virtual host.
+    pub fn session(&self, identity: &Identity, vhost: &str) -> Result<Session, Error> {
+        let found = self
+            .vhost(vhost)
+            .ok_or_else(|| Error::NotAllowed(format!("vhost {vhost} not found")))?;
+        if self.core.access.permission(identity, vhost).is_none() {
+            let text = format!(
+                "access to vhost '{vhost}' refused for user '{}'",
+                identity.name
+            );
+            return Err(Error::NotAllowed(text));
+        }
+        let connection = ConnectionId(self.connection_next.fetch_add(1, Ordering::Relaxed));
+        Ok(Session::new(
+            Arc::clone(&self.core),
+            found,
+            identity.clone(),
+            connection,
+        ))
+    }
+
+    /// The node's alarms.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// Tells `waiter` when a position is durable (at once if it is), or that it never will be.
+    pub fn when_durable(&self, position: Position, waiter: Arc<dyn Waiter>) {
+        self.core.store.when_durable(position, waiter);
+    }
+
+    /// Everything up to here is durable.
+    pub fn durable(&self) -> Position {
+        self.core.store.durable()
+    }
+
+    /// Blocks until a position is durable.
+    pub fn wait(&self, position: Position) -> Result<(), Error> {
+        Ok(self.core.store.wait(position)?)
+    }
+
+    /// Why the log failed, if it did. The node must exit then: nothing is durable any more.
+    pub fn failed(&self) -> Option<Error> {
+        self.core.store.failed().map(Error::from)
+    }
+
+    /// Writes everything out. Call it when the connections are gone, so that what they held is counted as returned and
+    /// redelivered flags are right after the next start.
+    pub fn close(&self) -> Result<(), Error> {
+        for vhost in self.vhosts() {
+            for queue in vhost.queues() {
+                queue.settle_marks();
+            }
+        }
+        Ok(self.core.store.close()?)
+    }
+}

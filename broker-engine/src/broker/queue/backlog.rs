@@ -1,0 +1,185 @@
+//! The messages of a queue: ready in order, or handed out and not settled.
+//!
+//! Invariant: a message is in exactly one of `returned`, `ready` and `unacked`; everything in `returned` arrived before
+//! everything in `ready`, because messages leave `ready` only at its front.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use super::super::{
+    consumer::Consumer,
+    message::{DeliveryId, Message},
+};
+use crate::store::MessageId;
+
+/// A message in the queue.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: DeliveryId,
+    /// Its id in the log, when it survives a restart.
+    pub(super) logged: Option<MessageId>,
+    /// `None` while only the log has it.
+    pub(super) message: Option<Message>,
+    pub(super) len: u32,
+    pub(super) returns: u8,
+    pub(super) is_redelivered: bool,
+}
+
+/// A message handed out, and to whom (`None`: to a get).
+pub(super) struct Held {
+    pub(super) entry: Entry,
+    pub(super) consumer: Option<Arc<Consumer>>,
+}
+
+#[derive(Default)]
+pub(super) struct Backlog {
+    returned: BTreeMap<DeliveryId, Entry>,
+    ready: VecDeque<Entry>,
+    unacked: BTreeMap<DeliveryId, Held>,
+    next_id: u64,
+    ready_bytes: u64,
+    cached_bytes: u64,
+}
+
+impl Backlog {
+    /// Appends a message. Its content stays in memory unless the log can give it back and the cache is full.
+    pub(super) fn push(
+        &mut self,
+        message: &Message,
+        logged: Option<MessageId>,
+        cached_bytes_max: u64,
+    ) {
+        let len = message.len();
+        let is_cached = logged.is_none() || self.cached_bytes + len as u64 <= cached_bytes_max;
+        let entry = Entry {
+            id: self.next_id(),
+            logged,
+            message: is_cached.then(|| message.clone()),
+            len: u32::try_from(len).unwrap_or(u32::MAX),
+            returns: 0,
+            is_redelivered: false,
+        };
+        self.count_in(&entry);
+        self.ready.push_back(entry);
+    }
+
+    /// Appends a message that recovery found in the log.
+    pub(super) fn push_recovered(
+        &mut self,
+        logged: MessageId,
+        len: u32,
+        returns: u8,
+        is_redelivered: bool,
+    ) {
+        let id = self.next_id();
+        let entry = Entry {
+            id,
+            logged: Some(logged),
+            message: None,
+            len,
+            returns,
+            is_redelivered,
+        };
+        self.count_in(&entry);
+        self.ready.push_back(entry);
+    }
+
+    fn next_id(&mut self) -> DeliveryId {
+        self.next_id += 1;
+        DeliveryId(self.next_id)
+    }
+
+    fn count_in(&mut self, entry: &Entry) {
+        self.ready_bytes += u64::from(entry.len);
+        if entry.message.is_some() {
+            self.cached_bytes += u64::from(entry.len);
+        }
+    }
+
+    fn count_out(&mut self, entry: &Entry) {
+        self.ready_bytes -= u64::from(entry.len);
+        if entry.message.is_some() {
+            self.cached_bytes -= u64::from(entry.len);
+        }
+    }
+
+    /// The message to hand out next.
+    pub(super) fn front(&self) -> Option<&Entry> {
+        self.returned
+            .first_key_value()
+            .map(|(_, entry)| entry)
+            .or_else(|| self.ready.front())
+    }
+
+    /// Takes the message to hand out next.
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = self
+            .returned
+            .pop_first()
+            .map(|(_, entry)| entry)
+            .or_else(|| self.ready.pop_front())?;
+        self.count_out(&entry);
+        Some(entry)
+    }
+
+    /// Notes that a message is out.
+    pub(super) fn hold(&mut self, entry: Entry, consumer: Option<Arc<Consumer>>) {
+        self.unacked.insert(entry.id, Held { entry, consumer });
+    }
+
+    /// Takes a message that was out; `None` when it was settled before.
+    pub(super) fn settle(&mut self, id: DeliveryId) -> Option<Held> {
+        self.unacked.remove(&id)
+    }
+
+    /// Puts a message back where it was.
+    pub(super) fn put_back(&mut self, entry: Entry) {
+        self.count_in(&entry);
+        self.returned.insert(entry.id, entry);
+    }
+
+    /// Takes everything that is ready.
+    pub(super) fn take_ready(&mut self) -> Vec<Entry> {
+        (self.ready_bytes, self.cached_bytes) = (0, 0);
+        let returned = std::mem::take(&mut self.returned);
+        returned
+            .into_values()
+            .chain(std::mem::take(&mut self.ready))
+            .collect()
+    }
+
+    /// Forgets everything, and returns what was out.
+    pub(super) fn clear(&mut self) -> Vec<Held> {
+        self.take_ready();
+        std::mem::take(&mut self.unacked).into_values().collect()
+    }
+
+    pub(super) fn ready_len(&self) -> usize {
+        self.returned.len() + self.ready.len()
+    }
+
+    pub(super) fn ready_bytes(&self) -> u64 {
+        self.ready_bytes
+    }
+
+    pub(super) fn unacked_len(&self) -> usize {
+        self.unacked.len()
+    }
+
+    /// Log id, returns and redelivered flag of everything the log knows, in order of arrival.
+    #[cfg(test)]
+    pub(super) fn logged(&self) -> Vec<(MessageId, u8)> {
+        let entries = self
+            .returned
+            .values()
+            .chain(&self.ready)
+            .chain(self.unacked.values().map(|held| &held.entry));
+        let mut logged: Vec<_> = entries
+            .filter_map(|entry| Some((entry.logged?, entry.returns)))
+            .collect();
+        logged.sort_unstable();
+        logged
+    }
+}

@@ -1,0 +1,386 @@
+//! A queue: messages in order of arrival, handed out to consumers in turn.
+//!
+//! Owns the order, the consumers' turns and what is unsettled. Does not know names of exchanges, permissions or frames.
+//! There is no task: whoever publishes, settles or becomes writable pumps the queue, under one short lock a batch.
+
+mod backlog;
+mod pump;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use self::backlog::Backlog;
+use super::{
+    consumer::{Consumer, Subscription},
+    error::Error,
+    message::{Delivery, DeliveryId, Message},
+    topology::Kind,
+    value::Table,
+};
+use crate::store::{Batch, MessageId, QueueId, Store};
+
+/// A connection, as the owner of exclusive queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// What a queue was declared as.
+#[derive(Clone, Debug)]
+pub struct QueueSettings {
+    /// Whether it, and persistent messages in it, survive a restart.
+    pub durable: bool,
+    /// The only connection that may use it; it goes with that connection.
+    pub exclusive: Option<ConnectionId>,
+    /// Whether it goes with its last consumer.
+    pub auto_delete: bool,
+    /// The declaration's arguments.
+    pub arguments: Table,
+}
+
+/// Counts of a queue, at one moment. The totals count since the node started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Messages to hand out.
+    pub ready: usize,
+    /// Their size in bytes.
+    pub ready_bytes: u64,
+    /// Messages handed out and not settled.
+    pub unacked: usize,
+    /// Consumers.
+    pub consumers: usize,
+    /// Messages that came in.
+    pub published_total: u64,
+    /// Messages handed out, again or for the first time.
+    pub delivered_total: u64,
+    /// Messages handed out again.
+    pub redelivered_total: u64,
+    /// Messages acknowledged by a client.
+    pub acked_total: u64,
+}
+
+/// A queue.
+pub struct Queue {
+    id: QueueId,
+    name: Arc<str>,
+    vhost: Arc<str>,
+    settings: QueueSettings,
+    store: Arc<Store>,
+    cached_bytes_max: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    backlog: Backlog,
+    /// Highest priority first, within one in order of arrival.
+    consumers: Vec<Arc<Consumer>>,
+    /// Whose turn it is.
+    turn: usize,
+    /// One list per consumer while the queue is pumped; kept to reuse the memory.
+    lists: Vec<Vec<Delivery>>,
+    had_consumer: bool,
+    is_deleted: bool,
+    /// The log says that nothing above this was handed out.
+    out_logged: MessageId,
+    /// The highest that was.
+    out_actual: MessageId,
+    totals: Totals,
+}
+
+#[derive(Default)]
+struct Totals {
+    published: u64,
+    delivered: u64,
+    redelivered: u64,
+    acked: u64,
+}
+
+impl Queue {
+    pub(super) fn new(
+        id: QueueId,
+        (vhost, name): (Arc<str>, Arc<str>),
+        settings: QueueSettings,
+        store: Arc<Store>,
+        cached_bytes_max: u64,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            vhost,
+            settings,
+            store,
+            cached_bytes_max,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its virtual host's name.
+    pub fn vhost(&self) -> &Arc<str> {
+        &self.vhost
+    }
+
+    /// What it was declared as.
+    pub fn settings(&self) -> &QueueSettings {
+        &self.settings
+    }
+
+    pub(super) fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// Whether persistent messages in it go to the log.
+    pub(super) fn is_logged(&self) -> bool {
+        self.settings.durable && self.settings.exclusive.is_none()
+    }
+
+    /// Its counts now.
+    pub fn stats(&self) -> QueueStats {
+        let state = self.state.lock();
+        QueueStats {
+            ready: state.backlog.ready_len(),
+            ready_bytes: state.backlog.ready_bytes(),
+            unacked: state.backlog.unacked_len(),
+            consumers: state.consumers.len(),
+            published_total: state.totals.published,
+            delivered_total: state.totals.delivered,
+            redelivered_total: state.totals.redelivered,
+            acked_total: state.totals.acked,
+        }
+    }
+
+    /// Its consumers, in the order in which they are served.
+    pub fn consumers(&self) -> Vec<Arc<Consumer>> {
+        self.state.lock().consumers.clone()
+    }
+
+    /// Fills it with what recovery found. Only before anyone else knows the queue.
+    pub(super) fn restore(&self, recovered: &crate::store::RecoveredQueue) {
+        let mut state = self.state.lock();
+        for message in &recovered.messages {
+            let is_redelivered = message.id <= recovered.handed_out || message.returns > 0;
+            state
+                .backlog
+                .push_recovered(message.id, message.len, message.returns, is_redelivered);
+        }
+        (state.out_logged, state.out_actual) = (recovered.handed_out, recovered.handed_out);
+    }
+
+    /// Appends messages, with their ids in the log where they have one, and hands out what it can.
+    pub(super) fn push<'a>(
+        &self,
+        messages: impl Iterator<Item = (&'a Message, Option<MessageId>)>,
+    ) {
+        let mut state = self.state.lock();
+        if state.is_deleted {
+            return;
+        }
+        for (message, logged) in messages {
+            let logged = logged.filter(|_| self.is_logged());
+            state.backlog.push(message, logged, self.cached_bytes_max);
+            state.totals.published += 1;
+        }
+        self.pump_locked(&mut state);
+    }
+
+    /// Takes the oldest ready message, and tells how many remain. Without `no_ack` it must be settled.
+    pub fn get(&self, no_ack: bool) -> Result<Option<(Delivery, usize)>, Error> {
+        let mut state = self.state.lock();
+        let Some((delivery, settled)) = self.take_one(&mut state, None, no_ack)? else {
+            return Ok(None);
+        };
+        let remaining = state.backlog.ready_len();
+        drop(state);
+        self.log_settled(settled.as_slice());
+        Ok(Some((delivery, remaining)))
+    }
+
+    /// Settles messages for good, as their consumer asked. Ids that are not out are ignored.
+    pub fn ack(&self, ids: &[DeliveryId]) {
+        let logged = self.settle(ids, |totals| totals.acked += 1);
+        self.log_settled(&logged);
+    }
+
+    /// Settles messages for good that the consumer refused.
+    pub fn discard(&self, ids: &[DeliveryId]) {
+        let logged = self.settle(ids, |_| {});
+        self.log(&logged, Batch::drop_messages);
+    }
+
+    fn settle(&self, ids: &[DeliveryId], mut count: impl FnMut(&mut Totals)) -> Vec<MessageId> {
+        let mut logged = Vec::new();
+        let mut state = self.state.lock();
+        for id in ids {
+            let Some(held) = state.backlog.settle(*id) else {
+                continue;
+            };
+            if let Some(consumer) = held.consumer {
+                consumer.release(1);
+            }
+            count(&mut state.totals);
+            logged.extend(held.entry.logged);
+        }
+        self.pump_locked(&mut state);
+        logged
+    }
+
+    /// Puts messages back where they were in the queue, to be handed out again with the redelivered flag.
+    pub fn requeue(&self, ids: &[DeliveryId]) {
+        let mut logged = Vec::new();
+        let mut state = self.state.lock();
+        for id in ids {
+            let Some(held) = state.backlog.settle(*id) else {
+                continue;
+            };
+            if let Some(consumer) = held.consumer {
+                consumer.release(1);
+            }
+            let mut entry = held.entry;
+            entry.is_redelivered = true;
+            entry.returns = entry.returns.saturating_add(1);
+            logged.extend(entry.logged);
+            state.backlog.put_back(entry);
+        }
+        // Counted before anyone can settle them again, so that the log never counts a message that is gone.
+        self.log(&logged, Batch::returned);
+        self.pump_locked(&mut state);
+    }
+
+    /// Removes what is ready, not what is handed out. Returns how many went.
+    pub fn purge(&self) -> usize {
+        let purged = self.state.lock().backlog.take_ready();
+        let mut logged: Vec<_> = purged.iter().filter_map(|entry| entry.logged).collect();
+        logged.sort_unstable();
+        self.log(&logged, Batch::drop_messages);
+        purged.len()
+    }
+
+    /// Adds a consumer. It gets nothing before [`Queue::pump`] is called, so that the client can be told first.
+    pub(super) fn subscribe(&self, subscription: Subscription) -> Result<Arc<Consumer>, Error> {
+        let mut state = self.state.lock();
+        if state.is_deleted {
+            return Err(Error::no_such(Kind::Queue, &self.name, &self.vhost));
+        }
+        let is_taken = state.consumers.iter().any(|consumer| consumer.exclusive());
+        if is_taken || (subscription.exclusive && !state.consumers.is_empty()) {
+            return Err(Error::AccessRefused(format!(
+                "queue '{}' in vhost '{}' in exclusive use",
+                self.name, self.vhost
+            )));
+        }
+        let consumer = Arc::new(Consumer::new(subscription));
+        let at = state
+            .consumers
+            .partition_point(|other| other.priority() >= consumer.priority());
+        state.consumers.insert(at, Arc::clone(&consumer));
+        state.turn = 0;
+        state.had_consumer = true;
+        self.foresee_deliveries(&mut state);
+        Ok(consumer)
+    }
+
+    /// Removes a consumer. What it holds stays out until it is settled. True when the queue must go with it.
+    pub(super) fn unsubscribe(&self, consumer: &Arc<Consumer>) -> bool {
+        let mut state = self.state.lock();
+        let before = state.consumers.len();
+        state
+            .consumers
+            .retain(|other| !Arc::ptr_eq(other, consumer));
+        consumer.cancel();
+        state.turn = 0;
+        let is_last = state.consumers.is_empty() && before > 0;
+        self.settings.auto_delete && is_last && !state.is_deleted
+    }
+
+    /// Ends the queue if the conditions hold. Returns how many messages were ready, and the consumers to tell.
+    pub(super) fn delete(
+        &self,
+        if_unused: bool,
+        if_empty: bool,
+    ) -> Result<(usize, Vec<Arc<Consumer>>), Error> {
+        let mut state = self.state.lock();
+        if if_unused && !state.consumers.is_empty() {
+            return Err(Error::in_use(Kind::Queue, &self.name, &self.vhost));
+        }
+        if if_empty && state.backlog.ready_len() + state.backlog.unacked_len() > 0 {
+            return Err(Error::PreconditionFailed(format!(
+                "queue '{}' in vhost '{}' not empty",
+                self.name, self.vhost
+            )));
+        }
+        state.is_deleted = true;
+        let ready = state.backlog.ready_len();
+        for held in state.backlog.clear() {
+            if let Some(consumer) = held.consumer {
+                consumer.release(1);
+            }
+        }
+        let consumers = std::mem::take(&mut state.consumers);
+        for consumer in &consumers {
+            consumer.cancel();
+        }
+        Ok((ready, consumers))
+    }
+
+    /// Whether it lost its last consumer although it goes with that one; a get does not count as a consumer.
+    pub(super) fn has_consumers(&self) -> bool {
+        !self.state.lock().consumers.is_empty()
+    }
+
+    /// Tells the log exactly what was handed out, so that the next start flags only that as redelivered.
+    pub(super) fn settle_marks(&self) {
+        let mut state = self.state.lock();
+        if self.is_logged() && state.out_logged != state.out_actual {
+            let mut batch = Batch::new();
+            batch.handed_out(self.id, state.out_actual);
+            self.append(batch);
+            state.out_logged = state.out_actual;
+        }
+    }
+
+    fn log_settled(&self, logged: &[MessageId]) {
+        self.log(logged, Batch::ack);
+    }
+
+    fn log(&self, logged: &[MessageId], add: fn(&mut Batch, QueueId, &[MessageId])) {
+        if logged.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new();
+        if logged.is_sorted() {
+            add(&mut batch, self.id, logged);
+        } else {
+            let mut sorted = logged.to_vec();
+            sorted.sort_unstable();
+            add(&mut batch, self.id, &sorted);
+        }
+        self.append(batch);
+    }
+
+    /// Appends what nobody waits for. A failure is not lost: the log stays failed and the node exits, or the volume is
+    /// full and the messages come back after a restart, flagged as redelivered.
+    fn append(&self, batch: Batch) {
+        if let Err(error) = self.store.append(batch) {
+            tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a settlement");
+        }
+    }
+
+    /// Log ids and returns of all logged messages, in order.
+    #[cfg(test)]
+    pub(super) fn logged(&self) -> Vec<(MessageId, u8)> {
+        self.state.lock().backlog.logged()
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue")
+            .field("vhost", &self.vhost)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

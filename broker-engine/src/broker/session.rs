@@ -1,0 +1,272 @@
+//! What one connection may do in its virtual host: every operation with its permission check.
+//!
+//! A session is cheap to clone; all clones are the same connection.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::{
+    Core,
+    access::{Action, Identity, Permission},
+    consumer::{Consumer, Subscription},
+    error::Error,
+    publisher::{Publisher, ReadHeaders},
+    queue::{ConnectionId, Queue},
+    topology::Kind,
+    value::Table,
+    vhost::{ExchangeDeclare, QueueDeclare, Vhost},
+};
+use crate::store::Position;
+
+/// A queue as it is after a declaration.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// The queue.
+    pub queue: Arc<Queue>,
+    /// Ready messages.
+    pub messages: usize,
+    /// Consumers.
+    pub consumers: usize,
+    /// What must be durable before the declaration is answered; none: at once.
+    pub durable: Option<Position>,
+}
+
+/// A queue that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The messages that were ready.
+    pub messages: usize,
+    /// What must be durable before the deletion is answered; none: at once.
+    pub durable: Option<Position>,
+}
+
+/// A connection's view of its virtual host.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Arc<Core>,
+    vhost: Arc<Vhost>,
+    identity: Identity,
+    connection: ConnectionId,
+    /// The permission and the version of the access rules it is from.
+    permission: Mutex<(u64, Option<Arc<Permission>>)>,
+}
+
+impl Session {
+    pub(super) fn new(
+        core: Arc<Core>,
+        vhost: Arc<Vhost>,
+        identity: Identity,
+        connection: ConnectionId,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                core,
+                vhost,
+                identity,
+                connection,
+                permission: Mutex::new((0, None)),
+            }),
+        }
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// Where it is.
+    pub fn vhost(&self) -> &Arc<Vhost> {
+        &self.inner.vhost
+    }
+
+    /// The connection, as the owner of exclusive queues.
+    pub fn connection(&self) -> ConnectionId {
+        self.inner.connection
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.inner.core
+    }
+
+    /// The versions on which cached routes rest.
+    pub(super) fn versions(&self) -> (u64, u64) {
+        (self.inner.vhost.version(), self.inner.core.access.version())
+    }
+
+    /// Declares an exchange, or checks that it is as described. Answer when the position (if any) is durable.
+    pub fn exchange_declare(&self, declare: ExchangeDeclare) -> Result<Option<Position>, Error> {
+        self.check(Action::Configure, Kind::Exchange, &declare.name)?;
+        self.inner.vhost.declare_exchange(declare)
+    }
+
+    /// Checks that an exchange exists.
+    pub fn exchange_check(&self, name: &str) -> Result<(), Error> {
+        self.inner.vhost.check_exchange_exists(name)
+    }
+
+    /// Deletes an exchange; one that is not there counts as deleted.
+    pub fn exchange_delete(&self, name: &str, if_unused: bool) -> Result<Option<Position>, Error> {
+        self.check(Action::Configure, Kind::Exchange, name)?;
+        self.inner.vhost.delete_exchange(name, if_unused)
+    }
+
+    /// Declares a queue, or checks that it is as described. An empty name has one made up.
+    pub fn queue_declare(&self, declare: QueueDeclare) -> Result<Declared, Error> {
+        if !declare.name.is_empty() {
+            self.check(Action::Configure, Kind::Queue, &declare.name)?;
+        }
+        let (queue, durable) = self
+            .inner
+            .vhost
+            .declare_queue(declare, self.inner.connection)?;
+        Ok(declared(queue, durable))
+    }
+
+    /// Checks that a queue exists and may be used by this connection.
+    pub fn queue_check(&self, name: &str) -> Result<Declared, Error> {
+        Ok(declared(
+            self.inner.vhost.usable_queue(name, self.inner.connection)?,
+            None,
+        ))
+    }
+
+    /// Deletes a queue under conditions; one that is not there counts as deleted.
+    pub fn queue_delete(
+        &self,
+        name: &str,
+        if_unused: bool,
+        if_empty: bool,
+    ) -> Result<Deleted, Error> {
+        self.check(Action::Configure, Kind::Queue, name)?;
+        let (messages, durable) =
+            self.inner
+                .vhost
+                .delete_queue(name, (if_unused, if_empty), self.inner.connection)?;
+        Ok(Deleted { messages, durable })
+    }
+
+    /// Binds a queue to an exchange under a key.
+    pub fn queue_bind(
+        &self,
+        queue: &str,
+        exchange: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        let queue = self.checked_for_binding(queue, exchange)?;
+        self.inner.vhost.bind((&queue, exchange, key), arguments)
+    }
+
+    /// Removes a binding; one that is not there counts as removed.
+    pub fn queue_unbind(
+        &self,
+        queue: &str,
+        exchange: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        let queue = self.checked_for_binding(queue, exchange)?;
+        self.inner.vhost.unbind((&queue, exchange, key), arguments)
+    }
+
+    fn checked_for_binding(&self, queue: &str, exchange: &str) -> Result<Arc<Queue>, Error> {
+        self.check(Action::Write, Kind::Queue, queue)?;
+        self.check(Action::Read, Kind::Exchange, exchange)?;
+        self.inner.vhost.usable_queue(queue, self.inner.connection)
+    }
+
+    /// Removes a queue's ready messages. Returns how many.
+    pub fn queue_purge(&self, name: &str) -> Result<usize, Error> {
+        Ok(self.readable_queue(name)?.purge())
+    }
+
+    /// A queue that this connection may read from, to get messages or subscribe.
+    pub fn readable_queue(&self, name: &str) -> Result<Arc<Queue>, Error> {
+        self.check(Action::Read, Kind::Queue, name)?;
+        self.inner.vhost.usable_queue(name, self.inner.connection)
+    }
+
+    /// Subscribes to a queue. Nothing is delivered before [`Queue::pump`] is called, so that the client can be answered
+    /// first.
+    pub fn subscribe(
+        &self,
+        queue: &str,
+        subscription: Subscription,
+    ) -> Result<(Arc<Queue>, Arc<Consumer>), Error> {
+        let queue = self.readable_queue(queue)?;
+        let consumer = queue.subscribe(subscription)?;
+        Ok((queue, consumer))
+    }
+
+    /// Ends a subscription. What the consumer holds stays out until it is settled; the queue may go with it.
+    pub fn unsubscribe(&self, queue: &Arc<Queue>, consumer: &Arc<Consumer>) -> Result<(), Error> {
+        if queue.unsubscribe(consumer) {
+            self.inner.vhost.delete_unused(queue)?;
+        } else {
+            queue.pump();
+        }
+        Ok(())
+    }
+
+    /// The publishing side of a channel. `read_headers` is asked only for headers exchanges.
+    pub fn publisher(&self, read_headers: ReadHeaders) -> Publisher {
+        Publisher::new(self.clone(), read_headers)
+    }
+
+    /// Deletes what goes with the connection. Call it after its consumers are unsubscribed and what they held is
+    /// requeued.
+    pub fn close(&self) -> Result<(), Error> {
+        self.inner.vhost.delete_exclusive(self.inner.connection)
+    }
+
+    pub(super) fn check_publish(&self, exchange: &str) -> Result<(), Error> {
+        self.check(Action::Write, Kind::Exchange, exchange)
+    }
+
+    fn check(&self, action: Action, kind: Kind, name: &str) -> Result<(), Error> {
+        let inner = &*self.inner;
+        let version = inner.core.access.version();
+        let mut cached = inner.permission.lock();
+        if cached.0 != version {
+            *cached = (
+                version,
+                inner
+                    .core
+                    .access
+                    .permission(&inner.identity, inner.vhost.name()),
+            );
+        }
+        let checked = if name.is_empty() && kind == Kind::Exchange {
+            "amq.default"
+        } else {
+            name
+        };
+        if cached
+            .1
+            .as_ref()
+            .is_some_and(|permission| permission.allows(action, checked))
+        {
+            return Ok(());
+        }
+        Err(Error::AccessRefused(format!(
+            "{action} access to {kind} '{checked}' in vhost '{}' refused for user '{}'",
+            inner.vhost.name(),
+            inner.identity.name
+        )))
+    }
+}
+
+fn declared(queue: Arc<Queue>, durable: Option<Position>) -> Declared {
+    let stats = queue.stats();
+    Declared {
+        queue,
+        messages: stats.ready,
+        consumers: stats.consumers,
+        durable,
+    }
+}

@@ -1,0 +1,234 @@
+//! The exchanges, queues and bindings of one virtual host, as plain data.
+//!
+//! Invariant: `bound` mirrors the exchanges' bindings, and every bound queue is in `queues`.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{
+    definitions::record::{Change, Record},
+    exchange::{Exchange, ExchangeKind, ExchangeSettings},
+    queue::{ConnectionId, Queue},
+    value::Table,
+};
+
+/// What a name stands for, in texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Exchange,
+    Queue,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Exchange => "exchange",
+            Self::Queue => "queue",
+        })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Topology {
+    pub(crate) exchanges: HashMap<Arc<str>, Exchange>,
+    pub(crate) queues: HashMap<Arc<str>, Arc<Queue>>,
+    /// Where each queue is bound: exchange, key, arguments.
+    bound: HashMap<Arc<str>, Vec<(Arc<str>, Box<str>, Table)>>,
+    exclusive: HashMap<ConnectionId, HashSet<Arc<str>>>,
+}
+
+impl Topology {
+    /// The exchanges that every virtual host has.
+    pub(crate) fn new() -> Self {
+        let mut topology = Self::default();
+        let predeclared = [
+            ("amq.direct", ExchangeKind::Direct),
+            ("amq.fanout", ExchangeKind::Fanout),
+            ("amq.topic", ExchangeKind::Topic),
+            ("amq.headers", ExchangeKind::Headers),
+            ("amq.match", ExchangeKind::Headers),
+        ];
+        for (name, kind) in predeclared {
+            let settings = ExchangeSettings {
+                kind,
+                durable: true,
+                auto_delete: false,
+                internal: false,
+                arguments: Table::default(),
+            };
+            topology
+                .exchanges
+                .insert(name.into(), Exchange::new(settings));
+        }
+        topology
+    }
+
+    pub(crate) fn insert_queue(&mut self, queue: &Arc<Queue>) {
+        if let Some(owner) = queue.settings().exclusive {
+            self.exclusive
+                .entry(owner)
+                .or_default()
+                .insert(Arc::clone(queue.name()));
+        }
+        self.queues
+            .insert(Arc::clone(queue.name()), Arc::clone(queue));
+    }
+
+    /// The queues that go with a connection.
+    pub(crate) fn exclusive_to(&self, owner: ConnectionId) -> Vec<Arc<str>> {
+        self.exclusive
+            .get(&owner)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Binds; false when the binding is there or the exchange is not.
+    pub(crate) fn bind(
+        &mut self,
+        exchange: &str,
+        queue: &Arc<Queue>,
+        key: &str,
+        arguments: &Table,
+    ) -> bool {
+        let Some((name, _)) = self.exchanges.get_key_value(exchange) else {
+            return false;
+        };
+        let name = Arc::clone(name);
+        let is_new = self
+            .exchanges
+            .get_mut(exchange)
+            .is_some_and(|exchange| exchange.bind(key, queue, arguments));
+        if is_new {
+            let bound = self.bound.entry(Arc::clone(queue.name())).or_default();
+            bound.push((name, key.into(), arguments.clone()));
+        }
+        is_new
+    }
+
+    /// Unbinds, and removes the exchange if that was its last binding and it goes with it. Returns what changes in the
+    /// durable definitions; `None` when there is no such binding.
+    pub(crate) fn unbind(
+        &mut self,
+        vhost: &str,
+        exchange: &str,
+        queue: &Arc<Queue>,
+        key: &str,
+        arguments: &Table,
+    ) -> Option<Vec<Change>> {
+        if !self
+            .exchanges
+            .get_mut(exchange)?
+            .unbind(key, queue, arguments)
+        {
+            return None;
+        }
+        if let Some(bound) = self.bound.get_mut(queue.name()) {
+            bound.retain(|(e, k, a)| !(**e == *exchange && **k == *key && a.is_same(arguments)));
+            if bound.is_empty() {
+                self.bound.remove(queue.name());
+            }
+        }
+        let mut changes = Vec::new();
+        let settings = &self.exchanges.get(exchange)?.settings;
+        if settings.durable && queue.is_logged() {
+            changes.push(binding_record(vhost, exchange, queue, key, arguments).unset());
+        }
+        if settings.auto_delete && !self.exchanges.get(exchange)?.has_bindings() {
+            changes.extend(self.remove_exchange(vhost, exchange));
+        }
+        Some(changes)
+    }
+
+    /// Removes an exchange with its bindings. Returns what changes in the durable definitions.
+    pub(crate) fn remove_exchange(&mut self, vhost: &str, name: &str) -> Vec<Change> {
+        let Some(exchange) = self.exchanges.remove(name) else {
+            return Vec::new();
+        };
+        let mut changes = Vec::new();
+        for (key, binding) in exchange.bindings() {
+            let queue = &binding.queue;
+            if let Some(bound) = self.bound.get_mut(queue.name()) {
+                bound.retain(|(e, ..)| **e != *name);
+                if bound.is_empty() {
+                    self.bound.remove(queue.name());
+                }
+            }
+            if exchange.settings.durable && queue.is_logged() {
+                changes.push(binding_record(vhost, name, queue, key, &binding.arguments).unset());
+            }
+        }
+        if exchange.settings.durable {
+            changes.push(exchange_record(vhost, name, &exchange.settings).unset());
+        }
+        changes
+    }
+
+    /// Removes a queue with its bindings, and the exchanges that go with them. Returns what changes in the durable
+    /// definitions.
+    pub(crate) fn remove_queue(&mut self, vhost: &str, name: &str) -> Vec<Change> {
+        let Some(queue) = self.queues.get(name).cloned() else {
+            return Vec::new();
+        };
+        let mut changes = Vec::new();
+        for (exchange, key, arguments) in self.bound.get(name).cloned().unwrap_or_default() {
+            changes.extend(
+                self.unbind(vhost, &exchange, &queue, &key, &arguments)
+                    .unwrap_or_default(),
+            );
+        }
+        if let Some(owner) = queue.settings().exclusive
+            && let Some(names) = self.exclusive.get_mut(&owner)
+        {
+            names.remove(name);
+            if names.is_empty() {
+                self.exclusive.remove(&owner);
+            }
+        }
+        self.queues.remove(name);
+        if queue.is_logged() {
+            changes.push(queue_record(vhost, &queue).unset());
+        }
+        changes
+    }
+}
+
+pub(crate) fn exchange_record(vhost: &str, name: &str, settings: &ExchangeSettings) -> Record {
+    Record::Exchange {
+        vhost: vhost.to_owned(),
+        name: name.to_owned(),
+        kind: settings.kind.name().to_owned(),
+        auto_delete: settings.auto_delete,
+        internal: settings.internal,
+        arguments: settings.arguments.clone(),
+    }
+}
+
+pub(crate) fn queue_record(vhost: &str, queue: &Queue) -> Record {
+    Record::Queue {
+        vhost: vhost.to_owned(),
+        name: queue.name().to_string(),
+        id: queue.id().0,
+        auto_delete: queue.settings().auto_delete,
+        arguments: queue.settings().arguments.clone(),
+    }
+}
+
+pub(crate) fn binding_record(
+    vhost: &str,
+    exchange: &str,
+    queue: &Queue,
+    key: &str,
+    arguments: &Table,
+) -> Record {
+    Record::Binding {
+        vhost: vhost.to_owned(),
+        exchange: exchange.to_owned(),
+        queue: queue.name().to_string(),
+        key: key.to_owned(),
+        arguments: arguments.clone(),
+    }
+}

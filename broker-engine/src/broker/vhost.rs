@@ -1,0 +1,595 @@
+//! A virtual host: its topology under one lock, durable where it was declared so.
+//!
+//! Owns the rules of declaring, binding and deleting. Does not know users; sessions ask permission first.
+//! Lock order: topology, then queue, then log.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{RwLock, RwLockWriteGuard};
+
+use super::{
+    Core,
+    consumer::Consumer,
+    definitions::record::{Change, Record},
+    error::Error,
+    exchange::{Exchange, ExchangeKind, ExchangeSettings},
+    publisher::Route,
+    queue::{ConnectionId, Queue, QueueSettings},
+    topology::{Kind, Topology, binding_record, exchange_record, queue_record},
+    value::{Table, Value},
+};
+use crate::store::{Batch, Position, QueueId, RecoveredQueue};
+
+const RESERVED_PREFIX: &str = "amq.";
+
+/// A queue as a client asks for it.
+#[derive(Clone, Debug, Default)]
+pub struct QueueDeclare {
+    /// Its name; empty to have one made up.
+    pub name: String,
+    /// Survives a restart.
+    pub durable: bool,
+    /// For this connection alone, and gone with it.
+    pub exclusive: bool,
+    /// Gone with its last consumer.
+    pub auto_delete: bool,
+    /// Arguments, kept as they are.
+    pub arguments: Table,
+}
+
+/// An exchange as a client asks for it.
+#[derive(Clone, Debug, Default)]
+pub struct ExchangeDeclare {
+    /// Its name.
+    pub name: String,
+    /// `direct`, `fanout`, `topic` or `headers`.
+    pub kind: String,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Gone with its last binding.
+    pub auto_delete: bool,
+    /// Clients may not publish to it.
+    pub internal: bool,
+    /// Arguments, kept as they are.
+    pub arguments: Table,
+}
+
+/// A virtual host.
+pub struct Vhost {
+    name: Arc<str>,
+    core: Arc<Core>,
+    topology: RwLock<Topology>,
+    /// Grows with every change of the topology, so that publishers may cache routes.
+    version: AtomicU64,
+}
+
+impl Vhost {
+    pub(super) fn new(name: &str, core: Arc<Core>) -> Self {
+        Self {
+            name: name.into(),
+            core,
+            topology: RwLock::new(Topology::new()),
+            version: AtomicU64::new(1),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// All its queues, in no order.
+    pub fn queues(&self) -> Vec<Arc<Queue>> {
+        self.topology.read().queues.values().cloned().collect()
+    }
+
+    /// A queue by name.
+    pub fn queue(&self, name: &str) -> Option<Arc<Queue>> {
+        self.topology.read().queues.get(name).cloned()
+    }
+
+    /// All its exchanges with how they were declared, in no order; the default exchange is not among them.
+    pub fn exchanges(&self) -> Vec<(Arc<str>, ExchangeSettings)> {
+        let topology = self.topology.read();
+        topology
+            .exchanges
+            .iter()
+            .map(|(name, exchange)| (Arc::clone(name), exchange.settings.clone()))
+            .collect()
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Where a message goes. Also tells whether the route holds for every message of this exchange and key.
+    pub(super) fn route(
+        &self,
+        exchange: &str,
+        key: &str,
+        headers: impl FnOnce() -> Table,
+    ) -> Result<(Route, bool), Error> {
+        let topology = self.topology.read();
+        if exchange.is_empty() {
+            return Ok((
+                Route::new(topology.queues.get(key).cloned().into_iter().collect()),
+                true,
+            ));
+        }
+        let found = topology
+            .exchanges
+            .get(exchange)
+            .ok_or_else(|| self.no_exchange(exchange))?;
+        if found.settings.internal {
+            let text = format!(
+                "cannot publish to internal exchange '{exchange}' in vhost '{}'",
+                self.name
+            );
+            return Err(Error::AccessRefused(text));
+        }
+        let mut queues = Vec::new();
+        found.route(key, headers, &mut queues);
+        Ok((Route::new(queues), !found.needs_headers()))
+    }
+
+    pub(super) fn declare_queue(
+        &self,
+        declare: QueueDeclare,
+        owner: ConnectionId,
+    ) -> Result<(Arc<Queue>, Option<Position>), Error> {
+        let mut topology = self.topology.write();
+        if let Some(queue) = topology.queues.get(declare.name.as_str()) {
+            self.check_equivalent(queue, &declare, owner)?;
+            return Ok((Arc::clone(queue), None));
+        }
+        let name: Arc<str> = if declare.name.is_empty() {
+            self.core.server_name().into()
+        } else {
+            refuse_reserved(Kind::Queue, &declare.name)?;
+            declare.name.into()
+        };
+        let settings = QueueSettings {
+            durable: declare.durable,
+            exclusive: declare.exclusive.then_some(owner),
+            auto_delete: declare.auto_delete,
+            arguments: declare.arguments,
+        };
+        let is_logged = settings.durable && settings.exclusive.is_none();
+        let id = if is_logged {
+            self.core.next_queue()
+        } else {
+            QueueId(u32::MAX)
+        };
+        let queue = Arc::new(self.new_queue(id, name, settings));
+        let mut changes = Vec::new();
+        if is_logged {
+            let counter = Record::Counter {
+                queue_next: self.core.queue_next(),
+            };
+            changes = vec![counter.set(), queue_record(&self.name, &queue).set()];
+        }
+        let position = self.define(&changes)?;
+        topology.insert_queue(&queue);
+        self.changed(topology);
+        Ok((queue, position))
+    }
+
+    fn new_queue(&self, id: QueueId, name: Arc<str>, settings: QueueSettings) -> Queue {
+        let names = (Arc::clone(&self.name), name);
+        Queue::new(
+            id,
+            names,
+            settings,
+            Arc::clone(&self.core.store),
+            self.core.cached_bytes_max,
+        )
+    }
+
+    fn check_equivalent(
+        &self,
+        queue: &Queue,
+        declare: &QueueDeclare,
+        owner: ConnectionId,
+    ) -> Result<(), Error> {
+        let settings = queue.settings();
+        if settings.exclusive != declare.exclusive.then_some(owner) {
+            return Err(Error::locked(queue.name(), &self.name));
+        }
+        let what = (Kind::Queue, &**queue.name(), &*self.name);
+        if settings.durable != declare.durable {
+            return Err(Error::inequivalent(
+                "durable",
+                what,
+                declare.durable,
+                settings.durable,
+            ));
+        }
+        if settings.auto_delete != declare.auto_delete {
+            return Err(Error::inequivalent(
+                "auto_delete",
+                what,
+                declare.auto_delete,
+                settings.auto_delete,
+            ));
+        }
+        check_arguments(what, &declare.arguments, &settings.arguments)
+    }
+
+    /// A queue that this connection may use.
+    pub(super) fn usable_queue(&self, name: &str, user: ConnectionId) -> Result<Arc<Queue>, Error> {
+        let queue = self
+            .queue(name)
+            .ok_or_else(|| Error::no_such(Kind::Queue, name, &self.name))?;
+        if queue
+            .settings()
+            .exclusive
+            .is_some_and(|owner| owner != user)
+        {
+            return Err(Error::locked(name, &self.name));
+        }
+        Ok(queue)
+    }
+
+    /// Deletes a queue and tells its consumers. Returns how many messages were ready. A queue that is not there counts
+    /// as deleted.
+    pub(super) fn delete_queue(
+        &self,
+        name: &str,
+        (if_unused, if_empty): (bool, bool),
+        user: ConnectionId,
+    ) -> Result<(usize, Option<Position>), Error> {
+        let topology = self.topology.write();
+        let Some(queue) = topology.queues.get(name).cloned() else {
+            return Ok((0, None));
+        };
+        if queue
+            .settings()
+            .exclusive
+            .is_some_and(|owner| owner != user)
+        {
+            return Err(Error::locked(name, &self.name));
+        }
+        let (ready, consumers) = queue.delete(if_unused, if_empty)?;
+        let position = self.remove_queue(topology, &queue)?;
+        tell_cancelled(&consumers);
+        Ok((ready, position))
+    }
+
+    /// Deletes a queue that lost its last consumer, unless another came in between.
+    pub(super) fn delete_unused(&self, queue: &Arc<Queue>) -> Result<(), Error> {
+        let topology = self.topology.write();
+        let is_current = topology
+            .queues
+            .get(queue.name())
+            .is_some_and(|other| Arc::ptr_eq(other, queue));
+        if is_current && !queue.has_consumers() {
+            queue.delete(false, false)?;
+            self.remove_queue(topology, queue)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what goes with a connection.
+    pub(super) fn delete_exclusive(&self, owner: ConnectionId) -> Result<(), Error> {
+        let names = self.topology.read().exclusive_to(owner);
+        for name in names {
+            self.delete_queue(&name, (false, false), owner)?;
+        }
+        Ok(())
+    }
+
+    fn remove_queue(
+        &self,
+        mut topology: RwLockWriteGuard<'_, Topology>,
+        queue: &Arc<Queue>,
+    ) -> Result<Option<Position>, Error> {
+        let changes = topology.remove_queue(&self.name, queue.name());
+        let mut position = self.define(&changes)?;
+        if queue.is_logged() {
+            let mut batch = Batch::new();
+            batch.gone(queue.id());
+            position = Some(self.core.store.append(batch)?.position);
+        }
+        self.changed(topology);
+        Ok(position)
+    }
+
+    pub(super) fn declare_exchange(
+        &self,
+        declare: ExchangeDeclare,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(&declare.name)?;
+        let kind = ExchangeKind::from_name(&declare.kind).ok_or_else(|| {
+            Error::CommandInvalid(format!("unknown exchange type '{}'", declare.kind))
+        })?;
+        let settings = ExchangeSettings {
+            kind,
+            durable: declare.durable,
+            auto_delete: declare.auto_delete,
+            internal: declare.internal,
+            arguments: declare.arguments,
+        };
+        let mut topology = self.topology.write();
+        if let Some(exchange) = topology.exchanges.get(declare.name.as_str()) {
+            let what = (Kind::Exchange, declare.name.as_str(), &*self.name);
+            check_exchange(what, &settings, &exchange.settings)?;
+            return Ok(None);
+        }
+        refuse_reserved(Kind::Exchange, &declare.name)?;
+        let mut changes = Vec::new();
+        if settings.durable {
+            changes.push(exchange_record(&self.name, &declare.name, &settings).set());
+        }
+        let position = self.define(&changes)?;
+        topology
+            .exchanges
+            .insert(declare.name.into(), Exchange::new(settings));
+        self.changed(topology);
+        Ok(position)
+    }
+
+    pub(super) fn check_exchange_exists(&self, name: &str) -> Result<(), Error> {
+        refuse_default(name)?;
+        self.topology
+            .read()
+            .exchanges
+            .get(name)
+            .map(|_| ())
+            .ok_or_else(|| self.no_exchange(name))
+    }
+
+    pub(super) fn delete_exchange(
+        &self,
+        name: &str,
+        if_unused: bool,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(name)?;
+        refuse_reserved(Kind::Exchange, name)?;
+        let mut topology = self.topology.write();
+        let Some(exchange) = topology.exchanges.get(name) else {
+            return Ok(None);
+        };
+        if if_unused && exchange.has_bindings() {
+            return Err(Error::in_use(Kind::Exchange, name, &self.name));
+        }
+        let changes = topology.remove_exchange(&self.name, name);
+        let position = self.define(&changes)?;
+        self.changed(topology);
+        Ok(position)
+    }
+
+    pub(super) fn bind(
+        &self,
+        (queue, exchange, key): (&Arc<Queue>, &str, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(exchange)?;
+        let mut topology = self.topology.write();
+        let found = topology
+            .exchanges
+            .get(exchange)
+            .ok_or_else(|| self.no_exchange(exchange))?;
+        if !found.accepts(arguments) {
+            return Err(Error::PreconditionFailed(
+                "Invalid x-match field value; expected all, any, all-with-x or any-with-x"
+                    .to_owned(),
+            ));
+        }
+        let is_durable = found.settings.durable && queue.is_logged();
+        if !topology
+            .queues
+            .get(queue.name())
+            .is_some_and(|other| Arc::ptr_eq(other, queue))
+        {
+            return Err(Error::no_such(Kind::Queue, queue.name(), &self.name));
+        }
+        if !topology.bind(exchange, queue, key, arguments) {
+            return Ok(None);
+        }
+        let mut changes = Vec::new();
+        if is_durable {
+            changes.push(binding_record(&self.name, exchange, queue, key, arguments).set());
+        }
+        let position = self.define(&changes);
+        if position.is_err() {
+            topology.unbind(&self.name, exchange, queue, key, arguments);
+        }
+        self.changed(topology);
+        position
+    }
+
+    pub(super) fn unbind(
+        &self,
+        (queue, exchange, key): (&Arc<Queue>, &str, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(exchange)?;
+        let mut topology = self.topology.write();
+        if !topology.exchanges.contains_key(exchange) {
+            return Err(self.no_exchange(exchange));
+        }
+        let Some(changes) = topology.unbind(&self.name, exchange, queue, key, arguments) else {
+            return Ok(None);
+        };
+        let position = self.define(&changes)?;
+        self.changed(topology);
+        Ok(position)
+    }
+
+    /// Takes a definition that recovery found. Queues find their messages in `recovered`. Bindings come last.
+    pub(super) fn restore(&self, record: Record, recovered: &mut HashMap<QueueId, RecoveredQueue>) {
+        let mut topology = self.topology.write();
+        match record {
+            Record::Exchange {
+                name,
+                kind,
+                auto_delete,
+                internal,
+                arguments,
+                ..
+            } => {
+                let Some(kind) = ExchangeKind::from_name(&kind) else {
+                    tracing::error!(
+                        exchange = name,
+                        kind,
+                        "an exchange of an unknown type was set aside"
+                    );
+                    return;
+                };
+                let settings = ExchangeSettings {
+                    kind,
+                    durable: true,
+                    auto_delete,
+                    internal,
+                    arguments,
+                };
+                topology
+                    .exchanges
+                    .insert(name.into(), Exchange::new(settings));
+            }
+            Record::Queue {
+                name,
+                id,
+                auto_delete,
+                arguments,
+                ..
+            } => {
+                let settings = QueueSettings {
+                    durable: true,
+                    exclusive: None,
+                    auto_delete,
+                    arguments,
+                };
+                let queue = Arc::new(self.new_queue(QueueId(id), name.into(), settings));
+                if let Some(messages) = recovered.remove(&QueueId(id)) {
+                    queue.restore(&messages);
+                }
+                topology.insert_queue(&queue);
+            }
+            Record::Binding {
+                exchange,
+                queue,
+                key,
+                arguments,
+                ..
+            } => {
+                if let Some(queue) = topology.queues.get(queue.as_str()).cloned() {
+                    topology.bind(&exchange, &queue, &key, &arguments);
+                }
+            }
+            Record::Counter { .. }
+            | Record::Vhost { .. }
+            | Record::User { .. }
+            | Record::Permission { .. } => {}
+        }
+        self.changed(topology);
+    }
+
+    fn define(&self, changes: &[Change]) -> Result<Option<Position>, Error> {
+        if changes.is_empty() {
+            Ok(None)
+        } else {
+            Ok(Some(self.core.store.define(changes)?))
+        }
+    }
+
+    /// Makes a change visible: routes cached before it are not used after the lock is released.
+    fn changed(&self, topology: RwLockWriteGuard<'_, Topology>) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+        drop(topology);
+    }
+
+    fn no_exchange(&self, name: &str) -> Error {
+        Error::no_such(Kind::Exchange, name, &self.name)
+    }
+}
+
+fn tell_cancelled(consumers: &[Arc<Consumer>]) {
+    for consumer in consumers {
+        consumer.sink.cancelled(consumer);
+    }
+}
+
+fn refuse_reserved(kind: Kind, name: &str) -> Result<(), Error> {
+    if name.starts_with(RESERVED_PREFIX) {
+        return Err(Error::AccessRefused(format!(
+            "{kind} name '{name}' contains reserved prefix 'amq.*'"
+        )));
+    }
+    Ok(())
+}
+
+fn refuse_default(exchange: &str) -> Result<(), Error> {
+    if exchange.is_empty() {
+        return Err(Error::AccessRefused(
+            "operation not permitted on the default exchange".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn check_exchange(
+    what: (Kind, &str, &str),
+    received: &ExchangeSettings,
+    current: &ExchangeSettings,
+) -> Result<(), Error> {
+    if received.kind != current.kind {
+        return Err(Error::inequivalent(
+            "type",
+            what,
+            received.kind,
+            current.kind,
+        ));
+    }
+    let flags = [
+        ("durable", received.durable, current.durable),
+        ("auto_delete", received.auto_delete, current.auto_delete),
+        ("internal", received.internal, current.internal),
+    ];
+    for (name, received, current) in flags {
+        if received != current {
+            return Err(Error::inequivalent(name, what, received, current));
+        }
+    }
+    check_arguments(what, &received.arguments, &current.arguments)
+}
+
+/// Arguments with a meaning to the broker must be the same; others may differ.
+fn check_arguments(
+    (kind, name, vhost): (Kind, &str, &str),
+    received: &Table,
+    current: &Table,
+) -> Result<(), Error> {
+    let names = received
+        .0
+        .iter()
+        .chain(&current.0)
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("x-") || *name == "alternate-exchange");
+    for argument in names {
+        let is_same = match (received.get(argument), current.get(argument)) {
+            (Some(received), Some(current)) => received.is_equivalent(current),
+            (received, current) => received == current,
+        };
+        if !is_same {
+            let describe = |value: Option<&Value>| {
+                value.map_or_else(
+                    || "none".to_owned(),
+                    |v| format!("the value '{v}' of type '{}'", v.type_name()),
+                )
+            };
+            return Err(Error::PreconditionFailed(format!(
+                "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': received {} but current is {}",
+                describe(received.get(argument)),
+                describe(current.get(argument))
+            )));
+        }
+    }
+    Ok(())
+}
