@@ -49,6 +49,7 @@ pub enum Error {
 /// What a resource is, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    Account,
     Broker,
     Configuration,
     ConfigurationRevision,
@@ -60,6 +61,7 @@ impl Kind {
     /// The request member that names such a resource.
     pub fn attribute(self) -> &'static str {
         match self {
+            Self::Account => "account",
             Self::Broker => "broker-id",
             Self::Configuration => "configuration_id",
             Self::ConfigurationRevision => "revision",
@@ -69,6 +71,7 @@ impl Kind {
 
     fn noun(self) -> &'static str {
         match self {
+            Self::Account => "account",
             Self::Broker => "broker",
             Self::Configuration => "configuration",
             Self::ConfigurationRevision => "configuration revision",

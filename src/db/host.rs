@@ -1,6 +1,5 @@
 //! Hosts and what their agents shall make true.
 
-use agent_api::{Capacity, NodeIntent};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -10,7 +9,11 @@ use super::{
     Error, Result,
     row::{Place, to_json},
 };
-use crate::model::{HostId, host::Host};
+use crate::model::{
+    HostId,
+    host::Host,
+    node::{Capacity, NodeIntent},
+};
 
 macro_rules! columns {
     ($head:literal, $tail:literal) => {

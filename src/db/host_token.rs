@@ -35,18 +35,21 @@ pub async fn host_token_create(
     Ok(())
 }
 
-/// Uses a token up; `None` when it is unknown, expired, or was used before.
+/// Uses a token up; `None` when it is unknown, expired, or was used before. The holder of the key
+/// that it was used with may use it again until it expires, because the answer may have been lost.
 pub async fn host_token_redeem(
     conn: &mut PgConnection,
     token_hash: &[u8],
+    key_hash: &[u8],
     now: DateTime<Utc>,
 ) -> Result<Option<HostToken>> {
     let token = sqlx::query_as(
-        "update host_tokens set used_at = $2
-         where token_hash = $1 and used_at is null and expires_at > $2
+        "update host_tokens set used_at = coalesce(used_at, $3), used_by_key = $2
+         where token_hash = $1 and (used_at is null or used_by_key = $2) and expires_at > $3
          returning host_name, zone, provisioner",
     )
     .bind(token_hash)
+    .bind(key_hash)
     .bind(now)
     .fetch_optional(conn)
     .await?;

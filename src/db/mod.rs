@@ -13,9 +13,11 @@ mod certificate_authority;
 mod configuration;
 mod engine_release;
 mod error;
+mod fleet;
 mod host;
 mod host_token;
 mod job;
+mod listen;
 mod node;
 mod row;
 mod tag;
@@ -44,17 +46,19 @@ pub use configuration::{
 };
 pub use engine_release::catalogue_fetch;
 pub use error::{Error, Unique};
+pub use fleet::{brokers_unattended, host_loads, try_exclusive};
 pub use host::{
     host_create, host_fetch, host_fetch_by_name, host_intent, host_list, host_set_certificate,
     host_touch,
 };
 pub use host_token::{HostToken, host_token_create, host_token_redeem};
-pub use job::job_insert;
+pub use job::{job_insert, job_wake};
+pub use listen::{Heard, listen};
 pub use node::{
     Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,
     node_place, nodes_of_broker,
 };
-pub use tag::{tags_fetch, tags_put, tags_remove};
+pub use tag::{tags_fetch, tags_lock, tags_put, tags_remove};
 
 pub type Pool = sqlx::PgPool;
 pub type Result<T> = std::result::Result<T, Error>;

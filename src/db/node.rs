@@ -5,7 +5,6 @@
 
 use std::net::IpAddr;
 
-use agent_api::{NodeIntent, NodeObservation};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -18,7 +17,7 @@ use super::{
 use crate::model::{
     BrokerId, HostId, NodeId,
     broker::Broker,
-    node::{Node, Placement},
+    node::{Node, NodeIntent, NodeObservation, Placement},
 };
 
 macro_rules! columns {

@@ -5,6 +5,16 @@ use sqlx::PgConnection;
 use super::Result;
 use crate::model::{arn::ResourceArn, tag::Tags};
 
+/// Makes changes of one resource's tags wait for each other until the transaction ends, so that
+/// they can be counted.
+pub async fn tags_lock(conn: &mut PgConnection, arn: &ResourceArn) -> Result<()> {
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))")
+        .bind(arn.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Adds tags, replacing the values of keys that are there already.
 pub async fn tags_put(conn: &mut PgConnection, arn: &ResourceArn, tags: &Tags) -> Result<()> {
     let (keys, values): (Vec<&str>, Vec<&str>) = tags

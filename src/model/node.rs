@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use agent_api::{NodeIntent, NodeObservation, Phase};
+pub use agent_api::{Capacity, NodeIntent, NodeObservation, Phase};
 use chrono::{DateTime, Utc};
 
 use super::{BrokerId, HostId, NodeId, Scope};

@@ -8,6 +8,7 @@
 pub mod deployment;
 pub mod maintenance_window;
 pub mod name;
+pub mod request;
 pub mod state;
 pub mod user;
 
@@ -22,8 +23,12 @@ use super::{
 };
 pub use deployment::{AuthenticationStrategy, DeploymentMode, StorageType};
 pub use maintenance_window::MaintenanceWindow;
+pub use request::{CreateBroker, Draft};
 pub use state::State;
 pub use user::BrokerUser;
+
+/// Subnets that callers left to us are named after the zone they stand for.
+pub const LOCAL_SUBNET_PREFIX: &str = "subnet-local-";
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broker {
@@ -125,6 +130,12 @@ impl Broker {
     /// start.
     pub fn current(&self) -> &Launch {
         self.applied.as_ref().unwrap_or(&self.intended)
+    }
+
+    /// The zone that one of our own subnets stands for; `None` when the caller named a subnet of
+    /// theirs, which stands for no zone in particular.
+    pub fn zone(&self) -> Option<&str> {
+        self.subnet_ids.first()?.strip_prefix(LOCAL_SUBNET_PREFIX)
     }
 
     /// Whether the broker has ever run, so that its nodes' addresses can be told.

@@ -1,0 +1,280 @@
+//! CreateBroker: at most one broker for each creator request id, however often it is sent.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::{
+    app::{App, Caller, Change},
+    db::{self, Unique},
+    error::{Error, Kind},
+    model::{
+        BrokerId, ConfigurationId, Invalid, JobId, Scope,
+        arn::ResourceArn,
+        authorisation::{Action, authorise},
+        broker::{
+            Broker, BrokerUser, CreateBroker, Draft, LOCAL_SUBNET_PREFIX, Launch, StagedLaunch,
+            request::{ConfigurationChoice, DraftUser},
+        },
+        configuration::{
+            Configuration, ConfigurationRef, ConfigurationRevision, default_data,
+            default_description, default_name,
+        },
+        job::Job,
+    },
+};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateBrokerOutput {
+    pub broker_arn: ResourceArn,
+    pub broker_id: BrokerId,
+}
+
+impl App {
+    /// Accepts a broker for creation. A request that is sent again with its creator request id
+    /// gets the first one's answer; the id with another request is a conflict.
+    pub async fn create_broker(
+        &self,
+        caller: &Caller,
+        request: CreateBroker,
+    ) -> Result<CreateBrokerOutput, Error> {
+        let scope = caller.scope();
+        authorise(
+            &caller.principal,
+            Action::CreateBroker,
+            &ResourceArn::all(&scope),
+        )?;
+        let now = self.clock.now();
+        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
+        let fingerprint = request.fingerprint();
+        let catalogue = db::catalogue_fetch(&mut *self.pool.acquire().await?).await?;
+        let draft = request.draft(&catalogue, now)?;
+        if let Some(first) = self.first_answer(&scope, &draft, &fingerprint).await? {
+            return Ok(first);
+        }
+
+        let mut tx = self.begin().await?;
+        let broker = self
+            .plan(&mut tx, &scope, &draft, fingerprint.clone(), now)
+            .await?;
+        match db::broker_create(&mut tx, &broker).await {
+            Ok(()) => {}
+            // Either may be reported when a replay races its first request: look again.
+            Err(db::Error::Taken(Unique::CreatorRequestId | Unique::BrokerName)) => {
+                tx.rollback().await?;
+                let first = self.first_answer(&scope, &draft, &fingerprint).await?;
+                return first.ok_or(Error::AlreadyExists {
+                    kind: Kind::Broker,
+                    name: draft.name,
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let arn = broker.arn();
+        for user in &draft.users {
+            let user = self.broker_user(user);
+            db::broker_user_create(&mut tx, &broker.id, &user, now).await?;
+        }
+        db::tags_put(&mut tx, &arn, &draft.tags).await?;
+        let job = Job::BrokerCreate {
+            broker_id: broker.id.clone(),
+            generation: broker.generation,
+        };
+        db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
+        let change = Change {
+            action: Action::CreateBroker,
+            resource: &arn,
+            detail,
+            now,
+        };
+        self.audit(&mut tx, caller, change).await?;
+        tx.commit().await?;
+        Ok(CreateBrokerOutput {
+            broker_arn: arn,
+            broker_id: broker.id,
+        })
+    }
+
+    /// The answer to the first request with this creator request id.
+    async fn first_answer(
+        &self,
+        scope: &Scope,
+        draft: &Draft,
+        fingerprint: &[u8],
+    ) -> Result<Option<CreateBrokerOutput>, Error> {
+        let Some(token) = &draft.creator_request_id else {
+            return Ok(None);
+        };
+        let mut conn = self.pool.acquire().await?;
+        let Some(broker) = db::broker_by_request(&mut conn, scope, token).await? else {
+            return Ok(None);
+        };
+        let users = db::broker_users(&mut conn, &broker.id).await?;
+        let same = broker.creator_request_hash.as_deref() == Some(fingerprint)
+            && draft.users.iter().all(|draft| is_same_login(draft, &users));
+        if !same {
+            return Err(Error::Conflict {
+                attribute: "creatorRequestId",
+                public: format!(
+                    "Creator request id [{token}] was used for broker [{}] with different \
+                     parameters.",
+                    broker.id
+                ),
+            });
+        }
+        Ok(Some(CreateBrokerOutput {
+            broker_arn: broker.arn(),
+            broker_id: broker.id,
+        }))
+    }
+
+    /// The broker to be, with its configuration made or found.
+    async fn plan(
+        &self,
+        conn: &mut PgConnection,
+        scope: &Scope,
+        draft: &Draft,
+        fingerprint: Vec<u8>,
+        now: DateTime<Utc>,
+    ) -> Result<Broker, Error> {
+        if db::broker_count(conn, scope).await? >= self.settings.brokers_max {
+            return Err(Error::QuotaExceeded {
+                attribute: "brokerName",
+                public: format!(
+                    "The maximum number of brokers in this region, [{}], is reached.",
+                    self.settings.brokers_max
+                ),
+            });
+        }
+        let configuration = match &draft.configuration {
+            Some(choice) => find_configuration(conn, scope, draft, choice).await?,
+            None => self.make_configuration(conn, scope, draft, now).await?,
+        };
+        let uuid = self.entropy.uuid();
+        let subnet_ids = if draft.subnet_ids.is_empty() {
+            let zones = &self.settings.zones;
+            let at = usize::from(uuid.as_bytes()[0]) % zones.len();
+            vec![format!("{LOCAL_SUBNET_PREFIX}{}", zones[at])]
+        } else {
+            draft.subnet_ids.clone()
+        };
+        Ok(Broker {
+            id: BrokerId::from_uuid(uuid),
+            scope: scope.clone(),
+            name: draft.name.clone(),
+            creator_request_id: draft.creator_request_id.clone(),
+            creator_request_hash: Some(fingerprint),
+            engine_type: draft.engine_type,
+            deployment_mode: draft.deployment_mode,
+            publicly_accessible: draft.publicly_accessible,
+            storage_type: draft.storage_type,
+            subnet_ids,
+            settings: draft.settings.clone(),
+            intended: Launch {
+                engine_version: draft.engine_version.clone(),
+                host_instance_type: draft.instance_type.name.to_owned(),
+                configuration,
+            },
+            applied: None,
+            staged: StagedLaunch::default(),
+            configuration_history: Vec::new(),
+            generation: 1,
+            applied_generation: 0,
+            deletion_requested_at: None,
+            failure: None,
+            critical: false,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    async fn make_configuration(
+        &self,
+        conn: &mut PgConnection,
+        scope: &Scope,
+        draft: &Draft,
+        now: DateTime<Utc>,
+    ) -> Result<ConfigurationRef, Error> {
+        let configuration = Configuration {
+            id: ConfigurationId::from_uuid(self.entropy.uuid()),
+            scope: scope.clone(),
+            name: default_name(&draft.name),
+            engine_type: draft.engine_type,
+            engine_version: draft.engine_version.clone(),
+            authentication_strategy: draft.settings.authentication_strategy.name().to_owned(),
+            latest_revision: 1,
+            created_at: now,
+        };
+        let version = draft.engine_version.as_str();
+        let revision = ConfigurationRevision {
+            configuration_id: configuration.id.clone(),
+            revision: 1,
+            description: default_description(&draft.name, draft.engine_type, version),
+            data: default_data(draft.engine_type),
+            created_at: now,
+        };
+        db::configuration_create(conn, &configuration).await?;
+        db::configuration_revision_create(conn, &revision).await?;
+        Ok(ConfigurationRef {
+            id: configuration.id,
+            revision: 1,
+        })
+    }
+
+    fn broker_user(&self, draft: &DraftUser) -> BrokerUser {
+        BrokerUser {
+            username: draft.username.clone(),
+            password_hash: draft.password.hash(&*self.entropy),
+            console_access: draft.console_access,
+            replication_user: draft.replication_user,
+            groups: draft.groups.clone(),
+        }
+    }
+}
+
+fn is_same_login(draft: &DraftUser, users: &[BrokerUser]) -> bool {
+    users
+        .iter()
+        .any(|user| user.username == draft.username && draft.password.matches(&user.password_hash))
+}
+
+/// The revision that the caller chose; the operation knows no 404, so its absence is a bad
+/// request.
+async fn find_configuration(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    draft: &Draft,
+    choice: &ConfigurationChoice,
+) -> Result<ConfigurationRef, Error> {
+    let refused = |message: String| Invalid::new("configuration", message);
+    let configuration = match ConfigurationId::parse(&choice.id) {
+        Some(id) => db::configuration_fetch(conn, scope, &id).await?,
+        None => None,
+    };
+    let configuration = configuration.ok_or_else(|| {
+        refused(Error::not_found(Kind::Configuration, choice.id.as_str()).to_string())
+    })?;
+    if configuration.engine_type != draft.engine_type {
+        return Err(refused(format!(
+            "Configuration [{}] is for engine type [{}], not [{}].",
+            choice.id,
+            configuration.engine_type.name(),
+            draft.engine_type.name(),
+        ))
+        .into());
+    }
+    let revision = choice.revision.unwrap_or(configuration.latest_revision);
+    if db::configuration_revision_fetch(conn, &configuration.id, revision)
+        .await?
+        .is_none()
+    {
+        return Err(refused(format!(
+            "Can't find revision [{revision}] of requested configuration [{}].",
+            choice.id
+        ))
+        .into());
+    }
+    Ok(ConfigurationRef {
+        id: configuration.id,
+        revision,
+    })
+}

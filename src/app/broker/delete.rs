@@ -1,0 +1,39 @@
+//! DeleteBroker.
+
+use serde_json::json;
+
+use super::lock;
+use crate::{
+    app::{App, Caller, Change},
+    db,
+    error::Error,
+    model::{BrokerId, JobId, authorisation::Action, broker::state::Request, job::Job},
+};
+
+impl App {
+    /// Accepts a deletion; from here on the broker's state is DELETION_IN_PROGRESS. Asking again
+    /// while it goes changes nothing.
+    pub async fn delete_broker(&self, caller: &Caller, id: &str) -> Result<BrokerId, Error> {
+        let action = Action::DeleteBroker;
+        let now = self.clock.now();
+        let mut tx = self.begin().await?;
+        let broker = lock(&mut tx, caller, action, id).await?;
+        broker.state().check(Request::Delete, &broker.id)?;
+        if !db::broker_request_deletion(&mut tx, &broker.id, now).await? {
+            return Ok(broker.id);
+        }
+        let job = Job::BrokerDelete {
+            broker_id: broker.id.clone(),
+        };
+        db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
+        let change = Change {
+            action,
+            resource: &broker.arn(),
+            detail: json!({}),
+            now,
+        };
+        self.audit(&mut tx, caller, change).await?;
+        tx.commit().await?;
+        Ok(broker.id)
+    }
+}

@@ -1,0 +1,40 @@
+//! Operations on brokers.
+
+mod create;
+mod delete;
+mod describe;
+mod list;
+mod reboot;
+
+use sqlx::PgConnection;
+
+pub use create::CreateBrokerOutput;
+pub use describe::BrokerDescription;
+pub use list::BrokerPage;
+
+use super::Caller;
+use crate::{
+    db,
+    error::{Error, Kind},
+    model::{
+        BrokerId,
+        authorisation::{Action, authorise},
+        broker::Broker,
+    },
+};
+
+/// The caller's broker named `id`, locked until the transaction ends.
+async fn lock(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    action: Action,
+    id: &str,
+) -> Result<Broker, Error> {
+    let broker = match BrokerId::parse(id) {
+        Some(id) => db::broker_lock(conn, &caller.scope(), &id).await?,
+        None => None,
+    };
+    let broker = broker.ok_or_else(|| Error::not_found(Kind::Broker, id))?;
+    authorise(&caller.principal, action, &broker.arn())?;
+    Ok(broker)
+}

@@ -1,0 +1,39 @@
+//! RebootBroker: a new generation of the nodes, with everything that was staged.
+
+use serde_json::json;
+
+use super::lock;
+use crate::{
+    app::{App, Caller, Change},
+    db,
+    error::Error,
+    model::{JobId, authorisation::Action, broker::state::Request, job::Job},
+};
+
+impl App {
+    /// Accepts a reboot; from here on the broker's state is REBOOT_IN_PROGRESS.
+    pub async fn reboot_broker(&self, caller: &Caller, id: &str) -> Result<(), Error> {
+        let action = Action::RebootBroker;
+        let now = self.clock.now();
+        let mut tx = self.begin().await?;
+        let mut broker = lock(&mut tx, caller, action, id).await?;
+        broker.state().check(Request::Reboot, &broker.id)?;
+        broker.next_generation(now);
+        db::broker_relaunch(&mut tx, &broker).await?;
+        let job = Job::BrokerReboot {
+            broker_id: broker.id.clone(),
+            generation: broker.generation,
+        };
+        db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
+        let detail = json!({ "generation": broker.generation });
+        let change = Change {
+            action,
+            resource: &broker.arn(),
+            detail,
+            now,
+        };
+        self.audit(&mut tx, caller, change).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! What an installation's operator decides about the API.
+
+use crate::model::Region;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The regions that the API answers for.
+    pub regions: Vec<Region>,
+    /// Zones that brokers are spread over when their creators name no subnet; not empty.
+    pub zones: Vec<String>,
+    /// Most brokers of an account in a region. Creates that race may exceed it by their number.
+    pub brokers_max: i64,
+}
+
+impl Settings {
+    /// The defaults: three zones and Amazon MQ's quota.
+    pub fn new(regions: Vec<Region>) -> Self {
+        let zones = ["a", "b", "c"].map(str::to_owned).to_vec();
+        Self {
+            regions,
+            zones,
+            brokers_max: 200,
+        }
+    }
+}

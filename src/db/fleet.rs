@@ -1,0 +1,59 @@
+//! Questions about the whole installation, which reconcilers and placement ask.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Error, Result};
+use crate::model::{BrokerId, HostId};
+
+/// How many nodes each host that has any carries.
+pub async fn host_loads(conn: &mut PgConnection) -> Result<Vec<(HostId, i64)>> {
+    let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+        "select host_id, count(*) from nodes where host_id is not null group by host_id",
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, nodes)| (HostId(id), nodes))
+        .collect())
+}
+
+/// Brokers that are not what was asked for, and that no job works on: none is waiting or running,
+/// and none ended since `quiet_since`. Oldest first, at most `limit`.
+pub async fn brokers_unattended(
+    conn: &mut PgConnection,
+    quiet_since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<BrokerId>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "select b.id from brokers b
+         where (b.deletion_requested_at is not null
+                or (b.applied_generation < b.generation and b.failure is null))
+           and not exists (select from jobs j where j.serial_key = b.id
+                           and (j.state in ('ready', 'running') or j.finished_at > $1))
+         order by b.updated_at, b.id limit $2",
+    )
+    .bind(quiet_since)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    let id = |text: String| {
+        BrokerId::parse(&text).ok_or(Error::Inconsistent {
+            table: "brokers",
+            column: "id",
+            row: text,
+        })
+    };
+    ids.into_iter().map(id).collect()
+}
+
+/// Whether the caller's transaction is the only one that has `key`; it keeps it to its end.
+pub async fn try_exclusive(conn: &mut PgConnection, key: i64) -> Result<bool> {
+    let acquired = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)")
+        .bind(key)
+        .fetch_one(conn)
+        .await?;
+    Ok(acquired)
+}
