@@ -1,1 +1,46 @@
-//! .
+//! Warren's companion command line: `broker` and `tags`.
+//!
+//! Owns arguments, output and waiting; every request goes through the `client` crate, so it works
+//! against any server of this API. What a command prints is on stdout and complete; what it says
+//! while it works is on stderr.
+
+mod broker;
+mod connect_info;
+mod create;
+mod error;
+mod find;
+mod output;
+mod password;
+mod session;
+mod tags;
+mod wait;
+
+pub use error::Error;
+
+/// The verbs, to be flattened into the binary's own command.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Create, look at, reboot and delete brokers
+    ///
+    /// Credentials, region and endpoint come from the same environment variables and profile files
+    /// as for the AWS CLI; `source .warren/credentials.env` sets them for a server started by
+    /// `warren dev`.
+    #[command(subcommand)]
+    Broker(broker::Command),
+    /// Tag brokers and other resources
+    #[command(subcommand)]
+    Tags(tags::Command),
+}
+
+/// Runs one command to its end.
+pub async fn run(command: Command) -> Result<(), Error> {
+    let done = match command {
+        Command::Broker(command) => broker::run(command).await,
+        Command::Tags(command) => tags::run(command).await,
+    };
+    match done {
+        // Whoever read the output has seen enough of it.
+        Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}

@@ -10,7 +10,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// One path label or one query key or value.
-pub(crate) fn label(text: &str) -> String {
+pub fn label(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 

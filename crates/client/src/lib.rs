@@ -32,5 +32,6 @@ pub use broker::{
 };
 pub use client::Client;
 pub use config::{Config, ConfigError, Environment, Overrides, profile};
+pub use encode::label as encode_label;
 pub use error::{Error, ServiceError};
 pub use sign::Credentials;
