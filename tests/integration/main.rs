@@ -1,1 +1,14 @@
-//! The control plane over HTTP with a real Postgres: one file per resource or property.
+//! The control plane over HTTP with a real Postgres: one file per resource or property. Every
+//! answer is held against the service model that clients are generated from.
+
+mod server;
+mod shapes;
+mod signer;
+
+mod brokers;
+mod contract;
+mod idempotency;
+mod isolation;
+mod signatures;
+mod tags;
+mod validation;

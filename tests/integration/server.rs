@@ -1,0 +1,267 @@
+//! The API on a loopback port with a database of its own, and calls to it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+use test_support::postgres::{self, Database};
+use warren::app::{App, Settings};
+use warren::model::Region;
+use warren::model::clock::{Clock, SystemClock};
+use warren::model::entropy::SystemEntropy;
+use warren::secrets::MasterKey;
+
+use crate::shapes;
+use crate::signer::{Key, Signing};
+
+const REGION: &str = "us-east-1";
+
+pub struct Server {
+    pub account: String,
+    pub key: Key,
+    /// A key of another account.
+    pub stranger: Key,
+    address: SocketAddr,
+    database: Database,
+    client: reqwest::Client,
+}
+
+/// An answer, whatever it is.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body of a success.
+    pub fn ok(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        serde_json::from_str(&self.text).expect("answers are JSON")
+    }
+
+    /// The body of exactly this error.
+    pub fn is_error(&self, status: u16, error_type: &str) -> Value {
+        assert_eq!(
+            (self.status, self.error_type()),
+            (status, error_type),
+            "{}",
+            self.text
+        );
+        serde_json::from_str(&self.text).expect("errors are JSON")
+    }
+
+    pub fn error_type(&self) -> &str {
+        self.headers
+            .get("x-amzn-errortype")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("none")
+    }
+}
+
+/// A request that CreateBroker accepts.
+pub fn broker(name: &str) -> Value {
+    json!({
+        "brokerName": name,
+        "engineType": "RABBITMQ",
+        "engineVersion": "4.2",
+        "deploymentMode": "SINGLE_INSTANCE",
+        "hostInstanceType": "mq.m7g.medium",
+        "publiclyAccessible": false,
+        "autoMinorVersionUpgrade": true,
+        "users": [{"username": "operator", "password": "correct-horse-battery"}],
+    })
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        static PROVIDER: Once = Once::new();
+        PROVIDER.call_once(|| {
+            rustls::crypto::aws_lc_rs::default_provider()
+                .install_default()
+                .expect("no other provider is installed in this process");
+        });
+        let database = postgres::database().await;
+        let region = Region::parse(REGION).expect("a region");
+        let app = App {
+            pool: database.pool.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            master_key: MasterKey::from_bytes([7; 32]),
+            settings: Arc::new(Settings::new(vec![region])),
+        };
+        let mut keys = Vec::new();
+        for name in ["ours", "theirs"] {
+            let account = app
+                .create_account(name)
+                .await
+                .expect("an account can be made");
+            let key = app
+                .create_access_key(&account)
+                .await
+                .expect("a key can be made");
+            keys.push((
+                account.to_string(),
+                Key {
+                    id: key.id.to_string(),
+                    secret: key.secret,
+                },
+            ));
+        }
+        let (_, stranger) = keys.pop().expect("two accounts");
+        let (account, key) = keys.pop().expect("two accounts");
+
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("loopback has free ports");
+        let address = listener
+            .local_addr()
+            .expect("a bound listener has an address");
+        let router = warren::api::router(warren::api::ApiState::new(app));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(30))
+            .build()
+            .expect("a client can be built");
+        Self {
+            account,
+            key,
+            stranger,
+            address,
+            database,
+            client,
+        }
+    }
+
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        SystemClock.now()
+    }
+
+    pub async fn get(&self, operation: &str, path: &str, query: &str) -> Answer {
+        let answer = self.send(&self.key, "GET", path, query, b"").await;
+        shapes::check(operation, &answer);
+        answer
+    }
+
+    pub async fn post(&self, operation: &str, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let answer = self
+            .send(&self.key, "POST", path, "", body.as_bytes())
+            .await;
+        shapes::check(operation, &answer);
+        answer
+    }
+
+    pub async fn delete(&self, operation: &str, path: &str, query: &str) -> Answer {
+        let answer = self.send(&self.key, "DELETE", path, query, b"").await;
+        shapes::check(operation, &answer);
+        answer
+    }
+
+    /// Creates a broker and returns its id.
+    pub async fn create(&self, request: &Value) -> String {
+        let created = self.post("CreateBroker", "/v1/brokers", request).await.ok();
+        created["brokerId"].as_str().expect("an id").to_owned()
+    }
+
+    pub async fn describe(&self, id: &str) -> Value {
+        self.get("DescribeBroker", &format!("/v1/brokers/{id}"), "")
+            .await
+            .ok()
+    }
+
+    /// A correctly signed request.
+    pub async fn send(
+        &self,
+        key: &Key,
+        method: &str,
+        path: &str,
+        query: &str,
+        body: &[u8],
+    ) -> Answer {
+        let host = self.host();
+        let signing = Signing {
+            key,
+            method,
+            host: &host,
+            path,
+            query,
+            body,
+            at: self.now(),
+            region: REGION,
+            service: "mq",
+        };
+        self.raw(method, path, query, &signing.headers(), body)
+            .await
+    }
+
+    pub async fn unsigned(&self, method: &str, path: &str) -> Answer {
+        self.raw(method, path, "", &[], b"").await
+    }
+
+    /// Exactly this request.
+    pub async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> Answer {
+        let separator = if query.is_empty() { "" } else { "?" };
+        let url = format!("http://{}{path}{separator}{query}", self.address);
+        let method = method.parse().expect("a method");
+        let mut request = self.client.request(method, url).body(body.to_vec());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.expect("the API answers every request");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("answers are text");
+        Answer {
+            status,
+            headers,
+            text,
+        }
+    }
+
+    /// Makes it true that a broker's nodes run what was asked for, without any host.
+    pub async fn settle(&self, id: &str) {
+        sqlx::query(
+            "update brokers set applied_generation = generation, applied = intended where id = $1",
+        )
+        .bind(id)
+        .execute(&self.database.pool)
+        .await
+        .expect("the broker can be updated");
+    }
+
+    /// How many rows a table has.
+    pub async fn count(&self, table: &str) -> i64 {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from {table}")))
+            .fetch_one(&self.database.pool)
+            .await
+            .expect("the table can be counted")
+    }
+
+    /// The actions of the audit log, in order.
+    pub async fn audited(&self) -> Vec<String> {
+        sqlx::query_scalar("select action from audit_events order by created_at, id")
+            .fetch_all(&self.database.pool)
+            .await
+            .expect("the audit log can be read")
+    }
+}
