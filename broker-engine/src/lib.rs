@@ -2,4 +2,8 @@
 //!
 //! The crate is a library with one facade; `brokerd` and `warren node` are thin callers of it.
 
+pub mod amqp;
+pub mod broker;
 pub mod codec;
+pub mod options;
+pub mod store;

@@ -1,0 +1,77 @@
+//! Class `basic`: subscriptions.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::super::delivery::ConsumerSink;
+use super::super::error::Error;
+use super::{Channel, Context, Deferred};
+use crate::broker::{Consumer, Queue, Sink, Subscription};
+use crate::codec::amqp::{BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk, FieldValue};
+
+/// A consumer of the channel and the queue it reads.
+pub(super) struct Subscribed {
+    pub(super) queue: Arc<Queue>,
+    pub(super) consumer: Arc<Consumer>,
+}
+
+impl Channel {
+    pub(super) fn consume(
+        &mut self,
+        context: &Context,
+        consume: &BasicConsume<'_>,
+    ) -> Result<Deferred, Error> {
+        let name = self.queue_name(consume.queue)?;
+        let tag: Arc<str> = match consume.consumer_tag {
+            "" => server_tag().into(),
+            tag => tag.into(),
+        };
+        // A consumer whose queue is gone has given its tag back.
+        if self.consumers.get(&tag).is_some_and(|other| !other.consumer.is_cancelled()) {
+            return Err(Error::not_allowed(format!("attempt to reuse consumer tag '{tag}'")));
+        }
+        let deliveries = Arc::clone(&self.deliveries);
+        let sink = Arc::new(ConsumerSink::new(deliveries, context.handles_cancel));
+        let subscription = Subscription {
+            sink: Arc::<ConsumerSink>::clone(&sink) as Arc<dyn Sink>,
+            tag: Arc::clone(&tag),
+            no_ack: consume.no_ack,
+            exclusive: consume.exclusive,
+            priority: priority(consume)?,
+            prefetch: self.prefetch,
+            channel_credit: Arc::clone(&self.credit),
+        };
+        let (queue, consumer) = context.session.subscribe(&name, subscription)?;
+        self.reply(consume.no_wait, None, &BasicConsumeOk { consumer_tag: &tag });
+        sink.announce(&queue);
+        self.consumers.insert(tag, Subscribed { queue: Arc::clone(&queue), consumer });
+        queue.pump();
+        Ok(None)
+    }
+
+    /// A tag that is not there counts as cancelled.
+    pub(super) fn cancel(
+        &mut self,
+        context: &Context,
+        cancel: &BasicCancel<'_>,
+    ) -> Result<Deferred, Error> {
+        if let Some(Subscribed { queue, consumer }) = self.consumers.remove(cancel.consumer_tag) {
+            context.session.unsubscribe(&queue, &consumer)?;
+        }
+        let reply = BasicCancelOk { consumer_tag: cancel.consumer_tag };
+        Ok(self.reply(cancel.no_wait, None, &reply))
+    }
+}
+
+fn priority(consume: &BasicConsume<'_>) -> Result<i32, Error> {
+    let Some(value) = consume.arguments.get("x-priority") else { return Ok(0) };
+    FieldValue::as_i64(value).and_then(|value| i32::try_from(value).ok()).ok_or_else(|| {
+        Error::precondition(format!("invalid arg 'x-priority' for queue '{}'", consume.queue))
+    })
+}
+
+fn server_tag() -> String {
+    format!("amq.ctag-{}", URL_SAFE_NO_PAD.encode(fastrand::u128(..).to_be_bytes()))
+}

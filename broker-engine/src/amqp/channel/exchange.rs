@@ -1,0 +1,66 @@
+//! Class `exchange`.
+
+use super::super::error::Error;
+use super::super::reply_code::ReplyCode;
+use super::arguments;
+use super::{Channel, Context, Deferred};
+use crate::broker;
+use crate::codec::amqp::{
+    ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete, ExchangeDeleteOk,
+};
+
+impl Channel {
+    pub(super) fn exchange_declare(
+        &self,
+        context: &Context,
+        declare: &ExchangeDeclare<'_>,
+    ) -> Result<Deferred, Error> {
+        let name = declare.exchange;
+        let durable = if declare.passive {
+            context.session.exchange_check(name)?;
+            None
+        } else {
+            self.check_kind(context, declare.kind)?;
+            let vhost = context.vhost_name();
+            let declaration = broker::ExchangeDeclare {
+                name: name.to_owned(),
+                kind: declare.kind.to_owned(),
+                durable: declare.durable,
+                auto_delete: declare.auto_delete,
+                internal: declare.internal,
+                arguments: arguments::declared("exchange", name, vhost, &declare.arguments)?,
+            };
+            context.session.exchange_declare(declaration)?
+        };
+        Ok(self.reply(declare.no_wait, durable, &ExchangeDeclareOk {}))
+    }
+
+    /// RabbitMQ 3 ends the connection over an unknown type, RabbitMQ 4 the channel.
+    fn check_kind(&self, context: &Context, kind: &str) -> Result<(), Error> {
+        if broker::ExchangeKind::from_name(kind).is_some() {
+            return Ok(());
+        }
+        let is_soft = context.server.is_unknown_kind_soft();
+        let code = if is_soft { ReplyCode::PreconditionFailed } else { ReplyCode::CommandInvalid };
+        Err(Error::new(code, format!("unknown exchange type '{kind}'")))
+    }
+
+    pub(super) fn exchange_delete(
+        &self,
+        context: &Context,
+        delete: &ExchangeDelete<'_>,
+    ) -> Result<Deferred, Error> {
+        let name = delete.exchange;
+        if name.starts_with("amq.") {
+            return Err(Error::new(
+                ReplyCode::AccessRefused,
+                format!(
+                    "deletion of system exchange '{name}' in vhost '{}' not allowed",
+                    context.vhost_name()
+                ),
+            ));
+        }
+        let durable = context.session.exchange_delete(name, delete.if_unused)?;
+        Ok(self.reply(delete.no_wait, durable, &ExchangeDeleteOk {}))
+    }
+}

@@ -1,0 +1,244 @@
+//! One channel: its methods by class, one file each, and the state they share.
+//!
+//! A method changes the broker through the connection's session, which checks permissions, and
+//! answers through the outbox. What must be durable before it is answered is handed back as a
+//! deferred reply; the connection reads nothing more until that is sent.
+
+mod arguments;
+mod basic;
+mod consume;
+mod content;
+mod exchange;
+mod publish;
+mod queue;
+mod settle;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use self::consume::Subscribed;
+use self::content::Content;
+use self::settle::Settlements;
+use super::confirms::Confirms;
+use super::connection::Link;
+use super::delivery::Deliveries;
+use super::error::Error;
+use super::outbox::Outbox;
+use super::reply_code::ReplyCode;
+use super::server::Server;
+use crate::broker::{self, Credit, Identity, Position, Publisher, Waiter};
+use crate::codec::amqp::{
+    BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method, encode_method,
+};
+
+pub(crate) use self::publish::{Publishes, is_publish};
+
+/// A reply in wire form, and what must be durable before it is sent.
+pub(crate) type Deferred = Option<(Position, Vec<u8>)>;
+
+/// What a connection's channels have in common once it is open.
+pub(crate) struct Context {
+    server: Arc<Server>,
+    link: Arc<Link>,
+    session: broker::Session,
+    handles_cancel: bool,
+}
+
+impl Context {
+    /// Enters a virtual host.
+    pub(crate) fn open(
+        server: &Arc<Server>,
+        link: &Arc<Link>,
+        identity: &Identity,
+        vhost: &str,
+        handles_cancel: bool,
+    ) -> Result<Self, Error> {
+        let session = server.broker().session(identity, vhost)?;
+        Ok(Self {
+            server: Arc::clone(server),
+            link: Arc::clone(link),
+            session,
+            handles_cancel,
+        })
+    }
+
+    pub(crate) fn user(&self) -> &str {
+        &self.session.identity().name
+    }
+
+    pub(crate) fn vhost_name(&self) -> &str {
+        self.session.vhost().name()
+    }
+
+    /// The connection's task is woken when `position` is durable, or never will be.
+    pub(crate) fn wake_when_durable(&self, position: Position) {
+        let waiter: Arc<dyn Waiter> = Arc::<Link>::clone(&self.link);
+        self.server.broker().when_durable(position, waiter);
+    }
+
+    /// Deletes the connection's exclusive queues; its channels are released before.
+    pub(crate) fn close(&self) {
+        if let Err(error) = self.session.close() {
+            tracing::warn!(%error, "exclusive queues of a closed connection stay until restart");
+        }
+    }
+}
+
+/// The state of one channel.
+pub(crate) struct Channel {
+    number: u16,
+    /// `channel.close` was sent: everything but the answer is ignored.
+    pub(crate) is_closing: bool,
+    outbox: Arc<Outbox>,
+    deliveries: Arc<Deliveries>,
+    consumers: HashMap<Arc<str>, Subscribed>,
+    settlements: Settlements,
+    publisher: Option<Publisher>,
+    confirms: Option<Confirms>,
+    content: Option<Content>,
+    /// Bound of each consumer made from now on; 0 for none.
+    prefetch: u32,
+    credit: Arc<Credit>,
+    /// What an empty queue name stands for.
+    last_queue: Option<Arc<str>>,
+}
+
+impl Channel {
+    pub(crate) fn new(number: u16, outbox: Arc<Outbox>) -> Self {
+        Self {
+            number,
+            is_closing: false,
+            deliveries: Arc::new(Deliveries::new(Arc::clone(&outbox), number)),
+            outbox,
+            consumers: HashMap::new(),
+            settlements: Settlements::default(),
+            publisher: None,
+            confirms: None,
+            content: None,
+            prefetch: 0,
+            credit: Arc::default(),
+            last_queue: None,
+        }
+    }
+
+    /// Acts on one method other than `basic.publish` and those that open or close the channel.
+    pub(crate) fn on_method(
+        &mut self,
+        context: &Context,
+        method: &Method<'_>,
+    ) -> Result<Deferred, Error> {
+        self.expect_no_content()?;
+        match method {
+            Method::BasicAck(ack) => return self.ack(ack),
+            Method::BasicNack(nack) => return self.nack(nack),
+            Method::BasicReject(reject) => return self.reject(reject),
+            _ => self.settlements.apply(),
+        }
+        match method {
+            Method::ChannelFlow(flow) if flow.active => {
+                self.send(&ChannelFlowOk { active: true });
+                Ok(None)
+            }
+            Method::ChannelFlow(_) => Err(Error::not_implemented("active=false")),
+            Method::ChannelFlowOk(_) => Ok(None),
+            Method::ExchangeDeclare(declare) => self.exchange_declare(context, declare),
+            Method::ExchangeDelete(delete) => self.exchange_delete(context, delete),
+            Method::ExchangeBind(_) | Method::ExchangeUnbind(_) => {
+                Err(Error::not_implemented("bindings between exchanges"))
+            }
+            Method::QueueDeclare(declare) => self.queue_declare(context, declare),
+            Method::QueueBind(bind) => self.queue_bind(context, bind),
+            Method::QueueUnbind(unbind) => self.queue_unbind(context, unbind),
+            Method::QueuePurge(purge) => self.queue_purge(context, purge),
+            Method::QueueDelete(delete) => self.queue_delete(context, delete),
+            Method::BasicQos(qos) => self.qos(qos),
+            Method::BasicConsume(consume) => self.consume(context, consume),
+            Method::BasicCancel(cancel) => self.cancel(context, cancel),
+            Method::BasicCancelOk(_) => Ok(None),
+            Method::BasicGet(get) => self.get(context, get),
+            Method::BasicRecover(recover) => self.recover(recover.requeue, true),
+            Method::BasicRecoverAsync(recover) => self.recover(recover.requeue, false),
+            Method::ConfirmSelect(select) => {
+                self.confirms.get_or_insert_default();
+                Ok(self.reply(select.no_wait, None, &ConfirmSelectOk {}))
+            }
+            Method::TxSelect(_) => Err(Error::not_implemented("transactions")),
+            Method::TxCommit(_) | Method::TxRollback(_) => {
+                Err(Error::precondition("channel is not transactional"))
+            }
+            unexpected => Err(Error::new(
+                ReplyCode::CommandInvalid,
+                format!("unexpected method {} on a channel", unexpected.name()),
+            )),
+        }
+    }
+
+    fn send<M: Encode>(&self, method: &M) {
+        self.outbox.send(self.number, method);
+    }
+
+    /// Answers now or, when something must be durable first, later.
+    fn reply<M: Encode>(&self, no_wait: bool, durable: Option<Position>, method: &M) -> Deferred {
+        if no_wait {
+            return None;
+        }
+        let Some(position) = durable else {
+            self.send(method);
+            return None;
+        };
+        let mut reply = Vec::new();
+        encode_method(&mut reply, self.number, method);
+        Some((position, reply))
+    }
+
+    /// The queue that a method means: an empty name is the one declared last on the channel.
+    fn queue_name(&self, name: &str) -> Result<Arc<str>, Error> {
+        if !name.is_empty() {
+            return Ok(name.into());
+        }
+        self.last_queue
+            .clone()
+            .ok_or_else(|| Error::new(ReplyCode::NotFound, "no previously declared queue"))
+    }
+
+    /// Applies the acknowledgements collected so far.
+    pub(crate) fn settle(&mut self) {
+        self.settlements.apply();
+    }
+
+    /// Confirms what is durable.
+    pub(crate) fn confirm(&mut self, durable: Position) {
+        if let Some(last) = self.confirms.as_mut().and_then(|confirms| confirms.settle(durable)) {
+            self.send(&BasicAck { delivery_tag: last, multiple: true });
+        }
+    }
+
+    /// Tells the publisher that nothing it waits for will be durable.
+    pub(crate) fn fail_confirms(&mut self) {
+        if let Some(last) = self.confirms.as_mut().and_then(Confirms::fail) {
+            self.send(&BasicNack { delivery_tag: last, multiple: true, requeue: false });
+        }
+    }
+
+    /// Hands out what its consumers can take again.
+    pub(crate) fn pump(&self) {
+        for subscribed in self.consumers.values() {
+            subscribed.queue.pump();
+        }
+    }
+
+    /// Ends all its consumers and puts back what they hold; harmless when repeated.
+    pub(crate) fn release(&mut self, context: &Context) {
+        self.settlements.apply();
+        self.content = None;
+        self.confirms = None;
+        // First of all the consumers: nobody delivers to the channel after this.
+        for Subscribed { queue, consumer } in self.consumers.drain().map(|(_, consumer)| consumer) {
+            if let Err(error) = context.session.unsubscribe(&queue, &consumer) {
+                tracing::warn!(queue = %queue.name(), %error, "cannot delete an unused queue");
+            }
+        }
+        self.settlements.requeue(self.deliveries.take_all());
+        self.settlements.apply();
+    }
+}

@@ -1,0 +1,171 @@
+//! Class `basic`: publishing, in batches of what one read brought.
+
+use super::super::error::Error;
+use super::super::reply_code::ReplyCode;
+use super::content::{self, Content};
+use super::{Channel, Context, arguments};
+use crate::broker::{self, Publish};
+use crate::codec::amqp::{
+    BasicNack, BasicPublish, BasicReturn, ContentHeader, Encode, Frame, FrameKind, FrameParse,
+    Method, Properties, encode_content, encode_method, parse_frame,
+};
+
+/// Complete publishes of one channel that borrow from the bytes they came in.
+#[derive(Default)]
+pub(crate) struct Publishes<'a> {
+    pub(crate) channel: u16,
+    list: Vec<Publish<'a>>,
+}
+
+impl<'a> Publishes<'a> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    /// Adds a message after checking what it says about itself.
+    pub(super) fn push(
+        &mut self,
+        context: &Context,
+        publish: &BasicPublish<'a>,
+        properties: &'a [u8],
+        body: &'a [u8],
+    ) -> Result<(), Error> {
+        let decoded = Properties::decode(properties)?;
+        if let Some(user) = decoded.user_id {
+            check_user(context, user)?;
+        }
+        self.list.push(Publish {
+            exchange: publish.exchange,
+            routing_key: publish.routing_key,
+            properties,
+            body,
+            persistent: decoded.is_persistent(),
+            mandatory: publish.mandatory,
+        });
+        Ok(())
+    }
+}
+
+/// Whether a method frame's payload is `basic.publish`.
+pub(crate) fn is_publish(payload: &[u8]) -> bool {
+    let (class_id, method_id) = BasicPublish::ID;
+    let [a, b] = class_id.to_be_bytes();
+    let [c, d] = method_id.to_be_bytes();
+    payload.starts_with(&[a, b, c, d])
+}
+
+impl Channel {
+    /// Takes a publish, with its content when `rest` holds all of it in two frames at most.
+    /// Returns how many bytes of `rest` that took.
+    pub(crate) fn on_publish<'a>(
+        &mut self,
+        context: &Context,
+        frame: Frame<'a>,
+        rest: &'a [u8],
+        frame_max: u32,
+        publishes: &mut Publishes<'a>,
+    ) -> Result<usize, Error> {
+        self.expect_no_content()?;
+        let Method::BasicPublish(publish) = Method::decode(frame.payload)? else {
+            return Ok(0);
+        };
+        if publish.immediate {
+            return Err(Error::not_implemented("immediate=true"));
+        }
+        let Some((header, body, consumed)) = whole_content(rest, frame.channel, frame_max) else {
+            self.content = Some(Content::new(&publish));
+            return Ok(0);
+        };
+        content::check_header(context, &header)?;
+        publishes.push(context, &publish, header.properties, body)?;
+        Ok(consumed)
+    }
+
+    /// Publishes what was collected; returns, confirms and refusals follow from the outcome.
+    pub(crate) fn publish(
+        &mut self,
+        context: &Context,
+        publishes: &Publishes<'_>,
+    ) -> Result<(), Error> {
+        let publisher = self
+            .publisher
+            .get_or_insert_with(|| context.session.publisher(arguments::read_headers));
+        let outcome = publisher.publish(&publishes.list);
+        for number in outcome.unroutable {
+            self.send_return(&publishes.list[number]);
+        }
+        if let Some(confirms) = &mut self.confirms {
+            confirms.published(outcome.accepted, outcome.durable);
+            if let Some(position) = outcome.durable {
+                context.wake_when_durable(position);
+            }
+        }
+        match (outcome.error, &mut self.confirms) {
+            (None, _) => Ok(()),
+            (Some(broker::Error::Store(error)), Some(confirms)) => {
+                tracing::warn!(%error, "the message log refused publishes");
+                for delivery_tag in confirms.refused(publishes.list.len() - outcome.accepted) {
+                    self.outbox.send(
+                        self.number,
+                        &BasicNack { delivery_tag, multiple: false, requeue: false },
+                    );
+                }
+                Ok(())
+            }
+            (Some(error), _) => Err(error.into()),
+        }
+    }
+
+    fn send_return(&self, publish: &Publish<'_>) {
+        let returned = BasicReturn {
+            reply_code: ReplyCode::NoRoute.number(),
+            reply_text: ReplyCode::NoRoute.name(),
+            exchange: publish.exchange,
+            routing_key: publish.routing_key,
+        };
+        let frame_max = self.outbox.frame_max();
+        self.outbox.append(|buffer| {
+            encode_method(buffer, self.number, &returned);
+            encode_content(buffer, self.number, publish.properties, publish.body, frame_max);
+        });
+    }
+}
+
+/// Header and body of a content whose frames are all in `rest`, if the body is one frame or none.
+fn whole_content(
+    rest: &[u8],
+    channel: u16,
+    frame_max: u32,
+) -> Option<(ContentHeader<'_>, &[u8], usize)> {
+    let next = |bytes, expected| match parse_frame(bytes, frame_max) {
+        Ok(FrameParse::Complete { frame, consumed })
+            if frame.kind == expected && frame.channel == channel =>
+        {
+            Some((frame.payload, consumed))
+        }
+        _ => None,
+    };
+    let (payload, header_size) = next(rest, FrameKind::Header)?;
+    let header = ContentHeader::decode(payload).ok()?;
+    if header.body_size == 0 {
+        return Some((header, &[], header_size));
+    }
+    let (body, body_size) = next(&rest[header_size..], FrameKind::Body)?;
+    (u64::try_from(body.len()) == Ok(header.body_size))
+        .then_some((header, body, header_size + body_size))
+}
+
+fn check_user(context: &Context, user: &str) -> Result<(), Error> {
+    let identity = context.session.identity();
+    if *identity.name == *user || identity.tags.iter().any(|tag| tag == "impersonator") {
+        return Ok(());
+    }
+    Err(Error::precondition(format!(
+        "user_id property set to '{user}' but authenticated user was '{}'",
+        identity.name
+    )))
+}

@@ -1,0 +1,95 @@
+//! Class `queue`.
+
+use std::sync::Arc;
+
+use super::super::error::Error;
+use super::arguments;
+use super::{Channel, Context, Deferred};
+use crate::broker;
+use crate::codec::amqp::{
+    QueueBind, QueueBindOk, QueueDeclare, QueueDeclareOk, QueueDelete, QueueDeleteOk, QueuePurge,
+    QueuePurgeOk, QueueUnbind, QueueUnbindOk,
+};
+
+impl Channel {
+    pub(super) fn queue_declare(
+        &mut self,
+        context: &Context,
+        declare: &QueueDeclare<'_>,
+    ) -> Result<Deferred, Error> {
+        let declared = if declare.passive {
+            context.session.queue_check(&self.queue_name(declare.queue)?)?
+        } else {
+            let vhost = context.vhost_name();
+            let name = declare.queue;
+            context.session.queue_declare(broker::QueueDeclare {
+                name: name.to_owned(),
+                durable: declare.durable,
+                exclusive: declare.exclusive,
+                auto_delete: declare.auto_delete,
+                arguments: arguments::declared("queue", name, vhost, &declare.arguments)?,
+            })?
+        };
+        let name = Arc::clone(declared.queue.name());
+        self.last_queue = Some(Arc::clone(&name));
+        let reply = QueueDeclareOk {
+            queue: &name,
+            message_count: count(declared.messages),
+            consumer_count: count(declared.consumers),
+        };
+        Ok(self.reply(declare.no_wait, declared.durable, &reply))
+    }
+
+    pub(super) fn queue_bind(
+        &self,
+        context: &Context,
+        bind: &QueueBind<'_>,
+    ) -> Result<Deferred, Error> {
+        let queue = self.queue_name(bind.queue)?;
+        let key = default_key(bind.queue, bind.routing_key, &queue);
+        let arguments = arguments::table(&bind.arguments);
+        let durable = context.session.queue_bind(&queue, bind.exchange, key, &arguments)?;
+        Ok(self.reply(bind.no_wait, durable, &QueueBindOk {}))
+    }
+
+    pub(super) fn queue_unbind(
+        &self,
+        context: &Context,
+        unbind: &QueueUnbind<'_>,
+    ) -> Result<Deferred, Error> {
+        let queue = self.queue_name(unbind.queue)?;
+        let key = default_key(unbind.queue, unbind.routing_key, &queue);
+        let arguments = arguments::table(&unbind.arguments);
+        let durable = context.session.queue_unbind(&queue, unbind.exchange, key, &arguments)?;
+        Ok(self.reply(false, durable, &QueueUnbindOk {}))
+    }
+
+    pub(super) fn queue_purge(
+        &self,
+        context: &Context,
+        purge: &QueuePurge<'_>,
+    ) -> Result<Deferred, Error> {
+        let purged = context.session.queue_purge(&self.queue_name(purge.queue)?)?;
+        Ok(self.reply(purge.no_wait, None, &QueuePurgeOk { message_count: count(purged) }))
+    }
+
+    pub(super) fn queue_delete(
+        &self,
+        context: &Context,
+        delete: &QueueDelete<'_>,
+    ) -> Result<Deferred, Error> {
+        let name = self.queue_name(delete.queue)?;
+        let deleted = context.session.queue_delete(&name, delete.if_unused, delete.if_empty)?;
+        let reply = QueueDeleteOk { message_count: count(deleted.messages) };
+        Ok(self.reply(delete.no_wait, deleted.durable, &reply))
+    }
+}
+
+/// With neither queue nor key named, the queue's name is the key (specification, `queue.bind`).
+fn default_key<'a>(queue_as_sent: &str, key: &'a str, queue: &'a str) -> &'a str {
+    if queue_as_sent.is_empty() && key.is_empty() { queue } else { key }
+}
+
+fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

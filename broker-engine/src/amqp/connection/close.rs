@@ -1,0 +1,78 @@
+//! The ends of a connection: by the client, by an error, by the node.
+
+use super::super::error::Error;
+use super::super::reply_code::ReplyCode;
+use super::super::server::CHANNEL_ZERO;
+use super::session::{Session, Stage};
+use crate::codec::amqp::{
+    ChannelClose, ConnectionClose, ConnectionCloseOk, Method,
+};
+
+impl Session {
+    /// The client said goodbye: nothing follows the answer.
+    pub(super) fn on_close(&mut self) {
+        self.release();
+        self.outbox().send_last(&ConnectionCloseOk {});
+        self.stage = Stage::Finished;
+    }
+
+    /// Ends the connection without another word.
+    pub(super) fn finish(&mut self) {
+        self.outbox().close();
+        self.stage = Stage::Finished;
+    }
+
+    /// Tells the client that the node goes down.
+    pub(super) fn force_close(&mut self) {
+        match self.stage {
+            Stage::Running => {
+                let text = "broker forced connection closure with reason 'shutdown'";
+                self.close_connection(&Error::new(ReplyCode::ConnectionForced, text), (0, 0));
+            }
+            Stage::Header | Stage::Start | Stage::Tune | Stage::Open => self.finish(),
+            Stage::Closing | Stage::Finished => {}
+        }
+    }
+
+    /// Reports an error on the channel or, when it is hard, on the connection.
+    pub(super) fn fail(&mut self, channel: u16, error: &Error, method: (u16, u16)) {
+        if channel == CHANNEL_ZERO || error.code.is_hard() || self.stage != Stage::Running {
+            self.close_connection(error, method);
+        } else {
+            self.close_channel(channel, error, method);
+        }
+    }
+
+    fn close_connection(&mut self, error: &Error, (class_id, method_id): (u16, u16)) {
+        tracing::debug!(peer = %self.peer, %error, "closing the connection");
+        self.release();
+        let reply_text = error.to_string();
+        let reply_code = error.code.number();
+        self.outbox().send_last(&ConnectionClose {
+            reply_code,
+            reply_text: &reply_text,
+            class_id,
+            method_id,
+        });
+        self.stage = Stage::Closing;
+    }
+
+    fn close_channel(&mut self, number: u16, error: &Error, (class_id, method_id): (u16, u16)) {
+        tracing::debug!(peer = %self.peer, channel = number, %error, "closing the channel");
+        if let (Some(channel), Some(context)) = (self.channels.get_mut(&number), &self.context) {
+            channel.release(context);
+            channel.is_closing = true;
+        }
+        let reply_text = error.to_string();
+        let reply_code = error.code.number();
+        let close = ChannelClose { reply_code, reply_text: &reply_text, class_id, method_id };
+        self.outbox().send(number, &close);
+    }
+
+    /// While this side waits for close-ok everything else is ignored (specification 1.4.2.8).
+    pub(super) fn on_closing_method(&mut self, method: &Method<'_>) {
+        if matches!(method, Method::ConnectionCloseOk(_) | Method::ConnectionClose(_)) {
+            self.stage = Stage::Finished;
+        }
+    }
+}

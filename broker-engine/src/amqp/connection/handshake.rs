@@ -1,0 +1,177 @@
+//! From the protocol header to `connection.open-ok`: who the client is and what both agree on.
+
+use super::super::error::Error;
+use super::super::reply_code::ReplyCode;
+use super::super::server::{CHANNEL_ZERO, FRAME_MAX, FRAME_MAX_OPENING, HEARTBEAT_S};
+use super::session::{Client, Session, Stage};
+use crate::codec::amqp::{
+    ConnectionOpen, ConnectionOpenOk, ConnectionStart, ConnectionStartOk, ConnectionTune,
+    ConnectionTuneOk, FRAME_MIN_SIZE, FieldTable, FieldValue, HeaderParse, Method, PROTOCOL_HEADER,
+    parse_protocol_header,
+};
+
+const MECHANISMS: &[u8] = b"PLAIN";
+const LOCALES: &[u8] = b"en_US";
+
+impl Session {
+    /// Consumes the protocol header; any other one is answered with ours, and the end.
+    pub(super) fn on_header(&mut self, bytes: &[u8]) -> usize {
+        match parse_protocol_header(bytes) {
+            HeaderParse::Incomplete => 0,
+            HeaderParse::Refused => {
+                self.outbox().append(|buffer| buffer.extend_from_slice(&PROTOCOL_HEADER));
+                self.finish();
+                bytes.len()
+            }
+            HeaderParse::Accepted => {
+                self.outbox().set_frame_max(FRAME_MAX_OPENING);
+                let start = ConnectionStart {
+                    version_major: 0,
+                    version_minor: 9,
+                    server_properties: self.server.properties().clone(),
+                    mechanisms: MECHANISMS,
+                    locales: LOCALES,
+                };
+                self.outbox().send(CHANNEL_ZERO, &start);
+                self.stage = Stage::Start;
+                PROTOCOL_HEADER.len()
+            }
+        }
+    }
+
+    /// The methods of the handshake, each of them only when it is due.
+    pub(super) fn on_opening_method(&mut self, method: &Method<'_>) -> Result<(), Error> {
+        match (self.stage, method) {
+            (Stage::Start, Method::ConnectionStartOk(start)) => self.on_start_ok(start),
+            (Stage::Tune, Method::ConnectionTuneOk(tune)) => self.on_tune_ok(tune),
+            (Stage::Open, Method::ConnectionOpen(open)) => self.on_open(open),
+            (_, unexpected) => Err(Error::new(
+                ReplyCode::CommandInvalid,
+                format!("unexpected method {} while the connection opens", unexpected.name()),
+            )),
+        }
+    }
+
+    fn on_start_ok(&mut self, start: &ConnectionStartOk<'_>) -> Result<(), Error> {
+        self.client = Client::new(&start.client_properties);
+        if start.mechanism != "PLAIN" {
+            return Err(Error::new(
+                ReplyCode::CommandInvalid,
+                format!("unknown authentication mechanism '{}'", start.mechanism),
+            ));
+        }
+        let identity = plain(start.response).and_then(|(name, password)| {
+            self.server.broker().authenticate(name, password, self.peer.ip().is_loopback())
+        });
+        let Some(identity) = identity else {
+            tracing::info!(peer = %self.peer, "login refused");
+            if !self.client.handles_refusal {
+                // Without the capability a client takes the closed socket as the refusal.
+                self.finish();
+                return Ok(());
+            }
+            return Err(Error::new(
+                ReplyCode::AccessRefused,
+                "Login was refused using authentication mechanism PLAIN. \
+                 For details see the broker logfile.",
+            ));
+        };
+        self.identity = Some(identity);
+        let tune = ConnectionTune {
+            channel_max: self.server.channels_max(),
+            frame_max: FRAME_MAX,
+            heartbeat_s: HEARTBEAT_S,
+        };
+        self.outbox().send(CHANNEL_ZERO, &tune);
+        self.stage = Stage::Tune;
+        Ok(())
+    }
+
+    fn on_tune_ok(&mut self, tune: &ConnectionTuneOk) -> Result<(), Error> {
+        negotiated("frame_max", tune.frame_max, FRAME_MIN_SIZE, FRAME_MAX)?;
+        let channels_max = u32::from(self.server.channels_max());
+        negotiated("channel_max", u32::from(tune.channel_max), 1, channels_max)?;
+        self.outbox().set_frame_max(tune.frame_max);
+        self.channel_max = tune.channel_max;
+        self.heartbeat_s = tune.heartbeat_s;
+        self.stage = Stage::Open;
+        Ok(())
+    }
+
+    fn on_open(&mut self, open: &ConnectionOpen<'_>) -> Result<(), Error> {
+        self.enter(open.virtual_host)?;
+        self.stage = Stage::Running;
+        self.outbox().send(CHANNEL_ZERO, &ConnectionOpenOk { reserved_1: "" });
+        tracing::debug!(peer = %self.peer, vhost = open.virtual_host, "connection open");
+        Ok(())
+    }
+}
+
+/// RabbitMQ's rule: 0 asks for no limit, which is more than any limit.
+fn negotiated(name: &str, client: u32, minimum: u32, maximum: u32) -> Result<(), Error> {
+    if client != 0 && client < minimum {
+        Err(Error::not_allowed(format!(
+            "negotiated {name} = {client} is lower than the minimum allowed value ({minimum})"
+        )))
+    } else if client == 0 || client > maximum {
+        let client = if client == 0 { "no limit (0)".to_owned() } else { client.to_string() };
+        Err(Error::not_allowed(format!(
+            "negotiated {name} = {client} is higher than the maximum allowed value ({maximum})"
+        )))
+    } else {
+        Ok(())
+    }
+}
+
+/// Name and password of a PLAIN response (RFC 4616); the authorisation identity is not used.
+fn plain(response: &[u8]) -> Option<(&str, &[u8])> {
+    let mut parts = response.splitn(3, |byte| *byte == 0);
+    let (_authorisation, name, password) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((std::str::from_utf8(name).ok()?, password))
+}
+
+impl Client {
+    fn new(properties: &FieldTable) -> Self {
+        let can = |capability: &str| match properties.get("capabilities") {
+            Some(FieldValue::Table(capabilities)) => {
+                capabilities.get(capability).and_then(FieldValue::as_bool) == Some(true)
+            }
+            _ => false,
+        };
+        let text = |name: &str| {
+            properties.get(name).and_then(FieldValue::as_str).unwrap_or_default().to_owned()
+        };
+        Self {
+            handles_refusal: can("authentication_failure_close"),
+            handles_blocked: can("connection.blocked"),
+            handles_cancel: can("consumer_cancel_notify"),
+            product: text("product"),
+            name: text("connection_name"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_response_has_three_parts_and_the_password_may_hold_anything() {
+        assert_eq!(plain(b"\0guest\0gu\0est"), Some(("guest", b"gu\0est".as_slice())));
+        assert_eq!(plain(b"guest"), None);
+        assert_eq!(plain(b"\0\xff\0x"), None);
+    }
+
+    #[test]
+    fn no_limit_is_more_than_any_limit() {
+        assert!(negotiated("frame_max", 4096, 4096, 131_072).is_ok());
+        assert_eq!(
+            negotiated("frame_max", 0, 4096, 131_072).unwrap_err().text,
+            "negotiated frame_max = no limit (0) is higher than the maximum allowed value (131072)"
+        );
+        assert_eq!(
+            negotiated("frame_max", 100, 4096, 131_072).unwrap_err().text,
+            "negotiated frame_max = 100 is lower than the minimum allowed value (4096)"
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! Moves bytes between a socket and a session, in batches, from one task.
+//!
+//! Each poll writes what is there, reads what is there, lets the session act on all of it, and
+//! writes again. A connection without traffic owns no buffers.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::super::outbox::Outbox;
+use super::super::server::FRAME_MAX;
+use super::heartbeat::{Deadlines, Elapsed};
+use super::session::Session;
+
+/// Bytes of one read at most. Smaller buffers cost CPU, larger ones leave the processor's cache.
+const READ_SIZE: usize = 128 * 1024;
+
+/// Room for one read behind an incomplete frame of the largest size.
+const READ_BUFFER_SIZE: usize = READ_SIZE + FRAME_MAX as usize;
+
+/// Rounds of one poll before other tasks get their turn.
+const ROUNDS_MAX: usize = 16;
+
+/// A write buffer larger than this is given back when it is empty.
+const KEPT_CAPACITY: usize = 4096;
+
+thread_local! {
+    /// One read buffer for all connections of a worker; never held across a poll.
+    static READ_BUFFER: RefCell<Box<[u8]>> =
+        RefCell::new(vec![0; READ_BUFFER_SIZE].into_boxed_slice());
+}
+
+/// One connection: its socket, its session, and the bytes between the two.
+pub(super) struct Io<S> {
+    pub(super) stream: S,
+    pub(super) session: Session,
+    outbox: Arc<Outbox>,
+    /// Taken from the outbox and not yet written.
+    batch: Vec<u8>,
+    written: usize,
+    needs_flush: bool,
+    /// The socket takes nothing now, and wakes the task when it does.
+    is_write_blocked: bool,
+    /// Read and not yet consumed: an incomplete frame, or more while the session is paused.
+    unread: Vec<u8>,
+    /// `unread` may hold complete frames, because the session paused on them.
+    has_backlog: bool,
+    deadlines: Deadlines,
+    shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Both sides agreed, or this side has nothing more to say.
+    Closed,
+    /// The client is gone without a word.
+    Disconnected,
+    /// The socket failed.
+    Socket(io::Error),
+    /// The client missed its heartbeats.
+    HeartbeatMissed,
+    /// The client took too long to say hello or goodbye.
+    TimedOut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
+    pub(super) fn new(
+        stream: S,
+        session: Session,
+        shutdown: WaitForCancellationFutureOwned,
+    ) -> Self {
+        let outbox = Arc::clone(session.outbox());
+        Self {
+            stream,
+            session,
+            outbox,
+            batch: Vec::new(),
+            written: 0,
+            needs_flush: false,
+            is_write_blocked: false,
+            unread: Vec::new(),
+            has_backlog: false,
+            deadlines: Deadlines::new(),
+            shutdown: Some(Box::pin(shutdown)),
+        }
+    }
+
+    pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        self.outbox.awake();
+        for _ in 0..ROUNDS_MAX {
+            match self.poll_round(context) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
+                    self.outbox.sleep(context.waker());
+                    // Whatever was appended or announced before the line above woke nobody.
+                    let can_write = self.outbox.has_unsent() && !self.is_write_blocked;
+                    if !can_write && !self.session.has_news() {
+                        return Poll::Pending;
+                    }
+                    self.outbox.awake();
+                }
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether anything moved.
+    fn poll_round(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, End>> {
+        if let Some(shutdown) = &mut self.shutdown
+            && shutdown.as_mut().poll(context).is_ready()
+        {
+            self.shutdown = None;
+            self.session.force_close();
+        }
+        self.session.on_news();
+        let mut moved = self.poll_write(context).map_err(End::Socket)?;
+        if self.session.is_finished() && !self.outbox.has_unsent() {
+            if self.needs_flush {
+                ready!(Pin::new(&mut self.stream).poll_flush(context)).map_err(End::Socket)?;
+            }
+            return Poll::Ready(Err(End::Closed));
+        }
+        if self.session.wants_input() {
+            if self.has_backlog {
+                self.drain_backlog();
+                moved = true;
+            } else {
+                moved |= self.poll_read(context)?;
+            }
+        }
+        self.deadlines.follow(self.session.phase());
+        match self.deadlines.poll(context, self.session.is_blocked()) {
+            None => {}
+            Some(Elapsed::SendHeartbeat) => {
+                self.session.send_heartbeat();
+                moved = true;
+            }
+            Some(Elapsed::Silence) => return Poll::Ready(Err(End::HeartbeatMissed)),
+            Some(Elapsed::Phase) => return Poll::Ready(Err(End::TimedOut)),
+        }
+        Poll::Ready(Ok(moved))
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        self.is_write_blocked = false;
+        loop {
+            if self.written == self.batch.len() {
+                self.batch.clear();
+                self.written = 0;
+                if self.batch.capacity() > KEPT_CAPACITY && !self.outbox.has_unsent() {
+                    self.batch = Vec::new();
+                }
+                self.outbox.take(&mut self.batch);
+                if self.batch.is_empty() {
+                    break;
+                }
+            }
+            let rest = &self.batch[self.written..];
+            match Pin::new(&mut self.stream).poll_write(context, rest) {
+                Poll::Pending => {
+                    self.is_write_blocked = true;
+                    break;
+                }
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    self.outbox.sent(count);
+                    self.deadlines.sent();
+                    self.needs_flush = true;
+                    moved = true;
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        if self.needs_flush
+            && let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(context)
+        {
+            flushed?;
+            self.needs_flush = false;
+        }
+        if self.outbox.take_throttled() {
+            self.session.on_drained();
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Result<bool, End> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let kept = self.unread.len();
+            buffer[..kept].copy_from_slice(&self.unread);
+            let mut free = ReadBuf::new(&mut buffer[kept..kept + READ_SIZE]);
+            match Pin::new(&mut self.stream).poll_read(context, &mut free) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(error)) => return Err(End::Socket(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let count = free.filled().len();
+            if count == 0 {
+                return Err(End::Disconnected);
+            }
+            self.deadlines.received();
+            let consumed = self.session.on_data(&buffer[..kept + count]);
+            self.unread.clear();
+            self.unread.shrink_to(KEPT_CAPACITY);
+            self.unread.extend_from_slice(&buffer[consumed..kept + count]);
+            self.has_backlog = !self.session.wants_input();
+            Ok(true)
+        })
+    }
+
+    fn drain_backlog(&mut self) {
+        let consumed = self.session.on_data(&self.unread);
+        self.unread.drain(..consumed);
+        self.has_backlog = !self.session.wants_input();
+    }
+}

@@ -1,0 +1,59 @@
+//! What other threads may tell a connection: output, durable positions, alarms, the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::super::outbox::Outbox;
+use crate::broker::{Position, StoreError, Waiter};
+
+/// The part of a connection that is shared between threads.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    pub(crate) outbox: Arc<Outbox>,
+    durable: AtomicU64,
+    is_log_failed: AtomicBool,
+    has_news: AtomicBool,
+}
+
+impl Link {
+    /// Something changed that the connection's task should look at.
+    pub(crate) fn notify(&self) {
+        self.has_news.store(true, Ordering::SeqCst);
+        self.outbox.wake();
+    }
+
+    /// Whether [`Link::notify`] was called since [`Link::take_news`].
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_news.load(Ordering::SeqCst)
+    }
+
+    /// As [`Link::has_news`], and forgets it.
+    pub(crate) fn take_news(&self) -> bool {
+        self.has_news() && self.has_news.swap(false, Ordering::SeqCst)
+    }
+
+    /// Everything the connection waits for up to here is durable.
+    pub(crate) fn durable(&self) -> Position {
+        Position(self.durable.load(Ordering::SeqCst))
+    }
+
+    /// Whether nothing further will ever be durable.
+    pub(crate) fn is_log_failed(&self) -> bool {
+        self.is_log_failed.load(Ordering::SeqCst)
+    }
+}
+
+impl Waiter for Link {
+    fn reached(&self, result: Result<Position, StoreError>) {
+        match result {
+            Ok(position) => {
+                self.durable.fetch_max(position.0, Ordering::SeqCst);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a publisher is told that the log failed");
+                self.is_log_failed.store(true, Ordering::SeqCst);
+            }
+        }
+        self.notify();
+    }
+}

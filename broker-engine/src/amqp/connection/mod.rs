@@ -1,0 +1,60 @@
+//! One client connection: its socket, its clocks and its session.
+//!
+//! The session is synchronous and knows no socket; `io` drives it. Whatever happens, the session
+//! is released at the end: its messages go back, its exclusive queues go away.
+
+mod close;
+mod handshake;
+mod heartbeat;
+mod io;
+mod link;
+mod session;
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use self::io::{End, Io};
+use super::server::Server;
+
+pub(crate) use self::link::Link;
+pub(crate) use self::session::Client;
+use self::session::Session;
+
+/// Time a client has to take the last bytes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Serves one client until either side ends it; `is_secure` says whether TLS protects it.
+pub async fn serve<S>(stream: S, peer: SocketAddr, is_secure: bool, server: Arc<Server>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let shutdown = server.shutdown().clone().cancelled_owned();
+    let session = Session::new(Arc::clone(&server), peer, is_secure);
+    let mut io = Io::new(stream, session, shutdown);
+    tracing::debug!(%peer, "connection accepted");
+    let end = poll_fn(|context| io.poll_end(context)).await;
+    io.session.release();
+    match end {
+        End::Closed => tracing::debug!(%peer, "connection closed"),
+        End::Disconnected => tracing::debug!(%peer, "client disconnected without closing"),
+        End::Socket(error) => tracing::debug!(%peer, %error, "connection broke"),
+        End::HeartbeatMissed => tracing::info!(%peer, "client missed its heartbeats"),
+        End::TimedOut => tracing::info!(%peer, "client took too long to open or close"),
+    }
+    // The peer may be gone already; there is nobody left to tell.
+    let _ = timeout(LINGER, linger(&mut io.stream)).await;
+}
+
+/// Reads what the client still sends: a socket closed over unread bytes is reset, and the client
+/// would lose the last frames that were sent to it.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> std::io::Result<()> {
+    stream.shutdown().await?;
+    let mut discarded = [0; 512];
+    while stream.read(&mut discarded).await? > 0 {}
+    Ok(())
+}

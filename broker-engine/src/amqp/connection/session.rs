@@ -1,0 +1,445 @@
+//! What a client may send when, without a socket: bytes in, frames appended to the outbox.
+//!
+//! Owns the channels and routes each frame to its own. Publishes of one read are collected and
+//! handed to the channel together, before anything else happens on that connection.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::super::channel::{self, Channel, Context, Publishes};
+use super::super::error::Error;
+use super::super::outbox::Outbox;
+use super::super::reply_code::ReplyCode;
+use super::super::server::{CHANNEL_ZERO, Server};
+use super::heartbeat::Phase;
+use super::link::Link;
+use crate::broker::{Alarm, Identity, Position};
+use crate::codec::amqp::{
+    ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, Frame, FrameKind, FrameParse, Method,
+    encode_heartbeat, parse_frame,
+};
+
+/// How far the conversation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Waiting for the protocol header.
+    Header,
+    /// Waiting for `connection.start-ok`.
+    Start,
+    /// Waiting for `connection.tune-ok`.
+    Tune,
+    /// Waiting for `connection.open`.
+    Open,
+    Running,
+    /// Waiting for `connection.close-ok`.
+    Closing,
+    /// Nothing follows but what is in the outbox.
+    Finished,
+}
+
+/// What the client said about itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Client {
+    pub(crate) handles_refusal: bool,
+    pub(crate) handles_blocked: bool,
+    pub(crate) handles_cancel: bool,
+    pub(crate) product: String,
+    pub(crate) name: String,
+}
+
+/// The state of one connection.
+pub(super) struct Session {
+    pub(super) server: Arc<Server>,
+    pub(super) peer: SocketAddr,
+    pub(super) stage: Stage,
+    pub(super) client: Client,
+    pub(super) identity: Option<Identity>,
+    pub(super) context: Option<Context>,
+    pub(super) channels: HashMap<u16, Channel>,
+    pub(super) channel_max: u16,
+    pub(super) heartbeat_s: u16,
+    is_secure: bool,
+    id: u64,
+    link: Arc<Link>,
+    /// A reply that waits until what it says is durable; nothing is read meanwhile.
+    pending_reply: Option<(Position, Vec<u8>)>,
+    /// Whether a publish met an alarm; nothing is read meanwhile.
+    is_blocked: bool,
+}
+
+impl Session {
+    pub(super) fn new(server: Arc<Server>, peer: SocketAddr, is_secure: bool) -> Self {
+        let (id, link) = server.register();
+        Self {
+            server,
+            peer,
+            stage: Stage::Header,
+            client: Client::default(),
+            identity: None,
+            context: None,
+            channels: HashMap::new(),
+            channel_max: 0,
+            heartbeat_s: 0,
+            is_secure,
+            id,
+            link,
+            pending_reply: None,
+            is_blocked: false,
+        }
+    }
+
+    pub(super) fn outbox(&self) -> &Arc<Outbox> {
+        &self.link.outbox
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Header | Stage::Start | Stage::Tune | Stage::Open => Phase::Opening,
+            Stage::Running => Phase::Open { heartbeat_s: self.heartbeat_s },
+            Stage::Closing | Stage::Finished => Phase::Closing,
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.stage == Stage::Finished
+    }
+
+    /// Whether bytes would be looked at now.
+    pub(super) fn wants_input(&self) -> bool {
+        self.stage != Stage::Finished && self.pending_reply.is_none() && !self.is_blocked
+    }
+
+    /// Whether the client is kept from being heard.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    pub(super) fn has_news(&self) -> bool {
+        self.link.has_news()
+    }
+
+    /// Gives the connection its virtual host.
+    pub(super) fn enter(&mut self, vhost: &str) -> Result<(), Error> {
+        let identity = self.identity.clone().ok_or_else(|| {
+            Error::new(ReplyCode::InternalError, "the connection has no user")
+        })?;
+        let handles_cancel = self.client.handles_cancel;
+        let context = Context::open(&self.server, &self.link, &identity, vhost, handles_cancel)?;
+        self.server.opened(self.id, self.peer, &context, &self.client, self.is_secure);
+        self.context = Some(context);
+        Ok(())
+    }
+
+    /// Acts on every complete frame in `bytes`, and returns how many bytes those took.
+    pub(super) fn on_data(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        if self.stage == Stage::Header {
+            at = self.on_header(bytes);
+            if self.stage == Stage::Header {
+                return at;
+            }
+        }
+        let mut publishes = Publishes::default();
+        while self.wants_input() {
+            let frame_max = self.outbox().frame_max();
+            match parse_frame(&bytes[at..], frame_max) {
+                Ok(FrameParse::Complete { frame, consumed }) => {
+                    at += consumed;
+                    at += self.on_frame(frame, &bytes[at..], &mut publishes);
+                }
+                Ok(FrameParse::Incomplete { .. }) => break,
+                Err(error) => {
+                    self.flush(&mut publishes);
+                    if self.stage == Stage::Closing {
+                        self.finish();
+                    } else {
+                        self.fail(CHANNEL_ZERO, &error.into(), (0, 0));
+                        // Frame boundaries are lost: nothing that follows can be understood.
+                        self.stage = Stage::Finished;
+                    }
+                    return bytes.len();
+                }
+            }
+        }
+        self.flush(&mut publishes);
+        self.settle();
+        if self.stage == Stage::Finished { bytes.len() } else { at }
+    }
+
+    /// Acts on one frame. Returns how many bytes of `rest` belong to the same publish.
+    fn on_frame<'a>(
+        &mut self,
+        frame: Frame<'a>,
+        rest: &'a [u8],
+        publishes: &mut Publishes<'a>,
+    ) -> usize {
+        if frame.kind == FrameKind::Heartbeat {
+            if frame.channel != CHANNEL_ZERO {
+                self.flush(publishes);
+                let error = Error::new(
+                    ReplyCode::UnexpectedFrame,
+                    format!("heartbeat frame on channel {}", frame.channel),
+                );
+                self.fail(CHANNEL_ZERO, &error, (0, 0));
+            }
+            return 0;
+        }
+        if frame.kind == FrameKind::Method && channel::is_publish(frame.payload) {
+            return self.on_publish(frame, rest, publishes);
+        }
+        self.flush(publishes);
+        let (outcome, id) = match frame.kind {
+            FrameKind::Method => match Method::decode(frame.payload) {
+                Ok(method) => (self.on_method(frame.channel, &method), method.id()),
+                Err(error) => (Err(error.into()), (0, 0)),
+            },
+            FrameKind::Header | FrameKind::Body | FrameKind::Heartbeat => {
+                (self.on_content(frame), (60, 40))
+            }
+        };
+        if let Err(error) = outcome {
+            self.fail(frame.channel, &error, id);
+        }
+        0
+    }
+
+    fn on_publish<'a>(
+        &mut self,
+        frame: Frame<'a>,
+        rest: &'a [u8],
+        publishes: &mut Publishes<'a>,
+    ) -> usize {
+        if publishes.channel != frame.channel {
+            self.flush(publishes);
+            publishes.channel = frame.channel;
+        }
+        let frame_max = self.outbox().frame_max();
+        let is_running = self.stage == Stage::Running;
+        if is_running && self.server.broker().alarms().is_any_on() {
+            self.block();
+        }
+        let parsed = match (self.channels.get_mut(&frame.channel), &self.context) {
+            (Some(channel), Some(_)) if is_running && channel.is_closing => Ok(0),
+            (Some(channel), Some(context)) if is_running => {
+                channel.on_publish(context, frame, rest, frame_max, publishes)
+            }
+            _ if is_running => Err(expected_open()),
+            _ if self.stage == Stage::Closing => Ok(0),
+            _ => Err(Error::new(
+                ReplyCode::CommandInvalid,
+                "unexpected method basic.publish while the connection opens",
+            )),
+        };
+        parsed.unwrap_or_else(|error| {
+            self.flush(publishes);
+            self.fail(frame.channel, &error, (60, 40));
+            0
+        })
+    }
+
+    fn on_method(&mut self, number: u16, method: &Method<'_>) -> Result<(), Error> {
+        match self.stage {
+            Stage::Running => {}
+            Stage::Closing => {
+                self.on_closing_method(method);
+                return Ok(());
+            }
+            Stage::Header | Stage::Start | Stage::Tune | Stage::Open | Stage::Finished => {
+                if number == CHANNEL_ZERO && matches!(method, Method::ConnectionClose(_)) {
+                    self.on_close();
+                    return Ok(());
+                }
+                return self.on_opening_method(method);
+            }
+        }
+        if number == CHANNEL_ZERO {
+            return self.on_connection_method(method);
+        }
+        let Some(channel) = self.channels.get_mut(&number) else {
+            return match method {
+                Method::ChannelOpen(_) => self.open_channel(number),
+                // The answer to a close that crossed the client's own.
+                Method::ChannelCloseOk(_) => Ok(()),
+                _ => Err(expected_open()),
+            };
+        };
+        let Some(context) = &self.context else { return Ok(()) };
+        match method {
+            Method::ChannelCloseOk(_) => {
+                if channel.is_closing {
+                    self.channels.remove(&number);
+                }
+            }
+            Method::ChannelClose(_) => {
+                channel.release(context);
+                self.channels.remove(&number);
+                self.outbox().send(number, &crate::codec::amqp::ChannelCloseOk {});
+            }
+            _ if channel.is_closing => {}
+            Method::ChannelOpen(_) => {
+                return Err(Error::new(ReplyCode::ChannelError, "second 'channel.open' seen"));
+            }
+            _ => {
+                if let Some((position, reply)) = channel.on_method(context, method)? {
+                    self.reply_when_durable(position, reply);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_connection_method(&mut self, method: &Method<'_>) -> Result<(), Error> {
+        match method {
+            Method::ConnectionClose(_) => {
+                self.on_close();
+                Ok(())
+            }
+            Method::ConnectionCloseOk(_) => Ok(()),
+            Method::ConnectionUpdateSecret(_) => Err(Error::new(
+                ReplyCode::NotAllowed,
+                "mechanism PLAIN does not support credential update",
+            )),
+            method => Err(Error::new(
+                ReplyCode::CommandInvalid,
+                format!("unexpected method {} on channel 0", method.name()),
+            )),
+        }
+    }
+
+    fn on_content(&mut self, frame: Frame<'_>) -> Result<(), Error> {
+        if self.stage != Stage::Running {
+            return Ok(());
+        }
+        match (self.channels.get_mut(&frame.channel), &self.context) {
+            (Some(channel), Some(_)) if channel.is_closing => Ok(()),
+            (Some(channel), Some(context)) => channel.on_content(context, frame),
+            _ if frame.channel == CHANNEL_ZERO => {
+                Err(Error::new(ReplyCode::UnexpectedFrame, "content frame on channel 0"))
+            }
+            _ => Err(expected_open()),
+        }
+    }
+
+    fn open_channel(&mut self, number: u16) -> Result<(), Error> {
+        if number > self.channel_max {
+            return Err(Error::not_allowed(format!(
+                "channel {number} is above the negotiated channel_max ({})",
+                self.channel_max
+            )));
+        }
+        self.channels.insert(number, Channel::new(number, Arc::clone(self.outbox())));
+        self.outbox().send(number, &ChannelOpenOk { reserved_1: b"" });
+        Ok(())
+    }
+
+    fn reply_when_durable(&mut self, position: Position, reply: Vec<u8>) {
+        self.pending_reply = Some((position, reply));
+        if let Some(context) = &self.context {
+            context.wake_when_durable(position);
+        }
+        // What is durable already is answered at once.
+        self.on_news();
+    }
+
+    /// Publishes what was collected.
+    fn flush(&mut self, publishes: &mut Publishes<'_>) {
+        if publishes.is_empty() {
+            return;
+        }
+        let number = publishes.channel;
+        let outcome = match (self.channels.get_mut(&number), &self.context) {
+            (Some(channel), Some(context)) => channel.publish(context, publishes),
+            _ => Ok(()),
+        };
+        publishes.clear();
+        if let Err(error) = outcome {
+            self.fail(number, &error, (60, 40));
+        }
+    }
+
+    /// Applies the acknowledgements of this read, and confirms what needs no waiting.
+    fn settle(&mut self) {
+        let durable = self.link.durable();
+        for channel in self.channels.values_mut() {
+            channel.settle();
+            channel.confirm(durable);
+        }
+    }
+
+    /// Looks at what other threads told the connection.
+    pub(super) fn on_news(&mut self) {
+        if !self.link.take_news() {
+            return;
+        }
+        let durable = self.link.durable();
+        if self.link.is_log_failed() {
+            self.channels.values_mut().for_each(Channel::fail_confirms);
+            if self.pending_reply.take().is_some() {
+                let error = Error::new(ReplyCode::InternalError, "the message log failed");
+                self.fail(CHANNEL_ZERO, &error, (0, 0));
+            }
+        } else {
+            for channel in self.channels.values_mut() {
+                channel.confirm(durable);
+            }
+        }
+        if let Some((position, reply)) = self.pending_reply.take() {
+            if position <= durable {
+                self.outbox().append(|buffer| buffer.extend_from_slice(&reply));
+            } else {
+                self.pending_reply = Some((position, reply));
+            }
+        }
+        if self.is_blocked && !self.server.broker().alarms().is_any_on() {
+            self.is_blocked = false;
+            if self.client.handles_blocked {
+                self.outbox().send(CHANNEL_ZERO, &ConnectionUnblocked {});
+            }
+        }
+    }
+
+    /// Stops reading until the alarm is over: this client publishes.
+    fn block(&mut self) {
+        if self.is_blocked {
+            return;
+        }
+        self.is_blocked = true;
+        if self.client.handles_blocked {
+            let reason = if self.server.broker().alarms().is_on(Alarm::Memory) {
+                "low on memory"
+            } else {
+                "low on disk"
+            };
+            self.outbox().send(CHANNEL_ZERO, &ConnectionBlocked { reason });
+        }
+        // The alarm may have ended since it was looked at.
+        self.link.notify();
+    }
+
+    /// The client took enough of what was sent: its consumers may be served again.
+    pub(super) fn on_drained(&mut self) {
+        for channel in self.channels.values() {
+            channel.pump();
+        }
+    }
+
+    pub(super) fn send_heartbeat(&self) {
+        self.outbox().append(encode_heartbeat);
+    }
+
+    /// Gives everything back that the connection holds; harmless when repeated.
+    pub(super) fn release(&mut self) {
+        if let Some(context) = self.context.take() {
+            for (_, mut channel) in self.channels.drain() {
+                channel.release(&context);
+            }
+            context.close();
+        }
+        self.server.unregister(self.id);
+    }
+}
+
+fn expected_open() -> Error {
+    Error::new(ReplyCode::ChannelError, "expected 'channel.open'")
+}

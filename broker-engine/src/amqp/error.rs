@@ -1,0 +1,67 @@
+//! What goes wrong in a session, and the reply that tells the client.
+
+use super::reply_code::ReplyCode;
+use crate::broker;
+use crate::codec::amqp as codec;
+
+/// A protocol exception: closes the channel or, when its code is hard, the connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} - {text}", code.name())]
+pub(crate) struct Error {
+    pub(crate) code: ReplyCode,
+    /// What follows the code's name in the reply text.
+    pub(crate) text: String,
+}
+
+impl Error {
+    pub(crate) fn new(code: ReplyCode, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    pub(crate) fn not_implemented(text: impl Into<String>) -> Self {
+        Self::new(ReplyCode::NotImplemented, text)
+    }
+
+    pub(crate) fn precondition(text: impl Into<String>) -> Self {
+        Self::new(ReplyCode::PreconditionFailed, text)
+    }
+
+    pub(crate) fn not_allowed(text: impl Into<String>) -> Self {
+        Self::new(ReplyCode::NotAllowed, text)
+    }
+}
+
+impl From<broker::Error> for Error {
+    fn from(error: broker::Error) -> Self {
+        let code = match &error {
+            broker::Error::NotFound(_) => ReplyCode::NotFound,
+            broker::Error::AccessRefused(_) => ReplyCode::AccessRefused,
+            broker::Error::PreconditionFailed(_) => ReplyCode::PreconditionFailed,
+            broker::Error::ResourceLocked(_) => ReplyCode::ResourceLocked,
+            broker::Error::NotAllowed(_) => ReplyCode::NotAllowed,
+            broker::Error::CommandInvalid(_) => ReplyCode::CommandInvalid,
+            broker::Error::Store(cause) => {
+                tracing::error!(error = %cause, "the message log refused a request");
+                return Self::new(ReplyCode::InternalError, "the message log is not available");
+            }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<codec::Error> for Error {
+    fn from(error: codec::Error) -> Self {
+        let code = match error {
+            codec::Error::UnknownMethod { .. } => ReplyCode::CommandInvalid,
+            codec::Error::FrameTooLarge { .. }
+            | codec::Error::FrameEnd { .. }
+            | codec::Error::FrameKind { .. }
+            | codec::Error::Truncated
+            | codec::Error::Trailing { .. }
+            | codec::Error::Utf8
+            | codec::Error::FieldType { .. }
+            | codec::Error::TooDeep => ReplyCode::FrameError,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,16 @@
+//! AMQP 0-9-1 as RabbitMQ speaks it: connections, channels, deliveries, confirms, reply codes.
+//!
+//! Owns the conversation with clients. Routing, queues and permissions are the broker's; bytes on
+//! the wire are the codec's; sockets are made by the listener.
+
+mod channel;
+mod confirms;
+mod connection;
+mod delivery;
+mod error;
+mod outbox;
+mod reply_code;
+mod server;
+
+pub use connection::serve;
+pub use server::{ConnectionInfo, Identification, Server};

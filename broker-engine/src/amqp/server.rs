@@ -1,0 +1,187 @@
+//! What all connections share: the broker, the limits, and the list of who is connected.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::channel::Context;
+use super::connection::{Client, Link};
+use crate::broker::{AlarmListener, Broker};
+use crate::codec::amqp::{FieldTable, FieldValue};
+
+/// The channel of the connection's own methods.
+pub(super) const CHANNEL_ZERO: u16 = 0;
+
+/// Bytes of the largest frame, overhead included: RabbitMQ's default.
+pub(super) const FRAME_MAX: u32 = 131_072;
+
+/// Bytes of the largest frame before the sizes are negotiated.
+pub(super) const FRAME_MAX_OPENING: u32 = 8192;
+
+/// The heartbeat interval suggested to clients.
+pub(super) const HEARTBEAT_S: u16 = 60;
+
+/// How the server introduces itself.
+#[derive(Debug, Clone)]
+pub struct Identification {
+    pub product: &'static str,
+    pub version: &'static str,
+    pub node_name: String,
+}
+
+/// A connection that is open, as operators see it.
+#[derive(Debug, Clone)]
+pub struct ConnectionInfo {
+    pub id: u64,
+    pub peer: SocketAddr,
+    pub user: String,
+    pub vhost: String,
+    pub is_secure: bool,
+    pub client_product: String,
+    pub client_name: String,
+}
+
+/// The AMQP side of one node.
+pub struct Server {
+    broker: Arc<Broker>,
+    properties: FieldTable,
+    channels_max: u16,
+    message_size_max: u64,
+    /// An exchange type that does not exist closes the channel with 406 rather than the
+    /// connection with 503.
+    is_unknown_kind_soft: bool,
+    shutdown: CancellationToken,
+    last_id: AtomicU64,
+    connections: Mutex<BTreeMap<u64, Registered>>,
+}
+
+struct Registered {
+    link: Arc<Link>,
+    info: Option<ConnectionInfo>,
+}
+
+impl Server {
+    /// Serves `broker`; every connection is closed with 320 when `shutdown` is cancelled.
+    #[must_use]
+    pub fn new(
+        broker: Arc<Broker>,
+        identification: &Identification,
+        channels_max: u16,
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        let is_rabbitmq_3 = identification.version.starts_with("3.");
+        let server = Arc::new(Self {
+            broker,
+            properties: properties(identification),
+            channels_max,
+            message_size_max: if is_rabbitmq_3 { 128 << 20 } else { 16 << 20 },
+            is_unknown_kind_soft: !is_rabbitmq_3,
+            shutdown,
+            last_id: AtomicU64::new(0),
+            connections: Mutex::default(),
+        });
+        let listener: Weak<Self> = Arc::downgrade(&server);
+        server.broker.alarms().subscribe(listener);
+        server
+    }
+
+    /// The open connections, oldest first.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        let connections = self.connections.lock();
+        connections.values().filter_map(|registered| registered.info.clone()).collect()
+    }
+
+    pub(super) fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    pub(super) fn properties(&self) -> &FieldTable {
+        &self.properties
+    }
+
+    pub(super) fn channels_max(&self) -> u16 {
+        self.channels_max
+    }
+
+    pub(super) fn message_size_max(&self) -> u64 {
+        self.message_size_max
+    }
+
+    pub(super) fn is_unknown_kind_soft(&self) -> bool {
+        self.is_unknown_kind_soft
+    }
+
+    pub(super) fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    pub(super) fn register(&self) -> (u64, Arc<Link>) {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let link = Arc::new(Link::default());
+        let registered = Registered { link: Arc::clone(&link), info: None };
+        self.connections.lock().insert(id, registered);
+        (id, link)
+    }
+
+    pub(super) fn opened(
+        &self,
+        id: u64,
+        peer: SocketAddr,
+        context: &Context,
+        client: &Client,
+        is_secure: bool,
+    ) {
+        if let Some(registered) = self.connections.lock().get_mut(&id) {
+            registered.info = Some(ConnectionInfo {
+                id,
+                peer,
+                user: context.user().to_owned(),
+                vhost: context.vhost_name().to_owned(),
+                is_secure,
+                client_product: client.product.clone(),
+                client_name: client.name.clone(),
+            });
+        }
+    }
+
+    pub(super) fn unregister(&self, id: u64) {
+        self.connections.lock().remove(&id);
+    }
+}
+
+impl AlarmListener for Server {
+    fn changed(&self, _is_on: bool) {
+        for registered in self.connections.lock().values() {
+            registered.link.notify();
+        }
+    }
+}
+
+fn properties(identification: &Identification) -> FieldTable {
+    let text = |name: &str, value: &str| (name.to_owned(), FieldValue::from(value));
+    let capabilities = [
+        "publisher_confirms",
+        "basic.nack",
+        "consumer_cancel_notify",
+        "connection.blocked",
+        "consumer_priorities",
+        "authentication_failure_close",
+        "per_consumer_qos",
+    ];
+    let capabilities =
+        capabilities.map(|name| (name.to_owned(), FieldValue::Bool(true))).to_vec();
+    FieldTable(vec![
+        ("capabilities".to_owned(), FieldValue::Table(FieldTable(capabilities))),
+        text("cluster_name", &identification.node_name),
+        text("copyright", "Licensed under the Apache License 2.0"),
+        text("information", "https://www.rabbitmq.com"),
+        text("platform", "Warren"),
+        text("product", identification.product),
+        text("version", identification.version),
+    ])
+}
