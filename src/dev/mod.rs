@@ -1,1 +1,4 @@
-//! Being laid out.
+//! The all-in-one role.
+
+pub mod postgres;
+pub mod progress;
