@@ -1,1 +1,19 @@
 //! Everything together: real processes, real clients, real crashes.
+//!
+//! [`tree`] starts `warren dev`, [`installation`] the roles apart; the files below them hold the
+//! tests. What clients see is written in Python, in `tests/python`.
+
+mod installation;
+mod patience;
+mod remote;
+mod tree;
+
+mod accounts;
+mod command_line;
+mod crash_points;
+mod durability;
+mod engine;
+mod lifecycle;
+mod one_machine;
+mod readme;
+mod roles_apart;

@@ -80,6 +80,11 @@ pub fn printed(output: &Output) -> String {
     )
 }
 
+/// The prepared environment's directory.
+pub fn environment() -> &'static Path {
+    &ENVIRONMENT
+}
+
 fn scripts() -> PathBuf {
     directory::repository().join("tests/python")
 }

@@ -1,0 +1,104 @@
+//! No confirmed message is lost, whatever is killed.
+
+use std::time::Duration;
+
+use test_support::network::eventually;
+use test_support::process::{Family, Process, kill};
+
+use crate::patience::{PATIENCE, repeated};
+use crate::remote::{Endpoint, Remote};
+use crate::tree::Tree;
+
+#[test]
+fn reboots_and_kills_of_the_node_lose_nothing() {
+    let tree = Tree::start();
+    let mut remote = Remote::start(tree.script("remote.py"));
+    let id = remote.create("durable");
+    let mut publisher = Publisher::start(&tree, &remote.running(&id));
+    for _ in 0..repeated(2) {
+        let before = tree.nodes();
+        remote.reboot(&id);
+        remote.running(&id);
+        publisher.progress();
+        assert_ne!(tree.nodes(), before, "a reboot is a new process");
+
+        let before = tree.nodes();
+        before.iter().copied().for_each(kill);
+        let again = eventually("the agent starts the node again", PATIENCE, || {
+            let found = tree.nodes();
+            (!found.is_empty()).then_some(found)
+        });
+        assert_ne!(again, before);
+        publisher.progress();
+    }
+    publisher.intact();
+}
+
+#[test]
+fn a_crash_of_everything_loses_nothing() {
+    let mut tree = Tree::start();
+    let mut remote = Remote::start(tree.script("remote.py"));
+    let id = remote.create("durable");
+    let endpoint = remote.running(&id);
+    let mut publisher = Publisher::start(&tree, &endpoint);
+    for _ in 0..repeated(2) {
+        tree.crash();
+        tree.restart();
+        publisher.progress();
+        assert_eq!(remote.running(&id), endpoint, "the endpoints are kept");
+    }
+    publisher.intact();
+}
+
+#[test]
+fn a_clean_stop_loses_nothing_and_leaves_nothing_behind() {
+    let mut tree = Tree::start();
+    let mut remote = Remote::start(tree.script("remote.py"));
+    let id = remote.create("durable");
+    let endpoint = remote.running(&id);
+    let mut publisher = Publisher::start(&tree, &endpoint);
+    assert!(tree.process.terminate(Duration::from_secs(30)).success());
+    eventually("every process has ended", Duration::from_secs(5), || {
+        tree.family.members(|_| true).is_empty().then_some(())
+    });
+    tree.restart();
+    publisher.progress();
+    assert_eq!(remote.running(&id), endpoint, "the endpoints are kept");
+    publisher.intact();
+}
+
+/// Counts what was confirmed; of no tree's family, so that it outlives every crash.
+struct Publisher {
+    process: Process,
+    _family: Family,
+}
+
+impl Publisher {
+    fn start(tree: &Tree, endpoint: &Endpoint) -> Self {
+        let family = Family::new();
+        let mut script = tree.script("durability.py");
+        let process = family.spawn(
+            "durability.py",
+            script.args([&endpoint.host, &endpoint.port]),
+        );
+        let mut publisher = Self {
+            process,
+            _family: family,
+        };
+        publisher.progress();
+        publisher
+    }
+
+    /// Lets some hundred more messages be confirmed.
+    fn progress(&mut self) {
+        for _ in 0..4 {
+            self.process.line("confirmed", PATIENCE);
+        }
+    }
+
+    fn intact(mut self) {
+        self.process.tell("stop");
+        println!("{}", self.process.line("intact", PATIENCE));
+        assert!(self.process.exit(PATIENCE).success());
+    }
+}

@@ -1,0 +1,225 @@
+//! The roles apart, as production runs them: `migrate`, `admin`, `serve`, `worker` and `agent`
+//! against one database.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use test_support::process::{Family, Process};
+use test_support::{directory, network, postgres, python};
+
+use crate::patience::PATIENCE;
+use crate::remote::Remote;
+use crate::tree::clean;
+
+pub struct Installation {
+    // Dropped in this order: processes before the directory they write to.
+    pub apis: Vec<Api>,
+    pub workers: Vec<Process>,
+    pub agent: Process,
+    pub family: Family,
+    key: Key,
+    setting: Setting,
+}
+
+/// One `warren serve`.
+pub struct Api {
+    pub process: Process,
+    /// Of the public API, and of the agents' endpoint.
+    ports: (u16, u16),
+}
+
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub id: String,
+    pub secret: String,
+}
+
+/// What every process of an installation is told.
+struct Setting {
+    directory: TempDir,
+    database_url: String,
+}
+
+impl Installation {
+    /// One API, one worker, one host.
+    pub fn start() -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+        let setting = Setting {
+            directory: tempfile::tempdir().expect("a temporary directory can be created"),
+            database_url: runtime.block_on(postgres::empty_database()),
+        };
+        master_key(&setting.path("master.key"));
+        setting.succeed(&["migrate"]);
+        let key = setting.account("ours");
+        std::fs::write(
+            setting.path("ca.pem"),
+            setting.succeed(&["admin", "ca", "show"]),
+        )
+        .expect("the directory is writable");
+
+        let family = Family::new();
+        let api = setting.api(&family, (network::free_port(), network::free_port()));
+        let workers = vec![setting.worker(&family, None)];
+        let token = setting.host_token("host-1", "a");
+        let agent = setting.agent(&family, api.ports.1, Some(&token));
+        Self {
+            apis: vec![api],
+            workers,
+            agent,
+            family,
+            key,
+            setting,
+        }
+    }
+
+    /// Another account with a key.
+    pub fn account(&self, name: &str) -> Key {
+        self.setting.account(name)
+    }
+
+    /// One more API.
+    pub fn serve(&mut self) {
+        let ports = (network::free_port(), network::free_port());
+        self.apis.push(self.setting.api(&self.family, ports));
+    }
+
+    /// An API that was killed, on its ports.
+    pub fn serve_again(&mut self, index: usize) {
+        let ports = self.apis[index].ports;
+        self.apis[index] = self.setting.api(&self.family, ports);
+    }
+
+    /// One more worker.
+    pub fn work(&mut self) {
+        self.workers.push(self.setting.worker(&self.family, None));
+    }
+
+    /// The only worker, and it dies at this point of a workflow.
+    pub fn work_until(&mut self, point: &str) {
+        self.workers.clear();
+        self.workers
+            .push(self.setting.worker(&self.family, Some(point)));
+    }
+
+    /// The agent that was stopped, with the identity it has.
+    pub fn watch_again(&mut self) {
+        self.agent = self.setting.agent(&self.family, self.apis[0].ports.1, None);
+    }
+
+    pub fn endpoint(&self, index: usize) -> String {
+        format!("http://127.0.0.1:{}", self.apis[index].ports.0)
+    }
+
+    pub fn script(&self, name: &str) -> Command {
+        let mut script = python::script(name);
+        script
+            .env("AWS_ACCESS_KEY_ID", &self.key.id)
+            .env("AWS_SECRET_ACCESS_KEY", &self.key.secret)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL_MQ", self.endpoint(0))
+            .env("WARREN_CA", self.setting.path("ca.pem"));
+        script
+    }
+
+    pub fn remote(&self) -> Remote {
+        Remote::start(self.script("remote.py"))
+    }
+}
+
+impl Setting {
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn warren(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(directory::binary("warren"));
+        clean(&mut command);
+        command
+            .args(arguments)
+            .env("DATABASE_URL", &self.database_url)
+            .env("WARREN_MASTER_KEY_FILE", self.path("master.key"));
+        command
+    }
+
+    fn succeed(&self, arguments: &[&str]) -> String {
+        python::succeed(&mut self.warren(arguments))
+    }
+
+    fn account(&self, name: &str) -> Key {
+        self.succeed(&["admin", "account", "create", "--name", name]);
+        let printed = self.succeed(&["admin", "access-key", "create", "--account", name]);
+        Key {
+            id: value(&printed, "AWS_ACCESS_KEY_ID"),
+            secret: value(&printed, "AWS_SECRET_ACCESS_KEY"),
+        }
+    }
+
+    fn host_token(&self, name: &str, zone: &str) -> String {
+        self.succeed(&[
+            "admin",
+            "host-token",
+            "create",
+            "--host-name",
+            name,
+            "--zone",
+            zone,
+        ])
+        .trim()
+        .to_owned()
+    }
+
+    fn api(&self, family: &Family, ports: (u16, u16)) -> Api {
+        let (public, agents) = ports;
+        let mut command = self.warren(&["serve"]);
+        command
+            .args(["--listen", &format!("127.0.0.1:{public}")])
+            .args(["--agent-listen", &format!("127.0.0.1:{agents}")]);
+        let process = family.spawn("warren serve", &mut command);
+        let address = SocketAddr::from(([127, 0, 0, 1], public));
+        network::eventually("the API is healthy", PATIENCE, || {
+            network::get(address, "/health").filter(|(status, _)| *status == 200)
+        });
+        Api { process, ports }
+    }
+
+    fn worker(&self, family: &Family, crash_at: Option<&str>) -> Process {
+        let mut command = self.warren(&["worker"]);
+        if let Some(point) = crash_at {
+            command.env("WARREN_CRASH_AT", point);
+        }
+        family.spawn("warren worker", &mut command)
+    }
+
+    fn agent(&self, family: &Family, port: u16, token: Option<&str>) -> Process {
+        let mut command = self.warren(&["agent"]);
+        command
+            .args(["--control-url", &format!("https://127.0.0.1:{port}")])
+            .arg("--ca")
+            .arg(self.path("ca.pem"))
+            .arg("--data-dir")
+            .arg(self.path("host-1"));
+        if let Some(token) = token {
+            command.args(["--token", token]);
+        }
+        family.spawn("warren agent", &mut command)
+    }
+}
+
+/// The value behind `name=` in what a command printed.
+fn value(printed: &str, name: &str) -> String {
+    let mut lines = printed
+        .lines()
+        .map(|line| line.trim().trim_start_matches("export "));
+    let found = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    found
+        .unwrap_or_else(|| panic!("{name} is not in:\n{printed}"))
+        .trim_matches(['"', '\''])
+        .to_owned()
+}
+
+fn master_key(path: &Path) {
+    warren::secrets::MasterKey::generate_file(path).expect("a key file can be made");
+}

@@ -1,0 +1,128 @@
+//! `warren dev` as a test's own installation: control plane, Postgres, agents and nodes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+use test_support::process::{Family, Process, is_alive};
+use test_support::{directory, network, python};
+
+use crate::patience::PATIENCE;
+
+pub struct Tree {
+    // Dropped in this order: processes before the directory they write to.
+    pub process: Process,
+    pub family: Family,
+    pub data: PathBuf,
+    pub port: u16,
+    _directory: TempDir,
+}
+
+impl Tree {
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        let data = directory.path().join("data");
+        let family = Family::new();
+        let port = network::free_port();
+        let process = launch(&family, &data, port);
+        let mut tree = Self {
+            process,
+            family,
+            data,
+            port,
+            _directory: directory,
+        };
+        tree.await_ready();
+        tree
+    }
+
+    pub fn await_ready(&mut self) {
+        self.process.line("ready", PATIENCE);
+    }
+
+    /// Power cut: every process of the tree at once, orphans too.
+    pub fn crash(&mut self) {
+        self.family.kill_all();
+        self.process.kill();
+    }
+
+    /// Starts again on the same data directory.
+    pub fn restart(&mut self) {
+        self.process = launch(&self.family, &self.data, self.port);
+        self.await_ready();
+    }
+
+    pub fn command(&self) -> Command {
+        dev(&self.data, self.port)
+    }
+
+    /// What `credentials.env` sets.
+    pub fn credentials(&self) -> BTreeMap<String, String> {
+        let text = std::fs::read_to_string(self.data.join("credentials.env"))
+            .expect("dev writes its credentials");
+        let lines = text
+            .lines()
+            .map(|line| line.trim().trim_start_matches("export "));
+        let pairs = lines.filter_map(|line| line.split_once('='));
+        let plain = |value: &str| value.trim_matches(['"', '\'']).to_owned();
+        pairs
+            .filter(|(name, _)| !name.starts_with('#'))
+            .map(|(name, value)| (name.to_owned(), plain(value)))
+            .collect()
+    }
+
+    /// Gives a client what it needs to use this installation.
+    pub fn equip(&self, command: &mut Command) {
+        command
+            .envs(self.credentials())
+            .env("WARREN_CA", self.data.join("ca.pem"));
+    }
+
+    /// A script of `tests/python`.
+    pub fn script(&self, name: &str) -> Command {
+        let mut command = python::script(name);
+        self.equip(&mut command);
+        command
+    }
+
+    /// The node processes that run.
+    pub fn nodes(&self) -> Vec<u32> {
+        nodes(&self.family)
+    }
+}
+
+pub fn nodes(family: &Family) -> Vec<u32> {
+    let mut found = family.members(|arguments| arguments.get(1).is_some_and(|role| role == "node"));
+    found.retain(|&pid| is_alive(pid));
+    found
+}
+
+pub fn dev(data: &std::path::Path, port: u16) -> Command {
+    let mut command = Command::new(directory::binary("warren"));
+    command
+        .arg("dev")
+        .arg("--data-dir")
+        .arg(data)
+        .args(["--listen", &format!("127.0.0.1:{port}")]);
+    clean(&mut command);
+    command
+}
+
+/// No setting of the developer reaches a process under test.
+pub fn clean(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text == "DATABASE_URL"
+            || ["AWS_", "WARREN_"]
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+        {
+            command.env_remove(name);
+        }
+    }
+}
+
+fn launch(family: &Family, data: &std::path::Path, port: u16) -> Process {
+    family.spawn("warren dev", &mut dev(data, port))
+}
