@@ -23,6 +23,8 @@ create table host_tokens (
     provisioner text not null,
     expires_at timestamptz not null,
     used_at timestamptz,
+    -- SHA-256 of the public key it was redeemed with: a lost answer may be asked for again.
+    used_by_key bytea,
     created_at timestamptz not null,
     constraint host_tokens_pkey primary key (token_hash)
 );

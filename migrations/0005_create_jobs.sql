@@ -12,6 +12,8 @@ create table jobs (
     fence bigint not null default 0,
     lease_until timestamptz,
     worker text,
+    -- Something happened while the job was running: when it wants to wait, it runs again at once.
+    woken boolean not null default false,
     last_error text,
     created_at timestamptz not null,
     finished_at timestamptz,

@@ -1,0 +1,65 @@
+//! Where nodes go: hosts, addresses and ports.
+//!
+//! A [`Provisioner`] is asynchronous, because a cloud is: the first call under a token starts the
+//! work, later calls tell how far it is. It keeps no state of ours; what it needs to know of the
+//! installation comes with the request, and the caller records the placement.
+
+mod error;
+pub mod fake;
+pub mod local;
+mod range;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+pub use error::Error;
+pub use range::{Range, probe_range};
+
+use crate::model::node::Placement;
+use crate::model::{HostId, NodeId};
+
+/// Makes places for nodes, and takes them back.
+pub trait Provisioner: Send + Sync {
+    /// Asks for a place. The token makes it idempotent: asking again never makes a second place.
+    fn place(
+        &self,
+        token: NodeId,
+        request: PlacementRequest,
+    ) -> BoxFuture<'_, Result<Progress<Placement>, Error>>;
+
+    /// Gives a place back; giving back what is gone, or was never given, succeeds.
+    fn release(&self, token: NodeId) -> BoxFuture<'_, Result<Progress<()>, Error>>;
+}
+
+/// How far the work under a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress<T> {
+    /// Not there yet: ask again after this time.
+    Pending {
+        ask_again: Duration,
+        reason: String,
+    },
+    Ready(T),
+    /// It will never be: the reason is for the operator.
+    Failed(String),
+}
+
+/// What a node needs, and what the installation looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacementRequest {
+    pub instance_type: String,
+    /// Hosts whose agents were heard of lately.
+    pub hosts: Vec<HostLoad>,
+    /// Addresses of all nodes with their AMQPS and management ports.
+    pub taken: Vec<(IpAddr, u16, u16)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostLoad {
+    pub id: HostId,
+    pub zone: String,
+    pub provisioner: String,
+    pub nodes: i64,
+}

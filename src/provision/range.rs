@@ -1,0 +1,187 @@
+//! Loopback addresses that belong to one installation.
+//!
+//! On Linux all of 127.0.0.0/8 is the loopback interface, so each installation can have a /24 of
+//! its own and every node the standard ports.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where nodes on this machine listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Range {
+    /// A /24 of loopback addresses, one for each node; the value is its `.0`.
+    Addresses(Ipv4Addr),
+    /// Ports on 127.0.0.1, for machines without other loopback addresses. The value is the first
+    /// port; each node takes two.
+    Ports(u16),
+}
+
+/// Nodes that a range of ports has room for.
+pub(super) const PORT_PAIRS: u16 = 500;
+
+impl Range {
+    /// The addresses and ports of the range: (address, AMQPS port, management port).
+    pub(super) fn places(self) -> Box<dyn Iterator<Item = (IpAddr, u16, u16)>> {
+        match self {
+            Self::Addresses(base) => {
+                let [a, b, c, _] = base.octets();
+                let address = move |last| IpAddr::V4(Ipv4Addr::new(a, b, c, last));
+                Box::new((2..=254).map(move |last| (address(last), 5671, 15671)))
+            }
+            Self::Ports(first) => Box::new((0..PORT_PAIRS).map_while(move |pair| {
+                let amqps = first.checked_add(pair * 2)?;
+                Some((
+                    IpAddr::V4(Ipv4Addr::LOCALHOST),
+                    amqps,
+                    amqps.checked_add(1)?,
+                ))
+            })),
+        }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(base) => write!(f, "{base}/24"),
+            Self::Ports(first) => write!(f, "ports:{first}"),
+        }
+    }
+}
+
+/// Neither `127.x.y.0/24` nor `ports:N`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a loopback range: use 127.x.y.0/24 or ports:FIRST")]
+pub struct InvalidRange(String);
+
+impl FromStr for Range {
+    type Err = InvalidRange;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRange> {
+        let invalid = || InvalidRange(text.to_owned());
+        if let Some(first) = text.strip_prefix("ports:") {
+            let first: u16 = first.parse().map_err(|_| invalid())?;
+            return if first >= 1024 {
+                Ok(Self::Ports(first))
+            } else {
+                Err(invalid())
+            };
+        }
+        let base: Ipv4Addr = text
+            .strip_suffix("/24")
+            .and_then(|base| base.parse().ok())
+            .ok_or_else(invalid)?;
+        if base.is_loopback() && base.octets()[3] == 0 {
+            Ok(Self::Addresses(base))
+        } else {
+            Err(invalid())
+        }
+    }
+}
+
+impl From<Range> for String {
+    fn from(range: Range) -> Self {
+        range.to_string()
+    }
+}
+
+impl TryFrom<String> for Range {
+    type Error = InvalidRange;
+
+    fn try_from(text: String) -> Result<Self, InvalidRange> {
+        text.parse()
+    }
+}
+
+/// Chooses a range that nobody uses: a /24 in 127.64.0.0/10, else ports. `seed` decides where the
+/// search begins, so that installations side by side rarely meet. The caller keeps the choice.
+pub fn probe_range(seed: u64) -> Range {
+    const CANDIDATES: u64 = 64 * 256;
+    const TRIES: u64 = 32;
+    let candidates = (0..TRIES).map(|step| {
+        let index = seed.wrapping_add(step.wrapping_mul(4099)) % CANDIDATES;
+        let [.., high, low] = index.to_be_bytes();
+        Range::Addresses(Ipv4Addr::new(127, 64 + high, low, 0))
+    });
+    let free = |range: &Range| {
+        // The first, the middle and the last address stand for all of them.
+        let places: Vec<_> = range.places().collect();
+        [
+            places[0],
+            places[places.len() / 2],
+            places[places.len() - 1],
+        ]
+        .into_iter()
+        .all(|(address, amqps, management)| is_free(address, &[amqps, management]))
+    };
+    let ports = || {
+        let spread = u16::try_from(seed % 20).unwrap_or(0);
+        Range::Ports(20_000 + spread * PORT_PAIRS * 2)
+    };
+    candidates.into_iter().find(free).unwrap_or_else(ports)
+}
+
+/// Whether the address exists here and nobody listens on the ports.
+pub(super) fn is_free(address: IpAddr, ports: &[u16]) -> bool {
+    ports
+        .iter()
+        .all(|port| TcpListener::bind(SocketAddr::new(address, *port)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_read_back_as_they_are_written() {
+        for text in ["127.83.12.0/24", "ports:20000"] {
+            assert_eq!(text.parse::<Range>().unwrap().to_string(), text);
+        }
+        for text in [
+            "10.0.0.0/24",
+            "127.0.0.1/24",
+            "127.0.0.0/8",
+            "ports:80",
+            "ports:",
+            "",
+        ] {
+            assert!(text.parse::<Range>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_skip_the_first_two_and_the_last() {
+        let range: Range = "127.83.12.0/24".parse().unwrap();
+        let places: Vec<_> = range.places().collect();
+        assert_eq!(places.len(), 253);
+        assert_eq!(places[0], ("127.83.12.2".parse().unwrap(), 5671, 15671));
+        assert_eq!(places[252].0, "127.83.12.254".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn ports_never_overlap() {
+        let mut ports: Vec<u16> = Range::Ports(20_000)
+            .places()
+            .flat_map(|(_, amqps, management)| [amqps, management])
+            .collect();
+        ports.dedup();
+        assert_eq!(ports.len(), usize::from(PORT_PAIRS) * 2);
+        assert!(Range::Ports(65_530).places().count() < 4);
+    }
+
+    #[test]
+    fn probing_passes_over_a_range_that_is_in_use() {
+        let Range::Addresses(base) = probe_range(7) else {
+            return;
+        };
+        let [a, b, c, _] = base.octets();
+        let Ok(_listener) = TcpListener::bind((Ipv4Addr::new(a, b, c, 2), 5671)) else {
+            return;
+        };
+        assert_ne!(probe_range(7), Range::Addresses(base));
+    }
+}

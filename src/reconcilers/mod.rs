@@ -1,0 +1,68 @@
+//! Periodic loops that compare what was asked for with what is, and enqueue what is missing.
+//!
+//! A reconciler takes no input and keeps no promise of its own: it may run late, twice, or on
+//! several workers at once, and running it again changes nothing. It is how the installation
+//! survives what nobody foresaw: a lost job, a bug that ended one too early, a silent host.
+
+mod host_watcher;
+mod job_watcher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::db::Pool;
+use crate::model::clock::Clock;
+use crate::model::entropy::Entropy;
+
+pub use host_watcher::silent_hosts;
+pub use job_watcher::enqueue_missing;
+
+/// How often the reconcilers look, and when they act.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub period: Duration,
+    /// A job that just ended is not replaced before this.
+    pub quiet: Duration,
+    pub host_silent_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            period: Duration::from_secs(5),
+            quiet: Duration::from_secs(5),
+            host_silent_after: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Runs all reconcilers until `shutdown`.
+pub async fn run(
+    pool: Pool,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    options: Options,
+    shutdown: CancellationToken,
+) {
+    let mut silent = Vec::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(options.period) => {}
+        }
+        match enqueue_missing(&pool, &*clock, &*entropy, options.quiet).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::warn!(jobs, "enqueued jobs that were missing"),
+            Err(error) => tracing::warn!(%error, "missing jobs cannot be looked for"),
+        }
+        match silent_hosts(&pool, &*clock, options.host_silent_after).await {
+            Ok(hosts) => {
+                host_watcher::tell(&silent, &hosts);
+                silent = hosts;
+            }
+            Err(error) => tracing::warn!(%error, "silent hosts cannot be looked for"),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! A broker's first generation: node row, place, intent, a node that serves.
+
+use super::context::Flow;
+use super::launch;
+use super::step::Halt;
+use crate::model::BrokerId;
+
+pub(super) const NAME: &str = "broker_create";
+
+pub(super) async fn run(flow: &Flow<'_>, id: &BrokerId, generation: i64) -> Result<(), Halt> {
+    flow.step(
+        "ensure_node_row",
+        launch::ensure_node_row(flow.context, id, generation),
+    )
+    .await?;
+    flow.step(
+        "ensure_placement",
+        launch::ensure_placement(flow.context, id, generation),
+    )
+    .await?;
+    flow.step(
+        "ensure_intent",
+        launch::ensure_intent(flow.context, id, generation),
+    )
+    .await?;
+    flow.step(
+        "wait_ready",
+        launch::wait_ready(flow.context, id, generation),
+    )
+    .await?;
+    flow.step(
+        "mark_applied",
+        launch::mark_applied(flow.context, id, generation),
+    )
+    .await
+}
