@@ -69,6 +69,16 @@ impl Kind {
         }
     }
 
+    /// The request member that gives such a resource its name.
+    pub fn name_attribute(self) -> &'static str {
+        match self {
+            Self::Broker => "brokerName",
+            Self::Account | Self::Configuration | Self::ConfigurationRevision | Self::Resource => {
+                "name"
+            }
+        }
+    }
+
     fn noun(self) -> &'static str {
         match self {
             Self::Account => "account",

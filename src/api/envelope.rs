@@ -1,0 +1,111 @@
+//! What every answer has: a request id, a JSON body even when it is an error, and one line in
+//! the log. A handler that panics answers 500 like any other fault of ours.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, Method, header::RETRY_AFTER},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use serde::Serialize;
+
+use super::{
+    error::{Failed, Failure},
+    router::ApiState,
+};
+use crate::model::RequestId;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "errorAttribute", skip_serializing_if = "Option::is_none")]
+    error_attribute: Option<&'static str>,
+    message: &'a str,
+}
+
+pub(super) async fn wrap(
+    State(state): State<ApiState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let request_id = RequestId(state.app.entropy.uuid());
+    request.extensions_mut().insert(request_id);
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let started = Instant::now();
+    let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = response.unwrap_or_else(|_| Failure::Panicked.into_response());
+    let failed = response.extensions_mut().remove::<Failed>();
+    if let Some(Failed(failure)) = &failed {
+        response = render(failure, request_id);
+    }
+    log(
+        &method,
+        &path,
+        request_id,
+        &response,
+        started,
+        failed.as_ref(),
+    );
+    let value = HeaderValue::from_str(&request_id.to_string()).expect("a UUID is a header value");
+    response.headers_mut().insert(REQUEST_ID, value);
+    response
+}
+
+fn render(failure: &Failure, request_id: RequestId) -> Response {
+    let answer = failure.answer();
+    let message = answer.message.unwrap_or_else(|| {
+        format!("An internal error occurred. Quote request id {request_id} to your operator.")
+    });
+    let body = Body {
+        error_attribute: answer.attribute,
+        message: &message,
+    };
+    let mut response = (answer.status, Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(ERROR_TYPE, HeaderValue::from_static(answer.code));
+    if let Some(seconds) = answer.retry_after_s {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn log(
+    method: &Method,
+    path: &str,
+    request_id: RequestId,
+    response: &Response,
+    started: Instant,
+    failed: Option<&Failed>,
+) {
+    let status = response.status().as_u16();
+    let elapsed_ms = started.elapsed().as_millis();
+    match failed {
+        Some(Failed(failure)) if response.status().is_server_error() => {
+            tracing::error!(%method, path, status, elapsed_ms, %request_id, cause = cause(failure),
+                "request failed");
+        }
+        Some(Failed(failure)) => {
+            let code = failure.answer().code;
+            tracing::info!(%method, path, status, elapsed_ms, %request_id, code, "request refused");
+        }
+        None => tracing::info!(%method, path, status, elapsed_ms, %request_id, "request"),
+    }
+}
+
+/// The chain of private causes, for the log only.
+fn cause(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut source = std::error::Error::source(failure);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,19 @@
+//! HTTP to [`crate::app`] and back: restJson1 as Amazon MQ's clients speak it.
+//!
+//! Owns routes, authentication, and the spelling of requests, responses and errors. Decides
+//! nothing about brokers. Every answer carries a request id; every error is JSON.
+
+pub mod agent;
+mod auth;
+mod body;
+mod broker;
+mod envelope;
+mod error;
+mod health;
+mod origin;
+mod query;
+mod router;
+mod tag;
+mod timestamp;
+
+pub use router::{ApiState, ROUTES, router};
