@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use test_support::postgres::{self, Database};
+use warren::api::ApiState;
 use warren::app::{App, Settings};
 use warren::model::Region;
 use warren::model::clock::{Clock, SystemClock};
@@ -121,7 +122,10 @@ impl Server {
         let address = listener
             .local_addr()
             .expect("a bound listener has an address");
-        let router = warren::api::router(warren::api::ApiState::new(app));
+        let router = warren::api::router(ApiState {
+            app,
+            trusted_proxies: Arc::new([]),
+        });
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::builder()
             .no_proxy()

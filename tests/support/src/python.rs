@@ -138,7 +138,8 @@ fn install(command: &mut Command, hint: &str) {
     );
 }
 
-fn interpreter() -> (PathBuf, String) {
+/// A Python that the pinned clients support, and its version.
+pub(crate) fn interpreter() -> (PathBuf, String) {
     let program = "import sys; print(sys.executable); print(sys.version_info[0], sys.version_info[1], sys.version_info[2])";
     let names = ["python3".to_owned()].into_iter().chain(
         (MINOR_MIN..=14)

@@ -5,6 +5,8 @@
 //! waits for the end of a pipe that only the test process holds. The cluster forgets nothing
 //! faster than it must, so it runs without syncs.
 
+mod binaries;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -80,13 +82,13 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let binaries = binaries();
         let directory = tempfile::Builder::new()
             .prefix("warren-pg-")
             .tempdir()
             .expect("a temporary directory can be created")
             .keep();
         let account = unprivileged_account();
+        let binaries = binaries::find(&directory, account);
         std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700))
             .expect("an own directory's mode can be set");
         if let Some((uid, gid)) = account {
@@ -216,26 +218,4 @@ fn unprivileged_account() -> Option<(u32, u32)> {
             .or_else(|| entry("nobody"))
             .unwrap_or((65534, 65534)),
     )
-}
-
-/// The newest server on this machine.
-fn binaries() -> PathBuf {
-    let on_path = std::env::var_os("PATH")
-        .into_iter()
-        .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>())
-        .filter_map(|directory| directory.join("postgres").canonicalize().ok())
-        .filter_map(|postgres| Some(postgres.parent()?.to_path_buf()));
-    let mut packaged: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            Some((path.file_name()?.to_str()?.parse().ok()?, path.join("bin")))
-        })
-        .collect();
-    packaged.sort_unstable();
-    on_path
-        .chain(packaged.into_iter().rev().map(|(_, directory)| directory))
-        .find(|directory| directory.join("initdb").exists() && directory.join("postgres").exists())
-        .expect("no PostgreSQL server found: install PostgreSQL 15 or newer (Debian: apt-get install postgresql)")
 }
