@@ -1,7 +1,7 @@
 //! The durable queue: claims jobs from the `jobs` table, runs their handlers, writes how they ended.
 //!
-//! Knows no kinds of job: the caller registers a [`Handler`] for each. Jobs are added by
-//! [`crate::db::job_insert`] in the transaction of the change that needs them.
+//! Knows no kinds of job: the caller registers a [`Handler`] for each. Whoever needs a job adds its
+//! row in the transaction of the change that needs it, and rings the worker's bell afterwards.
 //!
 //! **Invariants**
 //! - A claim is a lease with a fencing number. Whoever lost the lease cannot write an outcome; a

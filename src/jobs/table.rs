@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Result};
 use uuid::Uuid;
 
 use super::handler::Claim;
-use crate::db::Result;
 use crate::model::JobId;
 
 #[derive(sqlx::FromRow)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -10,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::handler::{Claim, Handlers, Outcome};
 use super::table;
-use crate::db::{self, Pool};
 
 /// How a worker runs.
 #[derive(Debug, Clone)]
@@ -48,20 +48,20 @@ impl Default for Options {
     }
 }
 
-/// Works until `shutdown`, then lets the current runs end, and gives back those that do not.
-pub async fn run(pool: Pool, handlers: Handlers, options: Options, shutdown: CancellationToken) {
+/// Works until `shutdown`, then lets the current runs end, and leaves those that do not to other
+/// workers. `bell` rings when there may be something to do.
+pub async fn run(
+    pool: PgPool,
+    handlers: Handlers,
+    options: Options,
+    bell: Arc<Notify>,
+    shutdown: CancellationToken,
+) {
     let worker = Arc::new(Worker {
         pool,
         handlers,
         options,
     });
-    let bell = Arc::new(Notify::new());
-    let mut listener = JoinSet::new();
-    listener.spawn({
-        let (worker, bell) = (Arc::clone(&worker), Arc::clone(&bell));
-        async move { db::listen(&worker.pool, db::JOBS_CHANNEL, |_| bell.notify_one()).await }
-    });
-
     let mut runs = JoinSet::new();
     while !shutdown.is_cancelled() {
         while runs.try_join_next().is_some() {}
@@ -83,7 +83,7 @@ pub async fn run(pool: Pool, handlers: Handlers, options: Options, shutdown: Can
 }
 
 struct Worker {
-    pool: Pool,
+    pool: PgPool,
     handlers: Handlers,
     options: Options,
 }
@@ -106,7 +106,7 @@ impl Worker {
         }
     }
 
-    async fn claim(&self) -> db::Result<Option<Claim>> {
+    async fn claim(&self) -> sqlx::Result<Option<Claim>> {
         let kinds: Vec<&str> = self.handlers.keys().copied().collect();
         let mut conn = self.pool.acquire().await?;
         table::claim(&mut conn, &kinds, &self.options.worker, self.options.lease).await
@@ -158,12 +158,12 @@ impl Worker {
         }
     }
 
-    async fn renew(&self, claim: &Claim) -> db::Result<bool> {
+    async fn renew(&self, claim: &Claim) -> sqlx::Result<bool> {
         let mut conn = self.pool.acquire().await?;
         table::renew(&mut conn, claim, self.options.lease).await
     }
 
-    async fn write(&self, claim: &Claim, outcome: &Outcome) -> db::Result<bool> {
+    async fn write(&self, claim: &Claim, outcome: &Outcome) -> sqlx::Result<bool> {
         let mut conn = self.pool.acquire().await?;
         match outcome {
             Outcome::Done => table::finish(&mut conn, claim, None).await,

@@ -1,15 +1,16 @@
-//! The worker role: jobs and reconcilers over one database.
+//! The workflows as handlers of the durable queue.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Timing};
 use super::faults::{Faults, NoFaults};
 use super::step::outcome;
 use super::{broker_create, broker_delete, broker_reboot};
-use crate::db::Pool;
+use crate::db::{self, Pool};
 use crate::jobs::{self, Claim, Handler, Handlers, Outcome};
 use crate::model::clock::Clock;
 use crate::model::entropy::Entropy;
@@ -44,8 +45,13 @@ pub async fn worker(
     shutdown: CancellationToken,
 ) {
     let jobs = options.jobs.clone();
+    let bell = Arc::new(Notify::new());
+    let listening = db::listen(&pool, db::JOBS_CHANNEL, |_| bell.notify_one());
     let handlers = handlers(pool.clone(), provisioner, clock, entropy, options);
-    jobs::run(pool, handlers, jobs, shutdown).await;
+    tokio::select! {
+        () = jobs::run(pool.clone(), handlers, jobs, Arc::clone(&bell), shutdown) => {}
+        () = listening => {}
+    }
 }
 
 /// The handlers of all workflows, for a queue of the caller's own.

@@ -1,0 +1,43 @@
+//! `POST /v1/report`: what an agent observes, and who has been waiting for it.
+
+use agent_api::{HostReport, NodeObservation};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::error::Error;
+use super::peer::CallingHost;
+use super::state::AgentState;
+use crate::db;
+use crate::model::host::Host;
+
+/// Observations of nodes that are not the host's, and those of an older generation than the last,
+/// are passed over: the agent learns of it from its next intent.
+pub(super) async fn report(
+    State(state): State<AgentState>,
+    CallingHost(host): CallingHost,
+    Json(report): Json<HostReport>,
+) -> Result<StatusCode, Error> {
+    for observation in &report.nodes {
+        observe(&state, &host, observation).await?;
+    }
+    let mut conn = state.pool.acquire().await?;
+    db::host_touch(&mut conn, host.id, &report.capacity, state.clock.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// One transaction for each node: a job is woken exactly when it can see the observation.
+async fn observe(
+    state: &AgentState,
+    host: &Host,
+    observation: &NodeObservation,
+) -> Result<(), Error> {
+    let now = state.clock.now();
+    let mut transaction = state.pool.begin().await?;
+    let observed = db::node_observe(&mut transaction, host.id, observation, now).await?;
+    if let Some(observed) = observed.filter(|observed| observed.changed) {
+        db::job_wake(&mut transaction, observed.broker_id.as_str(), now).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
