@@ -35,7 +35,6 @@ use parking_lot::{Mutex, RwLock};
 use self::{
     access::Access,
     definitions::{document, record::Record},
-    password::PasswordHash,
 };
 pub use self::{
     access::Identity,
@@ -51,8 +50,9 @@ pub use self::{
     value::{Table, Value},
     vhost::{ExchangeDeclare, QueueDeclare, Vhost},
 };
+pub(crate) use self::password::PasswordHash;
 use crate::store::{self, Batch, QueueId, RecoveredQueue, Store, disk::Disk};
-pub use crate::store::{Damage, Position, Waiter};
+pub use crate::store::{Damage, Error as StoreError, Position, Waiter};
 
 /// The virtual host that every broker starts with.
 pub const DEFAULT_VHOST: &str = "/";
