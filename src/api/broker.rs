@@ -173,8 +173,7 @@ struct Instance {
 
 #[derive(Serialize)]
 struct Configurations {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current: Option<ConfigurationRef>,
+    current: ConfigurationRef,
     history: Vec<ConfigurationRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<ConfigurationRef>,
@@ -295,16 +294,17 @@ impl From<MaintenanceWindow> for Window {
     }
 }
 
+/// The current configuration is always told; before the first start it is pending as well.
 fn configurations(broker: &Broker, next: &Launch) -> Configurations {
-    let current = broker
+    let applied = broker
         .applied
         .as_ref()
-        .map(|applied| applied.configuration.clone());
-    let pending = Some(&next.configuration).filter(|next| Some(*next) != current.as_ref());
+        .map(|applied| &applied.configuration);
+    let pending = Some(&next.configuration).filter(|next| Some(*next) != applied);
     Configurations {
-        pending: pending.cloned(),
-        current,
+        current: broker.current().configuration.clone(),
         history: broker.configuration_history.clone(),
+        pending: pending.cloned(),
     }
 }
 

@@ -19,40 +19,89 @@ pub struct ApiState {
     pub trusted_proxies: Arc<[IpAddr]>,
 }
 
+impl ApiState {
+    /// Believes no forwarding headers.
+    pub fn new(app: App) -> Self {
+        Self {
+            app,
+            trusted_proxies: Arc::new([]),
+        }
+    }
+
+    /// Believes what these proxies say about the clients behind them.
+    pub fn trusting(self, proxies: Vec<IpAddr>) -> Self {
+        Self {
+            trusted_proxies: proxies.into(),
+            ..self
+        }
+    }
+}
+
+/// One operation's place, as in the API's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub operation: &'static str,
+}
+
 /// Declares the routes once: for the router, and for the test that compares them with the
 /// description.
 macro_rules! routes {
-    ($($method:ident $path:literal $operation:ident => $handler:expr,)*) => {
-        /// Method, path and operation of every route that needs a signature.
-        pub const ROUTES: &[(&str, &str, &str)] =
-            &[$((stringify!($method), $path, stringify!($operation)),)*];
+    (
+        signed { $($method:ident $path:literal $operation:ident => $handler:expr,)* }
+        open { $($open_method:ident $open_path:literal $open_operation:ident => $open:expr,)* }
+    ) => {
+        /// Every route.
+        pub const ROUTES: &[Route] = &[
+            $(route(stringify!($method), $path, stringify!($operation)),)*
+            $(route(stringify!($open_method), $open_path, stringify!($open_operation)),)*
+        ];
 
+        /// The routes that need a signature.
         fn signed() -> Router<ApiState> {
             Router::new()$(.route($path, $handler))*
+        }
+
+        /// The routes that anyone may ask for.
+        fn open() -> Router<ApiState> {
+            Router::new()$(.route($open_path, $open))*
         }
     };
 }
 
 routes! {
-    POST "/v1/brokers" CreateBroker => post(broker::create),
-    GET "/v1/brokers" ListBrokers => get(broker::list),
-    GET "/v1/brokers/{broker-id}" DescribeBroker => get(broker::describe),
-    DELETE "/v1/brokers/{broker-id}" DeleteBroker => delete(broker::delete),
-    POST "/v1/brokers/{broker-id}/reboot" RebootBroker => post(broker::reboot),
-    POST "/v1/tags/{resource-arn}" CreateTags => post(tag::create),
-    DELETE "/v1/tags/{resource-arn}" DeleteTags => delete(tag::delete),
-    GET "/v1/tags/{resource-arn}" ListTags => get(tag::list),
+    signed {
+        POST "/v1/brokers" CreateBroker => post(broker::create),
+        GET "/v1/brokers" ListBrokers => get(broker::list),
+        GET "/v1/brokers/{broker-id}" DescribeBroker => get(broker::describe),
+        DELETE "/v1/brokers/{broker-id}" DeleteBroker => delete(broker::delete),
+        POST "/v1/brokers/{broker-id}/reboot" RebootBroker => post(broker::reboot),
+        POST "/v1/tags/{resource-arn}" CreateTags => post(tag::create),
+        DELETE "/v1/tags/{resource-arn}" DeleteTags => delete(tag::delete),
+        GET "/v1/tags/{resource-arn}" ListTags => get(tag::list),
+    }
+    open {
+        GET "/health" Health => get(health::health),
+    }
+}
+
+const fn route(method: &'static str, path: &'static str, operation: &'static str) -> Route {
+    Route {
+        method,
+        path,
+        operation,
+    }
 }
 
 /// The API as one service. Signatures are verified before a route is even looked for, so that
-/// strangers do not learn which there are; `GET /health` alone needs none.
+/// strangers do not learn which there are.
 pub fn router(state: ApiState) -> Router {
-    let open = Router::new().route("/health", get(health::health));
     signed()
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(from_fn_with_state(state.clone(), auth::authenticate))
-        .merge(open.method_not_allowed_fallback(unknown))
+        .merge(open().method_not_allowed_fallback(unknown))
         .layer(from_fn_with_state(state.clone(), envelope::wrap))
         .with_state(state)
 }

@@ -72,7 +72,7 @@ pub fn volume(node: &Node) -> String {
 /// What a node of this instance type may use on a host. A type that is no longer in the table
 /// gets the smallest one's limits.
 pub fn limits(instance_type: &str, capacity: Option<&Capacity>) -> Limits {
-    let instance = InstanceType::find(instance_type).unwrap_or(&InstanceType::all()[0]);
+    let instance = InstanceType::find(instance_type).unwrap_or_else(|| &InstanceType::all()[0]);
     let mut limits = Limits {
         memory_bytes: instance.memory_bytes(),
         disk_free_bytes_min: instance.disk_free_bytes_min(),
