@@ -1,9 +1,17 @@
 //! Warren's message broker: AMQP 0-9-1 over a replicable commit log.
 //!
-//! The crate is a library with one facade; `brokerd` and `warren node` are thin callers of it.
+//! The crate is a library with one facade, [`Engine`]; `brokerd` and `warren node` are thin
+//! callers of it.
 
 pub mod amqp;
 pub mod broker;
 pub mod codec;
+mod engine;
+mod error;
+pub mod listener;
+pub mod management;
 pub mod options;
 pub mod store;
+
+pub use engine::{Engine, run};
+pub use error::Error;

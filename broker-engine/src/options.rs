@@ -106,7 +106,10 @@ pub struct Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
+        formatter
+            .debug_struct("Login")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,9 +118,10 @@ impl FromStr for Login {
 
     fn from_str(text: &str) -> Result<Self, LoginError> {
         match text.split_once(':') {
-            Some((name, password)) if !name.is_empty() && !password.is_empty() => {
-                Ok(Self { name: name.to_owned(), password: password.to_owned() })
-            }
+            Some((name, password)) if !name.is_empty() && !password.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                password: password.to_owned(),
+            }),
             _ => Err(LoginError),
         }
     }
@@ -177,8 +181,19 @@ mod tests {
 
     #[test]
     fn without_an_amqp_listener_the_standard_port_on_loopback_is_served() {
-        assert_eq!(parse(&[]).unwrap().amqp_or_default(), ["127.0.0.1:5672".parse().unwrap()]);
-        let tls = parse(&["--amqps", "0.0.0.0:5671", "--tls-cert", "c", "--tls-key", "k"]).unwrap();
+        assert_eq!(
+            parse(&[]).unwrap().amqp_or_default(),
+            ["127.0.0.1:5672".parse().unwrap()]
+        );
+        let tls = parse(&[
+            "--amqps",
+            "0.0.0.0:5671",
+            "--tls-cert",
+            "c",
+            "--tls-key",
+            "k",
+        ])
+        .unwrap();
         assert!(tls.amqp_or_default().is_empty());
     }
 
@@ -191,7 +206,13 @@ mod tests {
     #[test]
     fn a_password_may_contain_colons_and_is_not_printed() {
         let options = parse(&["--user", "a:b:c"]).unwrap();
-        assert_eq!(options.users, [Login { name: "a".into(), password: "b:c".into() }]);
+        assert_eq!(
+            options.users,
+            [Login {
+                name: "a".into(),
+                password: "b:c".into()
+            }]
+        );
         assert!(!format!("{options:?}").contains("b:c"));
         assert!(parse(&["--user", "a"]).is_err());
     }

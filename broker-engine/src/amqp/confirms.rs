@@ -30,7 +30,10 @@ impl Confirms {
         let position = position.max(last_position).unwrap_or_default();
         match self.waiting.back_mut() {
             Some(waiting) if waiting.position == position => waiting.up_to = self.last,
-            _ => self.waiting.push_back(Waiting { up_to: self.last, position }),
+            _ => self.waiting.push_back(Waiting {
+                up_to: self.last,
+                position,
+            }),
         }
     }
 

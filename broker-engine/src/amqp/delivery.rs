@@ -11,9 +11,7 @@ use parking_lot::Mutex;
 use super::error::Error;
 use super::outbox::Outbox;
 use crate::broker::{Consumer, Delivery, DeliveryId, Queue, Sink};
-use crate::codec::amqp::{
-    BasicCancel, BasicDeliver, BasicGetOk, encode_content, encode_method,
-};
+use crate::codec::amqp::{BasicCancel, BasicDeliver, BasicGetOk, encode_content, encode_method};
 
 /// A delivery that waits for ack, nack or reject.
 #[derive(Debug, Clone)]
@@ -39,7 +37,11 @@ struct State {
 
 impl Deliveries {
     pub(crate) fn new(outbox: Arc<Outbox>, channel: u16) -> Self {
-        Self { outbox, channel, state: Mutex::default() }
+        Self {
+            outbox,
+            channel,
+            state: Mutex::default(),
+        }
     }
 
     /// Sends a message that was asked for by `basic.get`; `ready` messages are left in the queue.
@@ -89,7 +91,13 @@ impl Deliveries {
     fn encode_message(&self, buffer: &mut Vec<u8>, delivery: &Delivery) {
         let message = &delivery.message;
         let frame_max = self.outbox.frame_max();
-        encode_content(buffer, self.channel, message.properties(), message.body(), frame_max);
+        encode_content(
+            buffer,
+            self.channel,
+            message.properties(),
+            message.body(),
+            frame_max,
+        );
     }
 }
 
@@ -98,7 +106,11 @@ impl State {
         self.last_tag += 1;
         let tag = self.last_tag;
         if !no_ack {
-            self.unsettled.push_back(Unsettled { tag, queue: Arc::clone(queue), id: delivery.id });
+            self.unsettled.push_back(Unsettled {
+                tag,
+                queue: Arc::clone(queue),
+                id: delivery.id,
+            });
         }
         tag
     }
@@ -115,7 +127,11 @@ pub(crate) struct ConsumerSink {
 
 impl ConsumerSink {
     pub(crate) fn new(deliveries: Arc<Deliveries>, is_cancel_notified: bool) -> Self {
-        Self { deliveries, queue: OnceLock::new(), is_cancel_notified }
+        Self {
+            deliveries,
+            queue: OnceLock::new(),
+            is_cancel_notified,
+        }
     }
 
     /// `basic.consume-ok` is on its way: deliveries from `queue` may follow.
@@ -126,8 +142,14 @@ impl ConsumerSink {
 
 impl Sink for ConsumerSink {
     fn deliver(&self, consumer: &Arc<Consumer>, deliveries: &mut Vec<Delivery>) {
-        let Some(queue) = self.queue.get() else { return };
-        let Deliveries { outbox, channel, state } = &*self.deliveries;
+        let Some(queue) = self.queue.get() else {
+            return;
+        };
+        let Deliveries {
+            outbox,
+            channel,
+            state,
+        } = &*self.deliveries;
         let mut state = state.lock();
         let mut tag = state.last_tag;
         for delivery in &*deliveries {
@@ -152,8 +174,13 @@ impl Sink for ConsumerSink {
 
     fn cancelled(&self, consumer: &Arc<Consumer>) {
         if self.is_cancel_notified {
-            let cancel = BasicCancel { consumer_tag: consumer.tag(), no_wait: true };
-            self.deliveries.outbox.send(self.deliveries.channel, &cancel);
+            let cancel = BasicCancel {
+                consumer_tag: consumer.tag(),
+                no_wait: true,
+            };
+            self.deliveries
+                .outbox
+                .send(self.deliveries.channel, &cancel);
         }
     }
 

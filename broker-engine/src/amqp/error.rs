@@ -15,7 +15,10 @@ pub(crate) struct Error {
 
 impl Error {
     pub(crate) fn new(code: ReplyCode, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self {
+            code,
+            text: text.into(),
+        }
     }
 
     pub(crate) fn not_implemented(text: impl Into<String>) -> Self {

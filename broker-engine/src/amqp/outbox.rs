@@ -39,7 +39,8 @@ impl Outbox {
             }
             let before = buffer.len();
             fill(&mut buffer);
-            self.unsent_bytes.fetch_add(buffer.len() - before, Ordering::SeqCst);
+            self.unsent_bytes
+                .fetch_add(buffer.len() - before, Ordering::SeqCst);
         }
         self.wake();
     }

@@ -93,7 +93,10 @@ impl Server {
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         let connections = self.connections.lock();
-        connections.values().filter_map(|registered| registered.info.clone()).collect()
+        connections
+            .values()
+            .filter_map(|registered| registered.info.clone())
+            .collect()
     }
 
     pub(super) fn broker(&self) -> &Arc<Broker> {
@@ -123,7 +126,10 @@ impl Server {
     pub(super) fn register(&self) -> (u64, Arc<Link>) {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let link = Arc::new(Link::default());
-        let registered = Registered { link: Arc::clone(&link), info: None };
+        let registered = Registered {
+            link: Arc::clone(&link),
+            info: None,
+        };
         self.connections.lock().insert(id, registered);
         (id, link)
     }
@@ -173,10 +179,14 @@ fn properties(identification: &Identification) -> FieldTable {
         "authentication_failure_close",
         "per_consumer_qos",
     ];
-    let capabilities =
-        capabilities.map(|name| (name.to_owned(), FieldValue::Bool(true))).to_vec();
+    let capabilities = capabilities
+        .map(|name| (name.to_owned(), FieldValue::Bool(true)))
+        .to_vec();
     FieldTable(vec![
-        ("capabilities".to_owned(), FieldValue::Table(FieldTable(capabilities))),
+        (
+            "capabilities".to_owned(),
+            FieldValue::Table(FieldTable(capabilities)),
+        ),
         text("cluster_name", &identification.node_name),
         text("copyright", "Licensed under the Apache License 2.0"),
         text("information", "https://www.rabbitmq.com"),

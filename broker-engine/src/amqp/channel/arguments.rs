@@ -45,7 +45,11 @@ pub(super) fn declared(
 
 /// A table in the broker's words.
 pub(super) fn table(fields: &FieldTable) -> Table {
-    fields.0.iter().map(|(name, field)| (name.clone(), value(field))).collect()
+    fields
+        .0
+        .iter()
+        .map(|(name, field)| (name.clone(), value(field)))
+        .collect()
 }
 
 fn value(field: &FieldValue) -> Value {
@@ -60,7 +64,10 @@ fn value(field: &FieldValue) -> Value {
         FieldValue::I64(value) | FieldValue::I64Upper(value) => Value::I64(*value),
         FieldValue::F32(bits) => Value::F32(f32::from_bits(*bits)),
         FieldValue::F64(bits) => Value::F64(f64::from_bits(*bits)),
-        FieldValue::Decimal(scale, value) => Value::Decimal { scale: *scale, value: *value },
+        FieldValue::Decimal(scale, value) => Value::Decimal {
+            scale: *scale,
+            value: *value,
+        },
         FieldValue::LongString(bytes) => Value::String(bytes.clone()),
         FieldValue::Bytes(bytes) => Value::Bytes(bytes.clone()),
         FieldValue::Timestamp(value) => Value::Timestamp(*value),
@@ -81,7 +88,12 @@ mod tests {
     use super::*;
 
     fn check(argument: &str, value: FieldValue) -> Result<Table, Error> {
-        declared("queue", "q", "/", &FieldTable(vec![(argument.to_owned(), value)]))
+        declared(
+            "queue",
+            "q",
+            "/",
+            &FieldTable(vec![(argument.to_owned(), value)]),
+        )
     }
 
     #[test]

@@ -9,7 +9,10 @@ impl Channel {
     /// consumers of the channel together.
     pub(super) fn qos(&mut self, qos: &BasicQos) -> Result<Deferred, Error> {
         if qos.prefetch_size != 0 {
-            return Err(Error::not_implemented(format!("prefetch_size!=0 ({})", qos.prefetch_size)));
+            return Err(Error::not_implemented(format!(
+                "prefetch_size!=0 ({})",
+                qos.prefetch_size
+            )));
         }
         let count = u32::from(qos.prefetch_count);
         self.send(&BasicQosOk {});
@@ -27,7 +30,8 @@ impl Channel {
         let queue = context.session.readable_queue(&name)?;
         match queue.get(get.no_ack)? {
             Some((delivery, ready)) => {
-                self.deliveries.send_got(&queue, &delivery, ready, get.no_ack);
+                self.deliveries
+                    .send_got(&queue, &delivery, ready, get.no_ack);
             }
             None => self.send(&BasicGetEmpty { reserved_1: "" }),
         }

@@ -29,8 +29,14 @@ impl Channel {
             tag => tag.into(),
         };
         // A consumer whose queue is gone has given its tag back.
-        if self.consumers.get(&tag).is_some_and(|other| !other.consumer.is_cancelled()) {
-            return Err(Error::not_allowed(format!("attempt to reuse consumer tag '{tag}'")));
+        if self
+            .consumers
+            .get(&tag)
+            .is_some_and(|other| !other.consumer.is_cancelled())
+        {
+            return Err(Error::not_allowed(format!(
+                "attempt to reuse consumer tag '{tag}'"
+            )));
         }
         let deliveries = Arc::clone(&self.deliveries);
         let sink = Arc::new(ConsumerSink::new(deliveries, context.handles_cancel));
@@ -44,9 +50,19 @@ impl Channel {
             channel_credit: Arc::clone(&self.credit),
         };
         let (queue, consumer) = context.session.subscribe(&name, subscription)?;
-        self.reply(consume.no_wait, None, &BasicConsumeOk { consumer_tag: &tag });
+        self.reply(
+            consume.no_wait,
+            None,
+            &BasicConsumeOk { consumer_tag: &tag },
+        );
         sink.announce(&queue);
-        self.consumers.insert(tag, Subscribed { queue: Arc::clone(&queue), consumer });
+        self.consumers.insert(
+            tag,
+            Subscribed {
+                queue: Arc::clone(&queue),
+                consumer,
+            },
+        );
         queue.pump();
         Ok(None)
     }
@@ -60,18 +76,30 @@ impl Channel {
         if let Some(Subscribed { queue, consumer }) = self.consumers.remove(cancel.consumer_tag) {
             context.session.unsubscribe(&queue, &consumer)?;
         }
-        let reply = BasicCancelOk { consumer_tag: cancel.consumer_tag };
+        let reply = BasicCancelOk {
+            consumer_tag: cancel.consumer_tag,
+        };
         Ok(self.reply(cancel.no_wait, None, &reply))
     }
 }
 
 fn priority(consume: &BasicConsume<'_>) -> Result<i32, Error> {
-    let Some(value) = consume.arguments.get("x-priority") else { return Ok(0) };
-    FieldValue::as_i64(value).and_then(|value| i32::try_from(value).ok()).ok_or_else(|| {
-        Error::precondition(format!("invalid arg 'x-priority' for queue '{}'", consume.queue))
-    })
+    let Some(value) = consume.arguments.get("x-priority") else {
+        return Ok(0);
+    };
+    FieldValue::as_i64(value)
+        .and_then(|value| i32::try_from(value).ok())
+        .ok_or_else(|| {
+            Error::precondition(format!(
+                "invalid arg 'x-priority' for queue '{}'",
+                consume.queue
+            ))
+        })
 }
 
 fn server_tag() -> String {
-    format!("amq.ctag-{}", URL_SAFE_NO_PAD.encode(fastrand::u128(..).to_be_bytes()))
+    format!(
+        "amq.ctag-{}",
+        URL_SAFE_NO_PAD.encode(fastrand::u128(..).to_be_bytes())
+    )
 }

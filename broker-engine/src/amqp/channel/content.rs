@@ -44,7 +44,8 @@ impl Content {
             let size = usize::try_from(header.body_size).unwrap_or(usize::MAX);
             self.header = Some((header.properties.to_vec(), size));
             let reserved = header.body_size.min(RESERVED_MAX);
-            self.body.reserve_exact(usize::try_from(reserved).unwrap_or_default());
+            self.body
+                .reserve_exact(usize::try_from(reserved).unwrap_or_default());
             return Ok(size == 0);
         };
         if frame.kind != FrameKind::Body {
@@ -73,7 +74,13 @@ impl Channel {
         if !content.add(context, frame)? {
             return Ok(());
         }
-        let Some(Content { exchange, routing_key, mandatory, header, body }) = self.content.take()
+        let Some(Content {
+            exchange,
+            routing_key,
+            mandatory,
+            header,
+            body,
+        }) = self.content.take()
         else {
             return Ok(());
         };
@@ -103,7 +110,10 @@ impl Channel {
 /// Refuses content of another class and bodies over the limit.
 pub(super) fn check_header(context: &Context, header: &ContentHeader<'_>) -> Result<(), Error> {
     if header.class_id != CLASS_BASIC {
-        return Err(expected_header(&format!("content header for class {}", header.class_id)));
+        return Err(expected_header(&format!(
+            "content header for class {}",
+            header.class_id
+        )));
     }
     let size_max = context.server.message_size_max();
     if header.body_size > size_max {

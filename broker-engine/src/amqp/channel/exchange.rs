@@ -5,9 +5,7 @@ use super::super::reply_code::ReplyCode;
 use super::arguments;
 use super::{Channel, Context, Deferred};
 use crate::broker;
-use crate::codec::amqp::{
-    ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete, ExchangeDeleteOk,
-};
+use crate::codec::amqp::{ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete, ExchangeDeleteOk};
 
 impl Channel {
     pub(super) fn exchange_declare(
@@ -41,7 +39,11 @@ impl Channel {
             return Ok(());
         }
         let is_soft = context.server.is_unknown_kind_soft();
-        let code = if is_soft { ReplyCode::PreconditionFailed } else { ReplyCode::CommandInvalid };
+        let code = if is_soft {
+            ReplyCode::PreconditionFailed
+        } else {
+            ReplyCode::CommandInvalid
+        };
         Err(Error::new(code, format!("unknown exchange type '{kind}'")))
     }
 

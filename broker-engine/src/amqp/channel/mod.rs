@@ -208,15 +208,26 @@ impl Channel {
 
     /// Confirms what is durable.
     pub(crate) fn confirm(&mut self, durable: Position) {
-        if let Some(last) = self.confirms.as_mut().and_then(|confirms| confirms.settle(durable)) {
-            self.send(&BasicAck { delivery_tag: last, multiple: true });
+        if let Some(last) = self
+            .confirms
+            .as_mut()
+            .and_then(|confirms| confirms.settle(durable))
+        {
+            self.send(&BasicAck {
+                delivery_tag: last,
+                multiple: true,
+            });
         }
     }
 
     /// Tells the publisher that nothing it waits for will be durable.
     pub(crate) fn fail_confirms(&mut self) {
         if let Some(last) = self.confirms.as_mut().and_then(Confirms::fail) {
-            self.send(&BasicNack { delivery_tag: last, multiple: true, requeue: false });
+            self.send(&BasicNack {
+                delivery_tag: last,
+                multiple: true,
+                requeue: false,
+            });
         }
     }
 

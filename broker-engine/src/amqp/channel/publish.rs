@@ -111,7 +111,11 @@ impl Channel {
                 for delivery_tag in confirms.refused(publishes.list.len() - outcome.accepted) {
                     self.outbox.send(
                         self.number,
-                        &BasicNack { delivery_tag, multiple: false, requeue: false },
+                        &BasicNack {
+                            delivery_tag,
+                            multiple: false,
+                            requeue: false,
+                        },
                     );
                 }
                 Ok(())
@@ -130,7 +134,13 @@ impl Channel {
         let frame_max = self.outbox.frame_max();
         self.outbox.append(|buffer| {
             encode_method(buffer, self.number, &returned);
-            encode_content(buffer, self.number, publish.properties, publish.body, frame_max);
+            encode_content(
+                buffer,
+                self.number,
+                publish.properties,
+                publish.body,
+                frame_max,
+            );
         });
     }
 }
@@ -155,8 +165,11 @@ fn whole_content(
         return Some((header, &[], header_size));
     }
     let (body, body_size) = next(&rest[header_size..], FrameKind::Body)?;
-    (u64::try_from(body.len()) == Ok(header.body_size))
-        .then_some((header, body, header_size + body_size))
+    (u64::try_from(body.len()) == Ok(header.body_size)).then_some((
+        header,
+        body,
+        header_size + body_size,
+    ))
 }
 
 fn check_user(context: &Context, user: &str) -> Result<(), Error> {

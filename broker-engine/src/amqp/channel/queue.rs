@@ -18,7 +18,9 @@ impl Channel {
         declare: &QueueDeclare<'_>,
     ) -> Result<Deferred, Error> {
         let declared = if declare.passive {
-            context.session.queue_check(&self.queue_name(declare.queue)?)?
+            context
+                .session
+                .queue_check(&self.queue_name(declare.queue)?)?
         } else {
             let vhost = context.vhost_name();
             let name = declare.queue;
@@ -48,7 +50,9 @@ impl Channel {
         let queue = self.queue_name(bind.queue)?;
         let key = default_key(bind.queue, bind.routing_key, &queue);
         let arguments = arguments::table(&bind.arguments);
-        let durable = context.session.queue_bind(&queue, bind.exchange, key, &arguments)?;
+        let durable = context
+            .session
+            .queue_bind(&queue, bind.exchange, key, &arguments)?;
         Ok(self.reply(bind.no_wait, durable, &QueueBindOk {}))
     }
 
@@ -60,7 +64,9 @@ impl Channel {
         let queue = self.queue_name(unbind.queue)?;
         let key = default_key(unbind.queue, unbind.routing_key, &queue);
         let arguments = arguments::table(&unbind.arguments);
-        let durable = context.session.queue_unbind(&queue, unbind.exchange, key, &arguments)?;
+        let durable = context
+            .session
+            .queue_unbind(&queue, unbind.exchange, key, &arguments)?;
         Ok(self.reply(false, durable, &QueueUnbindOk {}))
     }
 
@@ -69,8 +75,16 @@ impl Channel {
         context: &Context,
         purge: &QueuePurge<'_>,
     ) -> Result<Deferred, Error> {
-        let purged = context.session.queue_purge(&self.queue_name(purge.queue)?)?;
-        Ok(self.reply(purge.no_wait, None, &QueuePurgeOk { message_count: count(purged) }))
+        let purged = context
+            .session
+            .queue_purge(&self.queue_name(purge.queue)?)?;
+        Ok(self.reply(
+            purge.no_wait,
+            None,
+            &QueuePurgeOk {
+                message_count: count(purged),
+            },
+        ))
     }
 
     pub(super) fn queue_delete(
@@ -79,15 +93,23 @@ impl Channel {
         delete: &QueueDelete<'_>,
     ) -> Result<Deferred, Error> {
         let name = self.queue_name(delete.queue)?;
-        let deleted = context.session.queue_delete(&name, delete.if_unused, delete.if_empty)?;
-        let reply = QueueDeleteOk { message_count: count(deleted.messages) };
+        let deleted = context
+            .session
+            .queue_delete(&name, delete.if_unused, delete.if_empty)?;
+        let reply = QueueDeleteOk {
+            message_count: count(deleted.messages),
+        };
         Ok(self.reply(delete.no_wait, deleted.durable, &reply))
     }
 }
 
 /// With neither queue nor key named, the queue's name is the key (specification, `queue.bind`).
 fn default_key<'a>(queue_as_sent: &str, key: &'a str, queue: &'a str) -> &'a str {
-    if queue_as_sent.is_empty() && key.is_empty() { queue } else { key }
+    if queue_as_sent.is_empty() && key.is_empty() {
+        queue
+    } else {
+        key
+    }
 }
 
 fn count(count: usize) -> u32 {

@@ -22,7 +22,11 @@ pub(super) struct Settlements(Vec<(Verdict, Arc<Queue>, Vec<DeliveryId>)>);
 impl Settlements {
     fn add(&mut self, verdict: Verdict, unsettled: Vec<Unsettled>) {
         for Unsettled { queue, id, .. } in unsettled {
-            let of_queue = self.0.iter_mut().rev().find(|(_, other, _)| Arc::ptr_eq(other, &queue));
+            let of_queue = self
+                .0
+                .iter_mut()
+                .rev()
+                .find(|(_, other, _)| Arc::ptr_eq(other, &queue));
             match of_queue {
                 // Only its last group: the order of verdicts on one queue stays.
                 Some((last, _, ids)) if *last == verdict => ids.push(id),
@@ -83,5 +87,9 @@ impl Channel {
 }
 
 fn refusal(requeue: bool) -> Verdict {
-    if requeue { Verdict::Requeue } else { Verdict::Discard }
+    if requeue {
+        Verdict::Requeue
+    } else {
+        Verdict::Discard
+    }
 }

@@ -4,9 +4,7 @@ use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::super::server::CHANNEL_ZERO;
 use super::session::{Session, Stage};
-use crate::codec::amqp::{
-    ChannelClose, ConnectionClose, ConnectionCloseOk, Method,
-};
+use crate::codec::amqp::{ChannelClose, ConnectionClose, ConnectionCloseOk, Method};
 
 impl Session {
     /// The client said goodbye: nothing follows the answer.
@@ -65,13 +63,21 @@ impl Session {
         }
         let reply_text = error.to_string();
         let reply_code = error.code.number();
-        let close = ChannelClose { reply_code, reply_text: &reply_text, class_id, method_id };
+        let close = ChannelClose {
+            reply_code,
+            reply_text: &reply_text,
+            class_id,
+            method_id,
+        };
         self.outbox().send(number, &close);
     }
 
     /// While this side waits for close-ok everything else is ignored (specification 1.4.2.8).
     pub(super) fn on_closing_method(&mut self, method: &Method<'_>) {
-        if matches!(method, Method::ConnectionCloseOk(_) | Method::ConnectionClose(_)) {
+        if matches!(
+            method,
+            Method::ConnectionCloseOk(_) | Method::ConnectionClose(_)
+        ) {
             self.stage = Stage::Finished;
         }
     }

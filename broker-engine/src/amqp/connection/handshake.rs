@@ -13,13 +13,17 @@ use crate::codec::amqp::{
 const MECHANISMS: &[u8] = b"PLAIN";
 const LOCALES: &[u8] = b"en_US";
 
+/// The well-known login, which RabbitMQ keeps from other machines whatever its password is.
+const LOOPBACK_ONLY_USER: &str = "guest";
+
 impl Session {
     /// Consumes the protocol header; any other one is answered with ours, and the end.
     pub(super) fn on_header(&mut self, bytes: &[u8]) -> usize {
         match parse_protocol_header(bytes) {
             HeaderParse::Incomplete => 0,
             HeaderParse::Refused => {
-                self.outbox().append(|buffer| buffer.extend_from_slice(&PROTOCOL_HEADER));
+                self.outbox()
+                    .append(|buffer| buffer.extend_from_slice(&PROTOCOL_HEADER));
                 self.finish();
                 bytes.len()
             }
@@ -47,7 +51,10 @@ impl Session {
             (Stage::Open, Method::ConnectionOpen(open)) => self.on_open(open),
             (_, unexpected) => Err(Error::new(
                 ReplyCode::CommandInvalid,
-                format!("unexpected method {} while the connection opens", unexpected.name()),
+                format!(
+                    "unexpected method {} while the connection opens",
+                    unexpected.name()
+                ),
             )),
         }
     }
@@ -60,9 +67,14 @@ impl Session {
                 format!("unknown authentication mechanism '{}'", start.mechanism),
             ));
         }
-        let identity = plain(start.response).and_then(|(name, password)| {
-            self.server.broker().authenticate(name, password, self.peer.ip().is_loopback())
-        });
+        let is_loopback = self.peer.ip().is_loopback();
+        let identity = plain(start.response)
+            .filter(|(name, _)| is_loopback || *name != LOOPBACK_ONLY_USER)
+            .and_then(|(name, password)| {
+                self.server
+                    .broker()
+                    .authenticate(name, password, is_loopback)
+            });
         let Some(identity) = identity else {
             tracing::info!(peer = %self.peer, "login refused");
             if !self.client.handles_refusal {
@@ -101,7 +113,8 @@ impl Session {
     fn on_open(&mut self, open: &ConnectionOpen<'_>) -> Result<(), Error> {
         self.enter(open.virtual_host)?;
         self.stage = Stage::Running;
-        self.outbox().send(CHANNEL_ZERO, &ConnectionOpenOk { reserved_1: "" });
+        self.outbox()
+            .send(CHANNEL_ZERO, &ConnectionOpenOk { reserved_1: "" });
         tracing::debug!(peer = %self.peer, vhost = open.virtual_host, "connection open");
         Ok(())
     }
@@ -114,7 +127,11 @@ fn negotiated(name: &str, client: u32, minimum: u32, maximum: u32) -> Result<(),
             "negotiated {name} = {client} is lower than the minimum allowed value ({minimum})"
         )))
     } else if client == 0 || client > maximum {
-        let client = if client == 0 { "no limit (0)".to_owned() } else { client.to_string() };
+        let client = if client == 0 {
+            "no limit (0)".to_owned()
+        } else {
+            client.to_string()
+        };
         Err(Error::not_allowed(format!(
             "negotiated {name} = {client} is higher than the maximum allowed value ({maximum})"
         )))
@@ -139,7 +156,11 @@ impl Client {
             _ => false,
         };
         let text = |name: &str| {
-            properties.get(name).and_then(FieldValue::as_str).unwrap_or_default().to_owned()
+            properties
+                .get(name)
+                .and_then(FieldValue::as_str)
+                .unwrap_or_default()
+                .to_owned()
         };
         Self {
             handles_refusal: can("authentication_failure_close"),
@@ -157,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_plain_response_has_three_parts_and_the_password_may_hold_anything() {
-        assert_eq!(plain(b"\0guest\0gu\0est"), Some(("guest", b"gu\0est".as_slice())));
+        assert_eq!(
+            plain(b"\0guest\0gu\0est"),
+            Some(("guest", b"gu\0est".as_slice()))
+        );
         assert_eq!(plain(b"guest"), None);
         assert_eq!(plain(b"\0\xff\0x"), None);
     }
@@ -170,7 +194,9 @@ mod tests {
             "negotiated frame_max = no limit (0) is higher than the maximum allowed value (131072)"
         );
         assert_eq!(
-            negotiated("frame_max", 100, 4096, 131_072).unwrap_err().text,
+            negotiated("frame_max", 100, 4096, 131_072)
+                .unwrap_err()
+                .text,
             "negotiated frame_max = 100 is lower than the minimum allowed value (4096)"
         );
     }

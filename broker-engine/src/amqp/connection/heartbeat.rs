@@ -116,7 +116,9 @@ mod tests {
 
     async fn next(deadlines: &mut Deadlines, is_blocked: bool) -> Elapsed {
         poll_fn(|context| {
-            deadlines.poll(context, is_blocked).map_or(Poll::Pending, Poll::Ready)
+            deadlines
+                .poll(context, is_blocked)
+                .map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }

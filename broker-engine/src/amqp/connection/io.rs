@@ -214,7 +214,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             let consumed = self.session.on_data(&buffer[..kept + count]);
             self.unread.clear();
             self.unread.shrink_to(KEPT_CAPACITY);
-            self.unread.extend_from_slice(&buffer[consumed..kept + count]);
+            self.unread
+                .extend_from_slice(&buffer[consumed..kept + count]);
             self.has_backlog = !self.session.wants_input();
             Ok(true)
         })

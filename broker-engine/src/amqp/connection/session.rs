@@ -96,7 +96,9 @@ impl Session {
     pub(super) fn phase(&self) -> Phase {
         match self.stage {
             Stage::Header | Stage::Start | Stage::Tune | Stage::Open => Phase::Opening,
-            Stage::Running => Phase::Open { heartbeat_s: self.heartbeat_s },
+            Stage::Running => Phase::Open {
+                heartbeat_s: self.heartbeat_s,
+            },
             Stage::Closing | Stage::Finished => Phase::Closing,
         }
     }
@@ -121,12 +123,14 @@ impl Session {
 
     /// Gives the connection its virtual host.
     pub(super) fn enter(&mut self, vhost: &str) -> Result<(), Error> {
-        let identity = self.identity.clone().ok_or_else(|| {
-            Error::new(ReplyCode::InternalError, "the connection has no user")
-        })?;
+        let identity = self
+            .identity
+            .clone()
+            .ok_or_else(|| Error::new(ReplyCode::InternalError, "the connection has no user"))?;
         let handles_cancel = self.client.handles_cancel;
         let context = Context::open(&self.server, &self.link, &identity, vhost, handles_cancel)?;
-        self.server.opened(self.id, self.peer, &context, &self.client, self.is_secure);
+        self.server
+            .opened(self.id, self.peer, &context, &self.client, self.is_secure);
         self.context = Some(context);
         Ok(())
     }
@@ -164,7 +168,11 @@ impl Session {
         }
         self.flush(&mut publishes);
         self.settle();
-        if self.stage == Stage::Finished { bytes.len() } else { at }
+        if self.stage == Stage::Finished {
+            bytes.len()
+        } else {
+            at
+        }
     }
 
     /// Acts on one frame. Returns how many bytes of `rest` belong to the same publish.
@@ -264,7 +272,9 @@ impl Session {
                 _ => Err(expected_open()),
             };
         };
-        let Some(context) = &self.context else { return Ok(()) };
+        let Some(context) = &self.context else {
+            return Ok(());
+        };
         match method {
             Method::ChannelCloseOk(_) => {
                 if channel.is_closing {
@@ -274,11 +284,15 @@ impl Session {
             Method::ChannelClose(_) => {
                 channel.release(context);
                 self.channels.remove(&number);
-                self.outbox().send(number, &crate::codec::amqp::ChannelCloseOk {});
+                self.outbox()
+                    .send(number, &crate::codec::amqp::ChannelCloseOk {});
             }
             _ if channel.is_closing => {}
             Method::ChannelOpen(_) => {
-                return Err(Error::new(ReplyCode::ChannelError, "second 'channel.open' seen"));
+                return Err(Error::new(
+                    ReplyCode::ChannelError,
+                    "second 'channel.open' seen",
+                ));
             }
             _ => {
                 if let Some((position, reply)) = channel.on_method(context, method)? {
@@ -314,9 +328,10 @@ impl Session {
         match (self.channels.get_mut(&frame.channel), &self.context) {
             (Some(channel), Some(_)) if channel.is_closing => Ok(()),
             (Some(channel), Some(context)) => channel.on_content(context, frame),
-            _ if frame.channel == CHANNEL_ZERO => {
-                Err(Error::new(ReplyCode::UnexpectedFrame, "content frame on channel 0"))
-            }
+            _ if frame.channel == CHANNEL_ZERO => Err(Error::new(
+                ReplyCode::UnexpectedFrame,
+                "content frame on channel 0",
+            )),
             _ => Err(expected_open()),
         }
     }
@@ -328,8 +343,10 @@ impl Session {
                 self.channel_max
             )));
         }
-        self.channels.insert(number, Channel::new(number, Arc::clone(self.outbox())));
-        self.outbox().send(number, &ChannelOpenOk { reserved_1: b"" });
+        self.channels
+            .insert(number, Channel::new(number, Arc::clone(self.outbox())));
+        self.outbox()
+            .send(number, &ChannelOpenOk { reserved_1: b"" });
         Ok(())
     }
 
@@ -386,7 +403,8 @@ impl Session {
         }
         if let Some((position, reply)) = self.pending_reply.take() {
             if position <= durable {
-                self.outbox().append(|buffer| buffer.extend_from_slice(&reply));
+                self.outbox()
+                    .append(|buffer| buffer.extend_from_slice(&reply));
             } else {
                 self.pending_reply = Some((position, reply));
             }
@@ -411,7 +429,8 @@ impl Session {
             } else {
                 "low on disk"
             };
-            self.outbox().send(CHANNEL_ZERO, &ConnectionBlocked { reason });
+            self.outbox()
+                .send(CHANNEL_ZERO, &ConnectionBlocked { reason });
         }
         // The alarm may have ended since it was looked at.
         self.link.notify();

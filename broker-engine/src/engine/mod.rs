@@ -1,0 +1,283 @@
+//! The facade: opens a broker on a directory, serves it, and stops it in order.
+//!
+//! The only place that knows all parts. Stopping goes from the outside in: no new connections,
+//! then the connections, then the log.
+
+mod secrets;
+mod watch;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{SecondsFormat, Utc};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::amqp::{self, Identification};
+use crate::broker::{self, Broker, Document};
+use crate::error::Error;
+use crate::listener::{Addresses, Certificate, Control, Listeners, Status};
+use crate::management::{self, ListenerInfo};
+use crate::options::Options;
+use crate::store::disk::RealDisk;
+
+/// Time clients have to answer that they saw the end coming.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The login of a broker that nobody gave one; only loopback peers may use it.
+const DEFAULT_LOGIN: (&str, &str) = ("guest", "guest");
+
+const ADMINISTRATOR: &[&str] = &["administrator"];
+
+/// A broker that is being served.
+pub struct Engine {
+    addresses: Addresses,
+    broker: Arc<Broker>,
+    tasks: TaskTracker,
+    /// Cancelled by [`Engine::stop`] and by the control socket.
+    shutdown: CancellationToken,
+}
+
+impl Engine {
+    /// Opens the data directory and serves it; returns when clients can connect.
+    ///
+    /// # Errors
+    /// When an address, a file or the data directory cannot be used.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let listeners = Listeners::bind(&options)?;
+        let control = options.control.as_deref().map(Control::bind).transpose()?;
+        let shutdown = CancellationToken::new();
+        let broker = open(options.clone()).await?;
+        let tasks = TaskTracker::new();
+        let addresses = listeners.addresses().clone();
+        let identification = Identification {
+            product: options.profile.product(),
+            version: options.profile.version(),
+            node_name: options.node_name.clone(),
+        };
+        let server = amqp::Server::new(
+            Arc::clone(&broker),
+            &identification,
+            options.channels_max,
+            shutdown.clone(),
+        );
+        let counted = Arc::clone(&server);
+        let router = management::router(Arc::new(management::Node {
+            broker: Arc::clone(&broker),
+            name: options.node_name.clone(),
+            product: identification.product,
+            version: identification.version,
+            listeners: listener_infos(&addresses),
+            connection_count: Box::new(move || counted.connections().len()),
+        }));
+        let certificate = listeners.certificate();
+        listeners.serve(&server, &router, &tasks, &shutdown)?;
+        watch::start(Arc::clone(&broker), &options, &tasks, shutdown.clone());
+        if let Some(control) = control {
+            let status = status(&options);
+            let reload = reload(Arc::clone(&broker), certificate, &options);
+            control.serve(status, reload, &tasks, shutdown.clone());
+        }
+        Ok(Self {
+            addresses,
+            broker,
+            tasks,
+            shutdown,
+        })
+    }
+
+    /// Where clients reach it.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The broker that is served.
+    #[must_use]
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    /// Ends when something other than [`Engine::stop`] wants the engine to stop: the control
+    /// socket, or a log that failed.
+    pub async fn stopping(&self) {
+        self.shutdown.cancelled().await;
+    }
+
+    /// Closes every connection with 320, then the log.
+    ///
+    /// # Errors
+    /// When the log failed, now or before.
+    pub async fn stop(self) -> Result<(), Error> {
+        self.shutdown.cancel();
+        self.tasks.close();
+        if timeout(STOP_PATIENCE, self.tasks.wait()).await.is_err() {
+            tracing::info!(tasks = self.tasks.len(), "some clients did not say goodbye");
+        }
+        let broker = self.broker;
+        if let Some(error) = broker.failed() {
+            return Err(error.into());
+        }
+        blocking(move || broker.close().map_err(Error::from)).await
+    }
+}
+
+/// Runs an engine until `shutdown` or until it must end. Prints one line when it is ready:
+/// `ready amqp=ADDR:PORT,… amqps=… management=…`, leaving out what is not served.
+///
+/// # Errors
+/// As [`Engine::start`] and [`Engine::stop`].
+pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    let engine = Engine::start(options).await?;
+    let line = ready_line(engine.addresses());
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}")
+        .and_then(|()| stdout.flush())
+        .map_err(Error::Ready)?;
+    drop(stdout);
+    tracing::info!("{line}");
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = engine.stopping() => {}
+    }
+    tracing::info!("stopping");
+    engine.stop().await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// Opens the data directory and makes the logins that the options name.
+async fn open(options: Options) -> Result<Arc<Broker>, Error> {
+    blocking(move || {
+        let path = &options.data_dir;
+        let error = |source| Error::DataDir {
+            path: path.clone(),
+            source,
+        };
+        std::fs::create_dir_all(path).map_err(error)?;
+        let disk = Arc::new(RealDisk::open(path).map_err(error)?);
+        let (broker, opened) = Broker::open(disk, broker::Options::default())?;
+        for damage in &opened.damage {
+            tracing::error!(
+                file = damage.file,
+                bytes = ?damage.bytes,
+                reason = damage.reason,
+                "damaged bytes were set aside"
+            );
+        }
+        if let Some(file) = options.definitions.as_deref().filter(|_| opened.is_new) {
+            import(&broker, file)?;
+        }
+        for login in &options.users {
+            broker.put_user_with_password(&login.name, &login.password, ADMINISTRATOR)?;
+        }
+        if broker.users().is_empty() {
+            let (name, password) = DEFAULT_LOGIN;
+            broker.put_user_with_password(name, password, ADMINISTRATOR)?;
+        }
+        secrets::load_monitoring_user(&broker, options.monitoring_user_file.as_deref())?;
+        Ok(broker)
+    })
+    .await
+}
+
+fn import(broker: &Broker, file: &Path) -> Result<(), Error> {
+    let text = secrets::read(file)?;
+    let document: Document = serde_json::from_str(&text).map_err(|cause| Error::File {
+        path: file.to_owned(),
+        reason: cause.to_string(),
+    })?;
+    Ok(broker.import(&document)?)
+}
+
+fn reload(
+    broker: Arc<Broker>,
+    certificate: Option<Arc<Certificate>>,
+    options: &Options,
+) -> crate::listener::Reload {
+    let file = options.monitoring_user_file.clone();
+    Arc::new(move || {
+        if let Some(certificate) = &certificate {
+            certificate.reload().map_err(|error| error.to_string())?;
+        }
+        secrets::load_monitoring_user(&broker, file.as_deref()).map_err(|error| error.to_string())
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the facade is where the clock comes in"
+)]
+fn status(options: &Options) -> Status {
+    Status {
+        pid: std::process::id(),
+        node_name: options.node_name.clone(),
+        generation: options.generation,
+        started_at: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
+        ready: true,
+    }
+}
+
+fn listener_infos(addresses: &Addresses) -> Vec<ListenerInfo> {
+    let protocols = [
+        ("amqp", &addresses.amqp),
+        ("amqp/ssl", &addresses.amqps),
+        ("http", &addresses.management),
+        ("https", &addresses.management_tls),
+    ];
+    let infos = protocols.into_iter().flat_map(|(protocol, addresses)| {
+        addresses.iter().map(move |address| ListenerInfo {
+            protocol,
+            address: *address,
+        })
+    });
+    infos.collect()
+}
+
+fn ready_line(addresses: &Addresses) -> String {
+    let management = [addresses.management.as_slice(), &addresses.management_tls].concat();
+    let served: [(&str, &[SocketAddr]); 3] = [
+        ("amqp", &addresses.amqp),
+        ("amqps", &addresses.amqps),
+        ("management", &management),
+    ];
+    let mut line = "ready".to_owned();
+    for (name, addresses) in served
+        .into_iter()
+        .filter(|(_, addresses)| !addresses.is_empty())
+    {
+        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        line = format!("{line} {name}={}", list.join(","));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_line_names_what_is_served_and_nothing_else() {
+        let addresses = Addresses {
+            amqp: vec!["127.0.0.1:5672".parse().unwrap()],
+            management: vec!["127.0.0.1:15672".parse().unwrap()],
+            management_tls: vec!["127.0.0.1:15671".parse().unwrap()],
+            ..Addresses::default()
+        };
+        assert_eq!(
+            ready_line(&addresses),
+            "ready amqp=127.0.0.1:5672 management=127.0.0.1:15672,127.0.0.1:15671"
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! Refusals in RabbitMQ's JSON.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::broker;
+
+/// Why a request is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("{0}")]
+    NotAuthorised(&'static str),
+    #[error("Not Found")]
+    NotFound,
+    #[error("{0}")]
+    BadRequest(String),
+    /// The text is for the log only.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<broker::Error> for Error {
+    fn from(error: broker::Error) -> Self {
+        match error {
+            broker::Error::NotFound(_) => Self::NotFound,
+            broker::Error::AccessRefused(text)
+            | broker::Error::PreconditionFailed(text)
+            | broker::Error::ResourceLocked(text)
+            | broker::Error::NotAllowed(text)
+            | broker::Error::CommandInvalid(text) => Self::BadRequest(text),
+            broker::Error::Store(cause) => Self::Internal(cause.to_string()),
+        }
+    }
+}
+
+/// A JSON body, whatever its content type says: RabbitMQ's clients do not always send one.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|cause| Error::BadRequest(cause.to_string()))
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, error) = match &self {
+            Self::NotAuthorised(_) => (StatusCode::UNAUTHORIZED, "not_authorised"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Object Not Found"),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Internal(cause) => {
+                tracing::error!(error = cause, "a management request failed");
+                let body = json!({"error": "internal_error", "reason": "see the broker logfile"});
+                return (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response();
+            }
+        };
+        let body = Json(json!({"error": error, "reason": self.to_string()}));
+        let mut response = (status, body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"RabbitMQ Management\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// The answer for paths that do not exist.
+pub(super) async fn not_found() -> Error {
+    Error::NotFound
+}
