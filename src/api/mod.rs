@@ -16,4 +16,4 @@ mod router;
 mod tag;
 mod timestamp;
 
-pub use router::{ApiState, ROUTES, Route, router};
+pub use router::{ApiState, ROUTES, router};
