@@ -1,1 +1,185 @@
-fn main() {}
+//! The composition root: reads which role this process plays, and runs it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use host_agent::OnStop;
+use tokio_util::sync::CancellationToken;
+use warren::config::{self, LogFormat};
+use warren::model::Region;
+use warren::provision::Range;
+use warren::roles::{self, Installation};
+use warren::secrets::MasterKey;
+use warren::workflows::{AbortAt, Faults, NoFaults};
+use warren::{dev, telemetry};
+
+/// Managed message brokers on your own machines, with Amazon MQ's API.
+///
+/// `warren dev` runs everything on this machine. `warren broker` and `warren tags` are its command
+/// line, and work against any server. The other roles run apart in production.
+#[derive(Parser)]
+#[command(name = "warren", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    role: Role,
+    #[command(flatten)]
+    log: config::Log,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    Dev(Box<config::Dev>),
+    #[command(flatten)]
+    Client(cli::Command),
+    Serve(Box<config::Serve>),
+    Worker(config::Worker),
+    Migrate(config::Migrate),
+    Admin(config::Admin),
+    Agent(config::Agent),
+    /// One engine process; agents start these
+    Node(Box<broker_engine::options::Options>),
+}
+
+fn main() -> ExitCode {
+    let Arguments { role, log } = Arguments::parse();
+    start_logging(&role, log.log_format);
+    // One provider for everything in this process that speaks TLS.
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .and_then(|runtime| runtime.block_on(Box::pin(run(role))));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(role: &Role, format: Option<LogFormat>) {
+    let (default_format, filter) = match role {
+        Role::Dev(_) | Role::Client(_) | Role::Admin(_) => (LogFormat::Pretty, "warn"),
+        Role::Serve(_) | Role::Worker(_) | Role::Migrate(_) | Role::Agent(_) | Role::Node(_) => {
+            (LogFormat::Json, "info")
+        }
+    };
+    let format = match format.unwrap_or(default_format) {
+        LogFormat::Pretty => telemetry::Format::Pretty,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    telemetry::start(format, filter);
+}
+
+async fn run(role: Role) -> anyhow::Result<()> {
+    let shutdown = match &role {
+        // A command ends at once on Ctrl-C, as everyone expects.
+        Role::Client(_) => CancellationToken::new(),
+        _ => roles::on_signals().context("cannot listen for signals")?,
+    };
+    match role {
+        Role::Dev(config) => dev::run(*config, shutdown).await?,
+        Role::Client(command) => cli::run(command).await?,
+        Role::Serve(config) => serve(*config, shutdown).await?,
+        Role::Worker(config) => worker(config, shutdown).await?,
+        Role::Migrate(config) => {
+            roles::migrate::run(&config.database.database_url, &shutdown).await?;
+        }
+        Role::Admin(config) => admin(config, shutdown).await?,
+        Role::Agent(config) => agent(config, shutdown).await?,
+        Role::Node(options) => roles::node::run(*options, shutdown).await?,
+    }
+    Ok(())
+}
+
+async fn serve(config: config::Serve, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let installation = installation(&config.database, &config.master_key, &shutdown).await?;
+    let regions = config
+        .regions
+        .iter()
+        .map(|text| text.parse::<Region>().map_err(anyhow::Error::msg))
+        .collect::<Result<_, _>>()?;
+    let authority = Arc::new(installation.authority().await?);
+    let options = roles::serve::Options {
+        listen: config.listen,
+        agent_listen: config.agent_listen,
+        agent_names: config.agent_names,
+        tls: config.tls_cert.zip(config.tls_key),
+        trusted_proxies: config.trusted_proxies,
+        regions,
+    };
+    let server = roles::serve::Server::bind(installation, authority, options).await?;
+    Ok(server.run(shutdown).await?)
+}
+
+async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let installation = installation(&config.database, &config.master_key, &shutdown).await?;
+    let range = match &config.loopback_range {
+        Some(text) => text.parse::<Range>()?,
+        None => roles::worker::default_range(&installation.authority().await?),
+    };
+    let faults: Arc<dyn Faults> = match &config.crash_at {
+        Some(point) => Arc::new(point.parse::<AbortAt>()?),
+        None => Arc::new(NoFaults),
+    };
+    roles::worker::run(
+        installation,
+        roles::worker::Options { range, faults },
+        shutdown,
+    )
+    .await;
+    Ok(())
+}
+
+async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Result<()> {
+    use config::{AccessKeyCommand, AccountCommand, AdminCommand, CaCommand, HostTokenCommand};
+    let installation = installation(&config.database, &config.master_key, &shutdown).await?;
+    match config.command {
+        AdminCommand::Account(AccountCommand::Create { name }) => {
+            roles::admin::create_account(&installation, &name).await?;
+        }
+        AdminCommand::AccessKey(AccessKeyCommand::Create { account }) => {
+            roles::admin::create_access_key(&installation, &account).await?;
+        }
+        AdminCommand::HostToken(HostTokenCommand::Create {
+            host_name,
+            zone,
+            valid_min,
+        }) => {
+            let valid = Duration::from_secs(u64::from(valid_min) * 60);
+            roles::admin::create_host_token(&installation, &host_name, &zone, valid).await?;
+        }
+        AdminCommand::Ca(CaCommand::Show) => roles::admin::show_ca(&installation).await?,
+    }
+    Ok(())
+}
+
+async fn agent(config: config::Agent, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let ca_pem = std::fs::read_to_string(&config.ca)
+        .with_context(|| format!("cannot read {}", config.ca.display()))?;
+    let options = roles::agent::Options {
+        control_url: config.control_url,
+        ca_pem,
+        token: config.token,
+        data_dir: config.data_dir,
+    };
+    Ok(roles::agent::run(options, OnStop::LeaveNodes, shutdown).await?)
+}
+
+/// The key file first: a mistake in it is told without waiting for the database.
+async fn installation(
+    database: &config::Database,
+    master_key: &config::MasterKey,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Installation> {
+    let master_key = MasterKey::from_file(&master_key.master_key_file)?;
+    let pool = roles::connect(&database.database_url, shutdown).await?;
+    Ok(Installation::new(pool, master_key))
+}

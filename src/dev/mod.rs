@@ -1,4 +1,263 @@
-//! The all-in-one role.
+//! The all-in-one role: everything that production runs apart, on one machine and in one process,
+//! with a Postgres of its own. The same code paths; nothing is simulated.
+//!
+//! Owns the data directory and the order of start and stop. Invariant: killed at any moment, the
+//! next start on the same directory finds its way.
 
-pub mod postgres;
-pub mod progress;
+mod choices;
+mod credentials;
+mod data_dir;
+mod hosts;
+mod postgres;
+mod progress;
+mod summary;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Settings;
+use crate::config;
+use crate::db;
+use crate::model::Region;
+use crate::roles::{self, Installation, serve, worker};
+use crate::secrets::MasterKey;
+use crate::workflows::{AbortAt, Faults, NoFaults};
+use choices::Choices;
+use data_dir::DataDir;
+use postgres::Postgres;
+use progress::Progress;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{path}: {source}", path = .path.display())]
+    DataDir {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the data directory {path} is in use by process {pid}", path = .path.display())]
+    InUse { path: PathBuf, pid: String },
+    #[error("{path} is damaged: {cause}", path = .path.display())]
+    Choices {
+        path: PathBuf,
+        cause: serde_json::Error,
+    },
+    #[error("no port is free on 127.0.0.1: {0}")]
+    NoPort(std::io::Error),
+    #[error("{0} is not a loopback address: `warren dev` serves this machine alone")]
+    NotLoopback(SocketAddr),
+    #[error("cannot listen on {address}: {source} (--listen chooses another)")]
+    Port {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("{0}")]
+    Region(String),
+    #[error("{0}")]
+    CrashPoint(String),
+    #[error(transparent)]
+    Postgres(#[from] postgres::Error),
+    #[error(transparent)]
+    Role(#[from] roles::Error),
+    #[error("a part of the installation failed: {0}")]
+    Join(#[from] JoinError),
+    #[error("the host's agent ended")]
+    AgentEnded,
+}
+
+/// Runs until `shutdown`, or until a part fails; then stops what runs, in order.
+pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(), Error> {
+    let progress = Progress::start();
+    check_port(config.listen)?;
+    let region = config.region.parse::<Region>().map_err(Error::Region)?;
+    let faults: Arc<dyn Faults> = match &config.crash_at {
+        Some(point) => match point.parse::<AbortAt>() {
+            Ok(point) => Arc::new(point),
+            Err(invalid) => return Err(Error::CrashPoint(invalid.to_string())),
+        },
+        None => Arc::new(NoFaults),
+    };
+    let data_dir = DataDir::open(&config.data_dir)?;
+    progress.step(&format!("data directory {}", data_dir.path().display()));
+    let (postgres, url) = match &config.database_url {
+        Some(url) => (None, url.clone()),
+        None => {
+            let postgres = Postgres::start(data_dir.path(), &progress).await?;
+            progress.step(&format!("Postgres {} runs", postgres.version));
+            let url = postgres.url.clone();
+            (Some(postgres), url)
+        }
+    };
+    let start = Start {
+        config,
+        region,
+        faults,
+        data_dir: &data_dir,
+        url,
+        progress: &progress,
+    };
+    let outcome = Box::pin(start.run(&shutdown)).await;
+    if let Some(postgres) = postgres {
+        postgres.stop().await;
+    }
+    if outcome.is_ok() {
+        progress.step("stopped");
+    }
+    outcome
+}
+
+/// A taken port is said before anything slow begins.
+fn check_port(address: SocketAddr) -> Result<(), Error> {
+    if !address.ip().is_loopback() {
+        return Err(Error::NotLoopback(address));
+    }
+    TcpListener::bind(address)
+        .map(drop)
+        .map_err(|source| Error::Port { address, source })
+}
+
+/// What stands between a database and a running installation.
+struct Start<'a> {
+    config: config::Dev,
+    region: Region,
+    faults: Arc<dyn Faults>,
+    data_dir: &'a DataDir,
+    url: String,
+    progress: &'a Progress,
+}
+
+impl Start<'_> {
+    async fn run(self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let installation = self.installation(shutdown).await?;
+        let Choices { range, agent_port } =
+            Choices::load(self.data_dir, installation.entropy.as_ref())?;
+        let authority = Arc::new(installation.authority().await?);
+        let ca_pem = authority.certificate_pem().to_owned();
+        self.data_dir.write("ca.pem", &ca_pem, 0o644)?;
+
+        let started = installation.clock.now();
+        let regions = vec![self.region.clone()];
+        let options = serve::Options {
+            listen: self.config.listen,
+            agent_listen: self
+                .config
+                .agent_listen
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], agent_port))),
+            agent_names: Vec::new(),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            regions: regions.clone(),
+        };
+        let server = serve::Server::bind(installation.clone(), authority, options).await?;
+        let (api, agents_at) = (server.api_address(), server.agent_address());
+        let app = installation.app(Settings::new(regions));
+        credentials::provide(self.data_dir, &app, api, self.region.as_str()).await?;
+
+        let mut parts = Parts::default();
+        parts.serve = Some(tokio::spawn(server.run(parts.stop_serve.clone())));
+        self.progress.step(&format!("API on http://{api}"));
+        let worker_options = worker::Options {
+            range,
+            faults: self.faults.clone(),
+        };
+        parts.worker = Some(tokio::spawn(worker::run(
+            installation.clone(),
+            worker_options,
+            parts.stop_worker.clone(),
+        )));
+        self.progress.step("worker runs");
+        parts.agents = hosts::start(
+            &installation,
+            self.data_dir,
+            agents_at.port(),
+            &ca_pem,
+            &parts.stop_agents,
+        )
+        .await?;
+        hosts::seen(&installation, started).await?;
+        self.progress
+            .step(&format!("hosts in zones {} run", hosts::ZONES.join(", ")));
+        summary::print(self.data_dir, api);
+
+        let outcome = parts.wait(shutdown).await;
+        self.progress.step("stopping");
+        let stopped = parts.stop().await;
+        installation.pool.close().await;
+        outcome.and(stopped)
+    }
+
+    async fn installation(&self, shutdown: &CancellationToken) -> Result<Installation, Error> {
+        let pool = roles::connect(&self.url, shutdown).await?;
+        db::migrate(&pool).await.map_err(roles::Error::from)?;
+        self.progress.step("database schema is up to date");
+        let path = self.data_dir.join("master.key");
+        let master_key = if path.exists() {
+            MasterKey::from_file(&path)
+        } else {
+            MasterKey::generate_file(&path)
+        };
+        Ok(Installation::new(
+            pool,
+            master_key.map_err(roles::Error::from)?,
+        ))
+    }
+}
+
+/// What runs, and how to stop it.
+#[derive(Default)]
+struct Parts {
+    serve: Option<JoinHandle<Result<(), roles::Error>>>,
+    worker: Option<JoinHandle<()>>,
+    agents: JoinSet<Result<(), roles::Error>>,
+    stop_serve: CancellationToken,
+    stop_worker: CancellationToken,
+    stop_agents: CancellationToken,
+}
+
+impl Parts {
+    /// Until `shutdown`, or until a part ends by itself.
+    async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let serve = async {
+            match self.serve.as_mut() {
+                Some(serve) => serve.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            served = serve => {
+                self.serve = None;
+                Ok(served??)
+            }
+            Some(ended) = self.agents.join_next() => {
+                ended??;
+                Err(Error::AgentEnded)
+            }
+        }
+    }
+
+    /// No new work, then no work, then no nodes. Goes on after a failure, and returns the first.
+    async fn stop(&mut self) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        self.stop_serve.cancel();
+        if let Some(serve) = self.serve.take() {
+            outcome = outcome.and(flatten(serve.await));
+        }
+        self.stop_worker.cancel();
+        if let Some(worker) = self.worker.take() {
+            outcome = outcome.and(worker.await.map_err(Error::from));
+        }
+        self.stop_agents.cancel();
+        while let Some(ended) = self.agents.join_next().await {
+            outcome = outcome.and(flatten(ended));
+        }
+        outcome
+    }
+}
+
+fn flatten(ended: Result<Result<(), roles::Error>, JoinError>) -> Result<(), Error> {
+    Ok(ended??)
+}

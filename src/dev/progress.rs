@@ -4,18 +4,18 @@ use std::time::Instant;
 
 /// Lines go to stderr; stdout carries the summary alone.
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     started: Instant,
 }
 
 impl Progress {
-    pub fn start() -> Progress {
+    pub(super) fn start() -> Progress {
         Progress {
             started: Instant::now(),
         }
     }
 
-    pub fn step(&self, text: &str) {
+    pub(super) fn step(&self, text: &str) {
         eprintln!("{:>6.2}s  {text}", self.started.elapsed().as_secs_f64());
     }
 }

@@ -1,1 +1,63 @@
-//! Being laid out.
+//! The roles of the binary but `dev`: each wires modules together and runs until it is told to
+//! stop.
+//!
+//! Own nothing but the wiring and the order of a clean stop. Get plain values; the command line is
+//! read in `main`.
+
+pub mod admin;
+pub mod agent;
+mod installation;
+pub mod migrate;
+pub mod node;
+mod proxy;
+pub mod serve;
+mod shutdown;
+pub mod worker;
+
+use std::net::SocketAddr;
+
+pub use installation::{Installation, connect};
+pub use shutdown::on_signals;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the database: {0}")]
+    Database(#[from] crate::db::Error),
+    #[error("the database has no schema, or an older one: run `warren migrate` first ({0})")]
+    Schema(crate::db::Error),
+    #[error(transparent)]
+    Secrets(#[from] crate::secrets::Error),
+    #[error("the certificate authority in the database was sealed under another master key")]
+    OtherMasterKey,
+    #[error("the certificate authority: {0}")]
+    Pki(#[from] crate::pki::Error),
+    #[error(transparent)]
+    Listen(#[from] crate::listener::Error),
+    #[error(transparent)]
+    Certificates(#[from] crate::listener::CertificatesError),
+    #[error(transparent)]
+    App(#[from] crate::error::Error),
+    #[error(
+        "{0} is open to the network, and plain HTTP is not: give --tls-cert and --tls-key, or name the proxies in front with --trusted-proxy"
+    )]
+    PlainOnNetwork(SocketAddr),
+    #[error("the agent: {0}")]
+    Agent(#[from] host_agent::Error),
+    #[error("the engine: {0}")]
+    Engine(#[from] broker_engine::Error),
+    #[error("there is no account with the name or id {0}")]
+    NoAccount(String),
+    #[error("serving ended: {0}")]
+    Serve(std::io::Error),
+    #[error("stopped before the database answered")]
+    Stopped,
+    #[error("cannot write the output: {0}")]
+    Output(std::io::Error),
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Read {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot tell which program this is: {0}")]
+    Executable(std::io::Error),
+}

@@ -12,6 +12,7 @@ mod binaries;
 mod cluster;
 mod download;
 mod leftovers;
+mod origin;
 mod place;
 mod server;
 mod user;
@@ -93,16 +94,19 @@ impl<T> Doing<T> for std::io::Result<T> {
 
 /// A running private server.
 #[derive(Debug)]
-pub struct Postgres {
+pub(super) struct Postgres {
     server: Server,
-    pub url: String,
-    pub version: String,
+    pub(super) url: String,
+    pub(super) version: String,
 }
 
 impl Postgres {
     /// `data_dir` exists, is canonical, and its lock is held.
-    pub async fn start(data_dir: &Path, progress: &Progress) -> Result<Postgres, Error> {
+    pub(super) async fn start(data_dir: &Path, progress: &Progress) -> Result<Postgres, Error> {
         let user = Unprivileged::choose();
+        if user.is_some() {
+            origin::prune(Path::new(place::SHARED_ROOT)).await;
+        }
         let home = place::home(data_dir, user)?;
         leftovers::clear(&home.join(cluster::DATA)).await?;
         let binaries = binaries::find(cluster::major(&home)?, user, progress).await?;
@@ -118,7 +122,7 @@ impl Postgres {
     }
 
     /// Disconnects clients, writes a checkpoint and ends all its processes.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.server.stop().await;
     }
 }

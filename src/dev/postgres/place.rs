@@ -12,12 +12,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 
 use super::user::Unprivileged;
-use super::{Doing, Error};
+use super::{Doing, Error, origin};
 
 /// Clusters of data directories that only root can reach.
 pub(super) const SHARED_ROOT: &str = "/var/lib/warren";
-/// In each of them: which data directory it belongs to.
-const ORIGIN: &str = "origin";
 /// `sun_path` holds 107 bytes and a terminator on Linux, 103 on macOS.
 const SOCKET_PATH_BYTES_MAX: usize = 103;
 const LONGEST_SOCKET_NAME: &str = "/.s.PGSQL.5432.lock";
@@ -74,9 +72,7 @@ fn make_shared(root: &Path, home: &Path, data_dir: &Path, user: Unprivileged) ->
         .doing("cannot make", root)?;
     reachable(root, Some(user))?;
     private_dir(home, Some(user))?;
-    let origin = home.join(ORIGIN);
-    let text = format!("{}\n", data_dir.display());
-    std::fs::write(&origin, text).doing("cannot write", &origin)
+    origin::write(home, data_dir)
 }
 
 /// The directory of the socket: private, short, and the same for every start of one data

@@ -1,0 +1,35 @@
+//! `warren agent`: the agent of this host, whose nodes are processes of this same program.
+
+use std::path::PathBuf;
+
+use host_agent::{OnStop, Timing};
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `https://host:port` of the agents' endpoint.
+    pub control_url: String,
+    /// Of the installation's certificate authority.
+    pub ca_pem: String,
+    /// Needed until the host has an identity.
+    pub token: Option<String>,
+    pub data_dir: PathBuf,
+}
+
+pub async fn run(
+    options: Options,
+    on_stop: OnStop,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let options = host_agent::Options {
+        control_url: options.control_url,
+        ca_pem: options.ca_pem,
+        token: options.token,
+        data_dir: options.data_dir,
+        executable: std::env::current_exe().map_err(Error::Executable)?,
+        timing: Timing::default(),
+    };
+    Ok(host_agent::run(options, shutdown, on_stop).await?)
+}

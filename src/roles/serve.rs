@@ -1,0 +1,238 @@
+//! `warren serve`: the API, and the agents' endpoint.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, Installation, proxy};
+use crate::api::{
+    self, ApiState,
+    agent::{AgentState, Lifetimes},
+};
+use crate::app::Settings;
+use crate::listener::{self, Certificates, Clients, Listener, Peer, Tls, attach_peer_certificate};
+use crate::model::Region;
+use crate::pki::Authority;
+
+/// Validity of the agents' endpoint's own certificate, which lives in this process only.
+const CERTIFICATE_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Between two attempts to renew it.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
+/// How long requests may run on after a stop was asked for: a long poll waits for longer.
+const DRAIN: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub listen: SocketAddr,
+    pub agent_listen: SocketAddr,
+    /// DNS names and addresses by which agents reach this process, beside `agent_listen`.
+    pub agent_names: Vec<String>,
+    /// Certificate chain and key of the API, PEM files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    pub trusted_proxies: Vec<IpAddr>,
+    pub regions: Vec<Region>,
+}
+
+/// Ports that are bound, and all else that can fail before requests are answered.
+pub struct Server {
+    installation: Installation,
+    options: Options,
+    authority: Arc<Authority>,
+    api: Listener,
+    agents: Listener,
+    api_certificates: Option<Arc<Certificates>>,
+    agent_certificates: Arc<Certificates>,
+    renew_after: Duration,
+}
+
+impl Server {
+    pub async fn bind(
+        installation: Installation,
+        authority: Arc<Authority>,
+        options: Options,
+    ) -> Result<Server, Error> {
+        let (api, api_certificates) = bind_api(&options).await?;
+        let (chain_pem, key_pem, renew_after) = issue(&installation, &authority, &options)?;
+        let agent_certificates = Arc::new(Certificates::from_pem(
+            chain_pem.as_bytes(),
+            key_pem.as_bytes(),
+        )?);
+        let tls = Tls {
+            certificates: agent_certificates.clone(),
+            // Enrolment comes without one.
+            clients: Clients::Optional {
+                ca_pem: authority.certificate_pem().to_owned(),
+            },
+        };
+        let agents = Listener::tls(options.agent_listen, &tls).await?;
+        Ok(Server {
+            installation,
+            options,
+            authority,
+            api,
+            agents,
+            api_certificates,
+            agent_certificates,
+            renew_after,
+        })
+    }
+
+    pub fn api_address(&self) -> SocketAddr {
+        self.api.address()
+    }
+
+    pub fn agent_address(&self) -> SocketAddr {
+        self.agents.address()
+    }
+
+    /// Answers until `shutdown`, then lets requests end.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        tracing::info!(api = %self.api_address(), agents = %self.agent_address(), "serving");
+        let stop_helpers = CancellationToken::new();
+        let _stops_helpers = stop_helpers.clone().drop_guard();
+        if let (Some(certificates), Some((chain, key))) =
+            (self.api_certificates.clone(), self.options.tls.clone())
+        {
+            tokio::spawn(listener::watch(
+                certificates,
+                chain,
+                key,
+                stop_helpers.clone(),
+            ));
+        }
+        tokio::spawn(renew(
+            self.installation.clone(),
+            self.authority.clone(),
+            self.options.clone(),
+            self.agent_certificates.clone(),
+            self.renew_after,
+            stop_helpers,
+        ));
+        let (api, agents) = (self.api_router(), self.agent_router(shutdown.clone()));
+        tokio::try_join!(
+            serve(self.api, api, shutdown.clone()),
+            serve(self.agents, agents, shutdown.clone()),
+        )?;
+        Ok(())
+    }
+
+    fn api_router(&self) -> Router {
+        let proxies: Arc<[IpAddr]> = self.options.trusted_proxies.clone().into();
+        let router = api::router(ApiState {
+            app: self
+                .installation
+                .app(Settings::new(self.options.regions.clone())),
+            trusted_proxies: proxies.clone(),
+        });
+        if self.options.tls.is_some() || self.options.listen.ip().is_loopback() {
+            return router;
+        }
+        router.layer(from_fn_with_state(proxies, proxy::only_from))
+    }
+
+    /// The listening that it starts, and the long polls, end with `shutdown`.
+    fn agent_router(&self, shutdown: CancellationToken) -> Router {
+        let state = AgentState::start(
+            self.installation.pool.clone(),
+            self.authority.clone(),
+            self.installation.clock.clone(),
+            self.installation.entropy.clone(),
+            Lifetimes::default(),
+            shutdown,
+        );
+        api::agent::router(state).layer(from_fn(attach_peer_certificate))
+    }
+}
+
+async fn bind_api(options: &Options) -> Result<(Listener, Option<Arc<Certificates>>), Error> {
+    let Some((chain, key)) = &options.tls else {
+        if !options.listen.ip().is_loopback() && options.trusted_proxies.is_empty() {
+            return Err(Error::PlainOnNetwork(options.listen));
+        }
+        return Ok((Listener::plain(options.listen).await?, None));
+    };
+    let certificates = Arc::new(Certificates::from_files(chain, key)?);
+    let tls = Tls {
+        certificates: certificates.clone(),
+        clients: Clients::Anonymous,
+    };
+    Ok((
+        Listener::tls(options.listen, &tls).await?,
+        Some(certificates),
+    ))
+}
+
+/// Chain, key, and when to ask for the next.
+fn issue(
+    installation: &Installation,
+    authority: &Authority,
+    options: &Options,
+) -> Result<(String, String, Duration), Error> {
+    let mut addresses = Vec::new();
+    let mut names = vec!["localhost".to_owned()];
+    let listen = options.agent_listen.ip();
+    if !listen.is_unspecified() {
+        addresses.push(listen);
+    }
+    for name in &options.agent_names {
+        match name.parse::<IpAddr>() {
+            Ok(address) => addresses.push(address),
+            Err(_) => names.push(name.clone()),
+        }
+    }
+    let now = installation.clock.now();
+    let (key_pem, certificate) =
+        authority.issue_own_server(&addresses, &names, now, CERTIFICATE_TTL)?;
+    Ok((certificate.pem, key_pem, certificate.renew_after))
+}
+
+async fn renew(
+    installation: Installation,
+    authority: Arc<Authority>,
+    options: Options,
+    certificates: Arc<Certificates>,
+    mut after: Duration,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(after) => {}
+        }
+        let renewed = issue(&installation, &authority, &options).and_then(|(chain, key, next)| {
+            certificates.replace(chain.as_bytes(), key.as_bytes())?;
+            Ok(next)
+        });
+        after = match renewed {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(%error, "cannot renew the certificate of the agents' endpoint");
+                RENEWAL_PAUSE
+            }
+        };
+    }
+}
+
+async fn serve(
+    listener: Listener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let draining = shutdown.clone();
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { draining.cancelled().await })
+        .into_future();
+    tokio::select! {
+        served = serving => served.map_err(Error::Serve),
+        () = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        } => Ok(()),
+    }
+}
