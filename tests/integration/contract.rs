@@ -31,10 +31,10 @@ fn specified() -> BTreeMap<(String, String), String> {
 fn routes_and_specification_name_the_same_operations() {
     let served: BTreeMap<(String, String), String> = warren::api::ROUTES
         .iter()
-        .map(|route| {
+        .map(|(method, path, operation)| {
             (
-                (route.method.to_owned(), route.path.to_owned()),
-                route.operation.to_owned(),
+                ((*method).to_owned(), (*path).to_owned()),
+                (*operation).to_owned(),
             )
         })
         .collect();

@@ -1,6 +1,7 @@
 //! The control plane over HTTP with a real Postgres: one file per resource or property. Every
 //! answer is held against the service model that clients are generated from.
 
+mod fleet;
 mod server;
 mod shapes;
 mod signer;
@@ -9,6 +10,8 @@ mod brokers;
 mod contract;
 mod idempotency;
 mod isolation;
+mod jobs;
 mod signatures;
 mod tags;
 mod validation;
+mod workflows;

@@ -122,10 +122,7 @@ impl Server {
         let address = listener
             .local_addr()
             .expect("a bound listener has an address");
-        let router = warren::api::router(ApiState {
-            app,
-            trusted_proxies: Arc::new([]),
-        });
+        let router = warren::api::router(ApiState::new(app));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::builder()
             .no_proxy()

@@ -1,0 +1,274 @@
+//! A control plane without HTTP: the app, a database, places, and agents that do as they are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_api::{Capacity, NodeObservation, Phase, Run};
+use serde_json::json;
+use sqlx::PgPool;
+use test_support::postgres::{self, Database};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use warren::app::{App, Caller, Settings};
+use warren::model::broker::{Broker, State};
+use warren::model::clock::{Clock, SystemClock};
+use warren::model::entropy::{Entropy, SystemEntropy};
+use warren::model::node::Placement;
+use warren::model::principal::Principal;
+use warren::model::{BrokerId, HostId, Region, RequestId};
+use warren::provision::fake::Fake;
+use warren::secrets::MasterKey;
+use warren::workflows::{self, Faults, NoFaults};
+use warren::{db, jobs};
+
+/// Long enough for a slow machine; nothing waits for it unless a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Fleet {
+    pub database: Database,
+    pub app: App,
+    pub caller: Caller,
+    pub provisioner: Fake,
+    pub host_id: HostId,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// What the fleet's agents say of a node that shall run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agents {
+    Willing,
+    /// They report nothing at all.
+    Silent,
+    /// Every node exits again and again.
+    Looping,
+}
+
+impl Fleet {
+    /// A fleet with one host, room for `places` nodes, and no worker yet.
+    pub async fn start(agents: Agents, places: u16) -> Self {
+        let database = postgres::database().await;
+        let region = Region::parse("us-east-1").unwrap();
+        let app = App {
+            pool: database.pool.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            master_key: MasterKey::from_bytes([7; 32]),
+            settings: Arc::new(Settings::new(vec![region.clone()])),
+        };
+        let account_id = app.create_account("fleet").await.unwrap();
+        let caller = Caller {
+            principal: Principal {
+                account_id,
+                path: "root".to_owned(),
+            },
+            region,
+            request_id: RequestId(Uuid::nil()),
+            source_address: None,
+        };
+        let host_id = HostId(SystemEntropy.uuid());
+        let (mut conn, now) = (database.pool.acquire().await.unwrap(), SystemClock.now());
+        db::host_create(&mut conn, host_id, "host", "a", "fake", now)
+            .await
+            .unwrap();
+        let capacity = Capacity {
+            cpus: 2,
+            memory_bytes: 1 << 33,
+            disk_free_bytes: 1 << 36,
+        };
+        db::host_touch(&mut conn, host_id, &capacity, now)
+            .await
+            .unwrap();
+        let provisioner = Fake::new((0..places).map(|place| Placement {
+            host_id,
+            address: "127.0.0.1".parse().unwrap(),
+            amqps_port: 20_000 + place * 2,
+            management_port: 20_001 + place * 2,
+        }));
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        if agents != Agents::Silent {
+            let agent = act(database.pool.clone(), host_id, agents);
+            let shutdown = shutdown.clone();
+            tasks.spawn(async move {
+                shutdown.run_until_cancelled(agent).await;
+            });
+        }
+        Self {
+            database,
+            app,
+            caller,
+            provisioner,
+            host_id,
+            shutdown,
+            tasks,
+        }
+    }
+
+    /// Quick leases, so that a worker that died is replaced soon.
+    pub fn options(faults: Arc<dyn Faults>) -> workflows::Options {
+        workflows::Options {
+            jobs: jobs::Options {
+                lease: Duration::from_millis(400),
+                heartbeat: Duration::from_millis(100),
+                poll: Duration::from_millis(50),
+                retry_delay: Duration::from_millis(10),
+                ..jobs::Options::default()
+            },
+            timing: workflows::Timing {
+                check_after: Duration::from_millis(200),
+                ..workflows::Timing::default()
+            },
+            faults,
+        }
+    }
+
+    pub fn work(&mut self) {
+        self.work_with(Self::options(Arc::new(NoFaults)));
+    }
+
+    /// Adds a worker.
+    pub fn work_with(&mut self, options: workflows::Options) {
+        let worker = workflows::worker(
+            self.database.pool.clone(),
+            Arc::new(self.provisioner.clone()),
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy),
+            options,
+            self.shutdown.clone(),
+        );
+        self.tasks.spawn(worker);
+    }
+
+    pub async fn create(&self, name: &str) -> BrokerId {
+        let request = json!({
+            "brokerName": name,
+            "engineType": "RABBITMQ",
+            "engineVersion": "4.2",
+            "deploymentMode": "SINGLE_INSTANCE",
+            "hostInstanceType": "mq.m7g.medium",
+            "publiclyAccessible": false,
+            "autoMinorVersionUpgrade": true,
+            "users": [{"username": "operator", "password": "correct-horse-battery"}],
+        });
+        let request = serde_json::from_value(request).unwrap();
+        self.app
+            .create_broker(&self.caller, request)
+            .await
+            .unwrap()
+            .broker_id
+    }
+
+    pub async fn reboot(&self, id: &BrokerId) {
+        self.app
+            .reboot_broker(&self.caller, id.as_str())
+            .await
+            .unwrap();
+    }
+
+    pub async fn delete(&self, id: &BrokerId) {
+        self.app
+            .delete_broker(&self.caller, id.as_str())
+            .await
+            .unwrap();
+    }
+
+    pub async fn broker(&self, id: &BrokerId) -> Option<Broker> {
+        let mut conn = self.database.pool.acquire().await.unwrap();
+        db::broker_find(&mut conn, id).await.unwrap()
+    }
+
+    /// Waits until the broker is in this state, or gone.
+    pub async fn reaches(&self, id: &BrokerId, wanted: Option<State>) -> Option<Broker> {
+        let search = async {
+            loop {
+                let broker = self.broker(id).await;
+                if broker.as_ref().map(Broker::state) == wanted {
+                    return broker;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, search).await;
+        match found {
+            Ok(broker) => broker,
+            Err(_) => panic!(
+                "{id} never was {wanted:?}, but is {:?}",
+                self.broker(id).await
+            ),
+        }
+    }
+
+    /// Create, reboot and delete, each to its end; nothing may be left.
+    pub async fn live_through(&self, name: &str) {
+        let id = self.create(name).await;
+        let created = self.reaches(&id, Some(State::Running)).await.unwrap();
+        assert_eq!(created.applied_generation, 1);
+        self.reboot(&id).await;
+        let rebooted = self.reaches(&id, Some(State::Running)).await.unwrap();
+        assert_eq!(rebooted.applied_generation, 2);
+        self.delete(&id).await;
+        self.reaches(&id, None).await;
+        self.is_empty().await;
+    }
+
+    /// Nothing is left of any broker, here or at the provisioner.
+    pub async fn is_empty(&self) {
+        let mut conn = self.database.pool.acquire().await.unwrap();
+        assert_eq!(db::addresses_taken(&mut conn).await.unwrap(), []);
+        let (_, intents) = db::host_intent(&mut conn, self.host_id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(intents, []);
+        assert_eq!(self.provisioner.given().await, BTreeMap::new());
+    }
+
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+    }
+}
+
+/// Reports every intent as true, as an agent would some time later.
+async fn act(pool: PgPool, host_id: HostId, agents: Agents) {
+    loop {
+        let mut conn = pool.acquire().await.unwrap();
+        let intents = db::host_intent(&mut conn, host_id).await.unwrap();
+        let (_, intents) = intents.expect("the host exists");
+        drop(conn);
+        for intent in intents {
+            let phase = match (intent.run, agents) {
+                (Run::Absent, _) => Phase::Absent,
+                (Run::Running, Agents::Looping) => Phase::CrashLooping,
+                (Run::Running, Agents::Willing | Agents::Silent) => Phase::Ready,
+            };
+            let now = SystemClock.now();
+            let observation = NodeObservation {
+                node_id: intent.node_id,
+                generation: intent.generation,
+                phase,
+                process: None,
+                restarts: 0,
+                detail: (phase == Phase::CrashLooping).then(|| "no such profile".to_owned()),
+                observed_at: now,
+            };
+            let mut transaction = pool.begin().await.unwrap();
+            let observed = db::node_observe(&mut transaction, host_id, &observation, now)
+                .await
+                .unwrap();
+            if let Some(observed) = observed.filter(|observed| observed.changed) {
+                let broker_id = observed.broker_id;
+                db::job_wake(&mut transaction, broker_id.as_str(), now)
+                    .await
+                    .unwrap();
+            }
+            transaction.commit().await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
