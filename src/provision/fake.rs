@@ -52,6 +52,11 @@ impl Fake {
         self.state.lock().await.script.extend(behaviours);
     }
 
+    /// Forgets the rest of the script.
+    pub async fn unscript(&self) {
+        self.state.lock().await.script.clear();
+    }
+
     /// The places that are in use.
     pub async fn given(&self) -> BTreeMap<NodeId, Placement> {
         self.state.lock().await.given.clone()
