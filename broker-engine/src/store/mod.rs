@@ -10,19 +10,32 @@ mod batch;
 pub mod disk;
 mod error;
 mod ids;
+mod keeper;
+mod ledger;
+mod log;
+mod manifest;
+mod record;
+mod recovery;
+mod segment;
+mod state;
+#[cfg(test)]
+mod tests;
 mod wire;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use self::disk::Disk;
 pub use self::{
     batch::Batch,
     error::Error,
     ids::{Lane, MessageId, Position, QueueId},
 };
+use self::{disk::Disk, log::Log};
 
 /// What a durable position promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,11 +47,51 @@ pub enum Durability {
     Write,
 }
 
+/// Who does the writing and keeping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drive {
+    /// Threads of the store.
+    #[default]
+    Threads,
+    /// The caller, through [`Store::write`] and [`Store::keep`], or whoever has to wait: the same history every time.
+    Manual,
+}
+
+/// A wrong store, to see that the tests notice.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mutation {
+    #[default]
+    None,
+    ConfirmBeforeSync,
+}
+
 /// How a store is opened.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What a durable position promises.
     pub durability: Durability,
+    /// Who does the writing and keeping.
+    pub drive: Drive,
+    /// The size of a log file. A larger entry gets a larger file.
+    pub file_bytes: u64,
+    /// The log is rolled when the files before the current one take more than this.
+    pub roll_bytes: u64,
+    #[cfg(test)]
+    pub(crate) mutation: Mutation,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Sync,
+            drive: Drive::Threads,
+            file_bytes: 16 << 20,
+            roll_bytes: 256 << 20,
+            #[cfg(test)]
+            mutation: Mutation::None,
+        }
+    }
 }
 
 /// Is told when a position is durable. Called from the writer's thread: must be short and must not call the store.
@@ -104,84 +157,107 @@ pub struct Damage {
 
 /// The log of a node, open.
 pub struct Store {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    position: u64,
-    index: u64,
-    contents: HashMap<MessageId, Bytes>,
+    log: Arc<Log>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Store {
     /// Opens the log on a disk, creating it on an empty one, and reports what it holds.
-    pub fn open(_disk: Arc<dyn Disk>, _options: Options) -> Result<(Self, Recovery), Error> {
+    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Self, Recovery), Error> {
+        let drive = options.drive;
+        let (log, recovery) = recovery::open(disk, options)?;
+        let log = Arc::new(log);
+        let mut threads = Vec::new();
+        if drive == Drive::Threads {
+            let tasks: [(&str, fn(&Log)); 2] = [
+                ("log-writer", Log::run_writer),
+                ("log-keeper", Log::run_keeper),
+            ];
+            for (name, run) in tasks {
+                let log = Arc::clone(&log);
+                let thread = thread::Builder::new()
+                    .name(name.to_owned())
+                    .spawn(move || run(&log));
+                threads.push(thread.map_err(Error::io("starting a thread"))?);
+            }
+        }
         Ok((
             Self {
-                inner: Mutex::default(),
+                log,
+                threads: Mutex::new(threads),
             },
-            Recovery::default(),
+            recovery,
         ))
     }
 
-    /// Appends an entry and applies it. It is durable when [`Appended::position`] is.
+    /// Appends an entry of messages and what became of them, and applies it. It is durable when
+    /// [`Appended::position`] is.
     pub fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        let mut inner = self.inner.lock();
-        inner.position += 1;
-        inner.index += 1;
-        Ok(Appended {
-            position: Position(inner.position),
-            first: MessageId::new(inner.index, 0),
-            bytes: batch.into_bytes().into(),
-        })
+        let is_growing = batch.is_growing();
+        self.log
+            .append(Lane::Messages, batch.into_bytes(), is_growing)
     }
 
     /// Sets (or with `None` removes) definitions, all or none.
     pub fn define(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Position, Error> {
-        let _ = changes;
-        let mut inner = self.inner.lock();
-        inner.position += 1;
-        Ok(Position(inner.position))
+        let body = batch::encode_definitions(changes);
+        Ok(self.log.append(Lane::Definitions, body, true)?.position)
     }
 
-    /// Reads the content of a message that the queue holds.
-    pub fn read(&self, _queue: QueueId, id: MessageId) -> Result<Bytes, Error> {
-        self.inner
-            .lock()
-            .contents
-            .get(&id)
-            .cloned()
-            .ok_or(Error::NoMessage)
+    /// Reads the content of a message that the queue holds. Blocks while it is not written yet.
+    pub fn read(&self, queue: QueueId, id: MessageId) -> Result<Bytes, Error> {
+        self.log.read(queue, id)
     }
 
     /// The id of the latest message, or one above it.
     pub fn last_message(&self) -> MessageId {
-        MessageId::new(self.inner.lock().index, u16::MAX)
+        self.log.last_message()
     }
 
     /// Everything up to here is durable.
     pub fn durable(&self) -> Position {
-        Position(self.inner.lock().position)
+        self.log.durable()
     }
 
     /// Tells `waiter` when `position` is durable, at once if it is.
     pub fn when_durable(&self, position: Position, waiter: Arc<dyn Waiter>) {
-        waiter.reached(Ok(position));
+        self.log.when_durable(position, waiter);
     }
 
     /// Blocks until `position` is durable.
-    pub fn wait(&self, _position: Position) -> Result<(), Error> {
-        Ok(())
+    pub fn wait(&self, position: Position) -> Result<(), Error> {
+        self.log.wait(position)
     }
 
     /// Why the log failed, if it did.
     pub fn failed(&self) -> Option<Error> {
-        None
+        self.log.failed()
+    }
+
+    /// Writes what is pending, and syncs it if somebody waits: one turn of the writer. For [`Drive::Manual`].
+    pub fn write(&self) {
+        self.log.write(false);
+    }
+
+    /// Prepares the next file and rolls the log if that is due: one turn of the keeper. For [`Drive::Manual`].
+    pub fn keep(&self) {
+        self.log.keep();
     }
 
     /// Writes and syncs everything, and refuses what follows.
     pub fn close(&self) -> Result<(), Error> {
-        Ok(())
+        let closed = self.log.close();
+        for thread in self.threads.lock().drain(..) {
+            // A thread that panicked has logged it.
+            let _ = thread.join();
+        }
+        closed
+    }
+}
+
+impl Drop for Store {
+    /// Ends the threads. Whoever cares whether the last entries are durable calls [`Store::close`] before.
+    fn drop(&mut self) {
+        let _ = self.close();
     }
 }

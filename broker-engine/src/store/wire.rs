@@ -81,7 +81,6 @@ impl<'a> Reader<'a> {
 /// Puts values at the end of a vector.
 pub(crate) trait Write {
     fn put_u8(&mut self, value: u8);
-    fn put_u16(&mut self, value: u16);
     fn put_u32(&mut self, value: u32);
     fn put_u64(&mut self, value: u64);
     fn put_varint(&mut self, value: u64);
@@ -92,10 +91,6 @@ pub(crate) trait Write {
 impl Write for Vec<u8> {
     fn put_u8(&mut self, value: u8) {
         self.push(value);
-    }
-
-    fn put_u16(&mut self, value: u16) {
-        self.extend_from_slice(&value.to_le_bytes());
     }
 
     fn put_u32(&mut self, value: u32) {
