@@ -55,7 +55,10 @@ const CONTROL_PLANE: &[(&str, &[&str])] = &[
 ];
 
 const ENGINE: &[(&str, &[&str])] = &[
+    // Composition: the facade wires the others together.
     ("lib", &[ALL]),
+    ("engine", &[ALL]),
+    ("error", &["broker", "listener", "options", "store"]),
     ("listener", &["amqp", "management", "options"]),
     ("management", &["broker", "options"]),
     ("amqp", &["broker", "codec", "options"]),
@@ -63,7 +66,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("codec", &[]),
     ("options", &[]),
-    ("bin", &[]),
+    ("bin", &["engine", "options"]),
 ];
 
 /// Crates that only these modules of the control plane may name.
