@@ -246,6 +246,10 @@ impl Session {
         })
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most methods are never due here, and the wildcard answers all of them"
+    )]
     fn on_method(&mut self, number: u16, method: &Method<'_>) -> Result<(), Error> {
         match self.stage {
             Stage::Running => {}
@@ -303,6 +307,10 @@ impl Session {
         Ok(())
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most methods are never due here, and the wildcard answers all of them"
+    )]
     fn on_connection_method(&mut self, method: &Method<'_>) -> Result<(), Error> {
         match method {
             Method::ConnectionClose(_) => {

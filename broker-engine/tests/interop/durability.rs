@@ -1,0 +1,152 @@
+//! What was confirmed is there after a clean stop, and after a process that was killed.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use lapin::BasicProperties;
+use lapin::Confirmation;
+use lapin::options::BasicPublishOptions;
+
+use crate::support::{TestBroker, confirm_mode, connect, declare, get, publish};
+
+/// `brokerd` as a process of its own; killed when dropped.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    fn start(data_dir: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_brokerd"))
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(["--amqp=127.0.0.1:0", "--user=test:secret", "--log=warn"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("ready amqp=")
+            .unwrap()
+            .parse()
+            .unwrap();
+        Self { child, address }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGKILL; the process may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_restart_keeps_durable_queues_bindings_and_persistent_messages() {
+    let broker = TestBroker::start().await;
+    let (connection, channel) = broker.channel().await;
+    declare(&channel, "q").await;
+    channel
+        .queue_bind(
+            "q".into(),
+            "amq.topic".into(),
+            "a.#".into(),
+            Default::default(),
+            Default::default(),
+        )
+        .await
+        .unwrap();
+    confirm_mode(&channel).await;
+    publish(&channel, "amq.topic", "a.b", b"kept").await;
+    let transient = BasicProperties::default();
+    channel
+        .basic_publish(
+            "".into(),
+            "q".into(),
+            Default::default(),
+            b"lost",
+            transient,
+        )
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    drop((connection, channel));
+
+    let broker = broker.restart().await;
+    let (_connection, channel) = broker.channel().await;
+    assert_eq!(get(&channel, "q").await, Some((b"kept".to_vec(), false)));
+    assert_eq!(get(&channel, "q").await, None);
+    confirm_mode(&channel).await;
+    assert_eq!(
+        publish(&channel, "amq.topic", "a", b"x").await,
+        Confirmation::Ack(None)
+    );
+    assert!(get(&channel, "q").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_confirmed_message_survives_a_kill_in_the_middle_of_the_stream() {
+    let directory = tempfile::tempdir().unwrap();
+    let process = Process::start(directory.path());
+    let connection = connect(process.address).await;
+    let channel = connection.create_channel().await.unwrap();
+    declare(&channel, "q").await;
+    confirm_mode(&channel).await;
+
+    let (confirmed, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let publisher = tokio::spawn(async move {
+        for number in 0_u32.. {
+            let properties = BasicProperties::default().with_delivery_mode(2);
+            let options = BasicPublishOptions::default();
+            let body = number.to_be_bytes();
+            let sent = channel
+                .basic_publish("".into(), "q".into(), options, &body, properties)
+                .await;
+            let Ok(confirm) = sent else { return };
+            let confirmed = confirmed.clone();
+            tokio::spawn(async move {
+                if let Ok(Confirmation::Ack(None)) = confirm.await {
+                    // The receiver is gone once the test has seen enough.
+                    let _ = confirmed.send(number);
+                }
+            });
+            if number % 64 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let mut survivors = BTreeSet::new();
+    while survivors.len() < 2_000 {
+        survivors.insert(seen.recv().await.unwrap());
+    }
+    drop(process);
+    publisher.abort();
+    while let Ok(number) = seen.try_recv() {
+        survivors.insert(number);
+    }
+
+    let process = Process::start(directory.path());
+    let connection = connect(process.address).await;
+    let channel = connection.create_channel().await.unwrap();
+    let mut last = None;
+    while let Some((body, _)) = get(&channel, "q").await {
+        let number = u32::from_be_bytes(body.try_into().unwrap());
+        assert!(last < Some(number), "{last:?} before {number}");
+        last = Some(number);
+        survivors.remove(&number);
+    }
+    assert!(
+        survivors.is_empty(),
+        "{} confirmed messages are lost",
+        survivors.len()
+    );
+}

@@ -1,0 +1,20 @@
+//! The engine as clients meet it: lapin, and a bare socket where the exact frames matter.
+
+#[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod management;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
+mod routing;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tls;

@@ -1,0 +1,133 @@
+//! The management API as a supervisor and an operator use it.
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{TestBroker, confirm_mode, declare, publish};
+
+struct Api {
+    base: String,
+    client: Client,
+}
+
+impl Api {
+    fn new(broker: &TestBroker) -> Self {
+        // Another test of the process may have installed it before.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let base = format!("http://{}/api", broker.engine.addresses().management[0]);
+        Self {
+            base,
+            client: Client::builder().build().unwrap(),
+        }
+    }
+
+    async fn get(&self, path: &str, login: (&str, &str)) -> (StatusCode, Value) {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let response = request
+            .basic_auth(login.0, Some(login.1))
+            .send()
+            .await
+            .unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    async fn put(&self, path: &str, body: Value) -> StatusCode {
+        let request = self
+            .client
+            .put(format!("{}{path}", self.base))
+            .body(body.to_string());
+        request
+            .basic_auth("test", Some("secret"))
+            .send()
+            .await
+            .unwrap()
+            .status()
+    }
+}
+
+const ADMINISTRATOR: (&str, &str) = ("test", "secret");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_login_gets_rabbitmqs_refusal() {
+    let broker = TestBroker::start().await;
+    let api = Api::new(&broker);
+    let (status, body) = api.get("/overview", ("test", "wrong")).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        body,
+        json!({"error": "not_authorised", "reason": "Login failed"})
+    );
+    let (status, _) = api.get("/none", ADMINISTRATOR).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queue_depths_and_health_are_told() {
+    let broker = TestBroker::start().await;
+    let (_connection, channel) = broker.channel().await;
+    declare(&channel, "q").await;
+    confirm_mode(&channel).await;
+    publish(&channel, "", "q", b"x").await;
+    let api = Api::new(&broker);
+    let (_, queue) = api.get("/queues/%2F/q", ADMINISTRATOR).await;
+    assert_eq!(
+        (&queue["messages"], &queue["durable"]),
+        (&json!(1), &json!(true))
+    );
+    let (_, overview) = api.get("/overview", ADMINISTRATOR).await;
+    assert_eq!(overview["object_totals"]["connections"], 1);
+    assert_eq!(overview["queue_totals"]["messages"], 1);
+    let (status, body) = api.get("/health/checks/alarms", ADMINISTRATOR).await;
+    assert_eq!((status, body), (StatusCode::OK, json!({"status": "ok"})));
+    let (status, body) = api
+        .get("/health/checks/port-listener/1", ADMINISTRATOR)
+        .await;
+    assert_eq!(
+        (status, &body["missing"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!(1))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_made_over_http_may_do_what_its_tags_and_permissions_say() {
+    let broker = TestBroker::start().await;
+    let api = Api::new(&broker);
+    let user = json!({"password": "p", "tags": "management"});
+    assert_eq!(
+        api.put("/users/eve", user.clone()).await,
+        StatusCode::CREATED
+    );
+    assert_eq!(api.put("/users/eve", user).await, StatusCode::NO_CONTENT);
+    let (status, body) = api.get("/users", ("eve", "p")).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(body["reason"], "Not administrator user");
+    let (_, queues) = api.get("/queues", ("eve", "p")).await;
+    assert_eq!(queues, json!([]));
+
+    let uri = format!("amqp://eve:p@{}/%2f", broker.address());
+    let properties = lapin::ConnectionProperties::default;
+    assert!(
+        lapin::Connection::connect(&uri, properties())
+            .await
+            .is_err()
+    );
+    let permission = json!({"configure": "^own", "write": "", "read": ".*"});
+    assert_eq!(
+        api.put("/permissions/%2F/eve", permission).await,
+        StatusCode::CREATED
+    );
+    let connection = lapin::Connection::connect(&uri, properties())
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    declare(&channel, "own-queue").await;
+    let options = lapin::options::QueueDeclareOptions::default();
+    let refused = channel
+        .queue_declare("other".into(), options, Default::default())
+        .await;
+    let refusal = refused.unwrap_err().to_string();
+    assert!(
+        refusal.contains("configure access to queue 'other'"),
+        "{refusal}"
+    );
+}
