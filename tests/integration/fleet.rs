@@ -26,19 +26,19 @@ use warren::{db, jobs};
 /// Long enough for a slow machine; nothing waits for it unless a test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Fleet {
-    pub database: Database,
-    pub app: App,
-    pub caller: Caller,
-    pub provisioner: Fake,
-    pub host_id: HostId,
+pub(crate) struct Fleet {
+    pub(crate) database: Database,
+    pub(crate) app: App,
+    pub(crate) caller: Caller,
+    pub(crate) provisioner: Fake,
+    pub(crate) host_id: HostId,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 /// What the fleet's agents say of a node that shall run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Agents {
+pub(crate) enum Agents {
     Willing,
     /// They report nothing at all.
     Silent,
@@ -48,7 +48,7 @@ pub enum Agents {
 
 impl Fleet {
     /// A fleet with one host, room for `places` nodes, and no worker yet.
-    pub async fn start(agents: Agents, places: u16) -> Self {
+    pub(crate) async fn start(agents: Agents, places: u16) -> Self {
         let database = postgres::database().await;
         let region = Region::parse("us-east-1").unwrap();
         let app = App {
@@ -108,7 +108,7 @@ impl Fleet {
     }
 
     /// Quick leases, so that a worker that died is replaced soon.
-    pub fn options(faults: Arc<dyn Faults>) -> workflows::Options {
+    pub(crate) fn options(faults: Arc<dyn Faults>) -> workflows::Options {
         workflows::Options {
             jobs: jobs::Options {
                 lease: Duration::from_millis(400),
@@ -125,12 +125,12 @@ impl Fleet {
         }
     }
 
-    pub fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         self.work_with(Self::options(Arc::new(NoFaults)));
     }
 
     /// Adds a worker.
-    pub fn work_with(&mut self, options: workflows::Options) {
+    pub(crate) fn work_with(&mut self, options: workflows::Options) {
         let worker = workflows::worker(
             self.database.pool.clone(),
             Arc::new(self.provisioner.clone()),
@@ -142,7 +142,7 @@ impl Fleet {
         self.tasks.spawn(worker);
     }
 
-    pub async fn create(&self, name: &str) -> BrokerId {
+    pub(crate) async fn create(&self, name: &str) -> BrokerId {
         let request = json!({
             "brokerName": name,
             "engineType": "RABBITMQ",
@@ -161,27 +161,27 @@ impl Fleet {
             .broker_id
     }
 
-    pub async fn reboot(&self, id: &BrokerId) {
+    pub(crate) async fn reboot(&self, id: &BrokerId) {
         self.app
             .reboot_broker(&self.caller, id.as_str())
             .await
             .unwrap();
     }
 
-    pub async fn delete(&self, id: &BrokerId) {
+    pub(crate) async fn delete(&self, id: &BrokerId) {
         self.app
             .delete_broker(&self.caller, id.as_str())
             .await
             .unwrap();
     }
 
-    pub async fn broker(&self, id: &BrokerId) -> Option<Broker> {
+    pub(crate) async fn broker(&self, id: &BrokerId) -> Option<Broker> {
         let mut conn = self.database.pool.acquire().await.unwrap();
         db::broker_find(&mut conn, id).await.unwrap()
     }
 
     /// Waits until the broker is in this state, or gone.
-    pub async fn reaches(&self, id: &BrokerId, wanted: Option<State>) -> Option<Broker> {
+    pub(crate) async fn reaches(&self, id: &BrokerId, wanted: Option<State>) -> Option<Broker> {
         let search = async {
             loop {
                 let broker = self.broker(id).await;
@@ -202,7 +202,7 @@ impl Fleet {
     }
 
     /// Create, reboot and delete, each to its end; nothing may be left.
-    pub async fn live_through(&self, name: &str) {
+    pub(crate) async fn live_through(&self, name: &str) {
         let id = self.create(name).await;
         let created = self.reaches(&id, Some(State::Running)).await.unwrap();
         assert_eq!(created.applied_generation, 1);
@@ -215,7 +215,7 @@ impl Fleet {
     }
 
     /// Nothing is left of any broker, here or at the provisioner.
-    pub async fn is_empty(&self) {
+    pub(crate) async fn is_empty(&self) {
         let mut conn = self.database.pool.acquire().await.unwrap();
         assert_eq!(db::addresses_taken(&mut conn).await.unwrap(), []);
         let (_, intents) = db::host_intent(&mut conn, self.host_id)
@@ -226,7 +226,7 @@ impl Fleet {
         assert_eq!(self.provisioner.given().await, BTreeMap::new());
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();

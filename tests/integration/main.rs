@@ -6,6 +6,7 @@ mod server;
 mod shapes;
 mod signer;
 
+mod agents;
 mod brokers;
 mod contract;
 mod idempotency;

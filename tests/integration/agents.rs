@@ -1,0 +1,386 @@
+//! The host agents' endpoints: who is let in, for what, and a whole agent over mutual TLS.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_api::{
+    CertificateRequest, CertificateResponse, EnrolRequest, EnrolResponse, HostIntent, HostReport,
+    NodeObservation, Phase,
+};
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use chrono::TimeDelta;
+use http_body_util::BodyExt;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use uuid::Uuid;
+use warren::api::agent::{self, AgentState, Lifetimes};
+use warren::db::{self, HostToken};
+use warren::listener::{self, Certificates, Clients, Listener, Peer, PeerCertificate, Tls};
+use warren::model::clock::{Clock, SystemClock};
+use warren::model::entropy::SystemEntropy;
+use warren::model::node::Node;
+use warren::pki::{Authority, KeyAndRequest};
+
+use crate::fleet::{Agents, Fleet};
+
+struct Endpoint {
+    fleet: Fleet,
+    router: Router,
+    authority: Arc<Authority>,
+    shutdown: CancellationToken,
+}
+
+impl Endpoint {
+    async fn start(lifetimes: Lifetimes) -> Self {
+        let fleet = Fleet::start(Agents::Silent, 2).await;
+        let authority = Arc::new(Authority::generate(SystemClock.now()).unwrap());
+        let shutdown = CancellationToken::new();
+        let state = AgentState::start(
+            fleet.database.pool.clone(),
+            Arc::clone(&authority),
+            Arc::new(SystemClock),
+            Arc::new(SystemEntropy),
+            lifetimes,
+            shutdown.clone(),
+        );
+        let router = agent::router(state);
+        Self {
+            fleet,
+            router,
+            authority,
+            shutdown,
+        }
+    }
+
+    /// A token for the fleet's own host, or for another.
+    async fn token(&self, token: &str, host_name: &str, valid: TimeDelta) {
+        let now = SystemClock.now();
+        let mut conn = self.fleet.database.pool.acquire().await.unwrap();
+        let hash = digest(&SHA256, token.as_bytes());
+        let host = HostToken {
+            host_name: host_name.to_owned(),
+            zone: "a".to_owned(),
+            provisioner: "fake".to_owned(),
+        };
+        db::host_token_create(&mut conn, hash.as_ref(), &host, now + valid, now)
+            .await
+            .unwrap();
+    }
+
+    /// A call under a client certificate, as the listener passes it on.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        certificate_pem: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, StatusCode> {
+        let der = certificate_pem.map(|pem| {
+            CertificateDer::from_pem_slice(pem.as_bytes())
+                .unwrap()
+                .to_vec()
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .extension(PeerCertificate(der))
+            .body(Body::from(serde_json::to_vec(body).unwrap()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        if !status.is_success() {
+            let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert!(body["message"].is_string(), "{body}");
+            return Err(status);
+        }
+        let bytes = if bytes.is_empty() {
+            "null".into()
+        } else {
+            bytes
+        };
+        Ok(serde_json::from_slice(&bytes).unwrap())
+    }
+
+    async fn enrol(&self, token: &str, csr_pem: &str) -> Result<EnrolResponse, StatusCode> {
+        let request = EnrolRequest {
+            token: token.to_owned(),
+            csr_pem: csr_pem.to_owned(),
+            agent_version: "0".to_owned(),
+        };
+        self.call(None, "POST", "/v1/enrol", &request).await
+    }
+
+    /// The certificate of an enrolled host of this name.
+    async fn host(&self, name: &str) -> EnrolResponse {
+        self.token(name, name, TimeDelta::hours(1)).await;
+        let request = KeyAndRequest::generate().unwrap();
+        self.enrol(name, &request.csr_pem).await.unwrap()
+    }
+
+    /// The node of a broker on the fleet's host, once it is intended.
+    async fn intended_node(&mut self, name: &str) -> Node {
+        self.fleet.work();
+        let id = self.fleet.create(name).await;
+        self.node_of(&id, |node| node.intended.is_some()).await
+    }
+
+    async fn node_of(&self, id: &warren::model::BrokerId, wanted: impl Fn(&Node) -> bool) -> Node {
+        let search = async {
+            loop {
+                let mut conn = self.fleet.database.pool.acquire().await.unwrap();
+                let nodes = db::nodes_of_broker(&mut conn, id).await.unwrap();
+                if let Some(node) = nodes.into_iter().find(&wanted) {
+                    return node;
+                }
+                drop(conn);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), search)
+            .await
+            .expect("no such node")
+    }
+}
+
+#[tokio::test]
+async fn a_token_enrols_one_key_and_only_while_it_is_valid() {
+    let endpoint = Endpoint::start(Lifetimes::default()).await;
+    endpoint.token("good", "host", TimeDelta::hours(1)).await;
+    endpoint.token("old", "host", TimeDelta::seconds(-1)).await;
+    let (ours, theirs) = (
+        KeyAndRequest::generate().unwrap().csr_pem,
+        KeyAndRequest::generate().unwrap().csr_pem,
+    );
+
+    assert_eq!(
+        endpoint.enrol("unknown", &ours).await.unwrap_err(),
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        endpoint.enrol("old", &ours).await.unwrap_err(),
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        endpoint.enrol("good", "no CSR").await.unwrap_err(),
+        StatusCode::BAD_REQUEST
+    );
+    let first = endpoint.enrol("good", &ours).await.unwrap();
+    let again = endpoint.enrol("good", &ours).await.unwrap();
+    assert_eq!(
+        first.host_id, again.host_id,
+        "a lost answer can be asked for again"
+    );
+    assert_eq!(
+        endpoint.enrol("good", &theirs).await.unwrap_err(),
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test]
+async fn without_a_known_hosts_certificate_nothing_is_told() {
+    let endpoint = Endpoint::start(Lifetimes::default()).await;
+    let request = KeyAndRequest::generate().unwrap();
+    let stranger = endpoint.authority.issue_client(
+        &request.csr_pem,
+        Uuid::from_u128(1),
+        SystemClock.now(),
+        Duration::from_secs(60),
+    );
+    let stranger = stranger.unwrap().pem;
+    for (certificate, status) in [
+        (None, StatusCode::UNAUTHORIZED),
+        (Some(stranger.as_str()), StatusCode::FORBIDDEN),
+    ] {
+        let path = "/v1/intent?since=0&wait_ms=0";
+        let answer = endpoint
+            .call::<HostIntent>(certificate, "GET", path, &())
+            .await;
+        assert_eq!(answer.unwrap_err(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_host_gets_certificates_and_reports_only_for_its_own_nodes() {
+    let mut endpoint = Endpoint::start(Lifetimes::default()).await;
+    let node = endpoint.intended_node("guarded").await;
+    let (ours, stranger) = (endpoint.host("host").await, endpoint.host("stranger").await);
+    let path = format!("/v1/nodes/{}/certificate", node.id);
+    let body = CertificateRequest {
+        csr_pem: KeyAndRequest::generate().unwrap().csr_pem,
+    };
+    let ask = async |host: &EnrolResponse| {
+        let certificate = Some(host.certificate_pem.as_str());
+        endpoint
+            .call::<CertificateResponse>(certificate, "POST", &path, &body)
+            .await
+    };
+    assert!(ask(&ours).await.is_ok());
+    assert_eq!(ask(&stranger).await.unwrap_err(), StatusCode::NOT_FOUND);
+
+    let report = HostReport {
+        agent_version: "0".to_owned(),
+        capacity: agent_api::Capacity {
+            cpus: 1,
+            memory_bytes: 1,
+            disk_free_bytes: 1,
+        },
+        nodes: vec![NodeObservation {
+            node_id: node.id.0,
+            generation: node.generation,
+            phase: Phase::Ready,
+            process: None,
+            restarts: 0,
+            detail: None,
+            observed_at: SystemClock.now(),
+        }],
+    };
+    for (host, seen) in [(&stranger, false), (&ours, true)] {
+        let certificate = Some(host.certificate_pem.as_str());
+        endpoint
+            .call::<()>(certificate, "POST", "/v1/report", &report)
+            .await
+            .unwrap();
+        let mut conn = endpoint.fleet.database.pool.acquire().await.unwrap();
+        let node = db::node_fetch(&mut conn, node.id).await.unwrap().unwrap();
+        assert_eq!(node.observed.is_some(), seen);
+    }
+}
+
+#[tokio::test]
+async fn the_long_poll_answers_when_intent_changes_and_when_the_time_is_up() {
+    let mut endpoint = Endpoint::start(Lifetimes::default()).await;
+    let host = endpoint.host("host").await;
+    let certificate = Some(host.certificate_pem.as_str());
+    let poll = async |endpoint: &Endpoint, since: i64, wait_ms: u64| {
+        let path = format!("/v1/intent?since={since}&wait_ms={wait_ms}");
+        endpoint
+            .call::<HostIntent>(certificate, "GET", &path, &())
+            .await
+            .unwrap()
+    };
+    let first = poll(&endpoint, -1, 30_000).await;
+    assert_eq!((first.version, first.nodes.len()), (0, 0));
+    assert_eq!(poll(&endpoint, 0, 50).await.version, 0);
+
+    endpoint.fleet.work();
+    let (changed, _) = tokio::join!(poll(&endpoint, 0, 30_000), endpoint.fleet.create("awaited"));
+    assert_eq!(changed.nodes.len(), 1);
+    assert!(changed.version > 0);
+
+    let endless = poll(&endpoint, changed.version, 30_000);
+    let stop = async { endpoint.shutdown.cancel() };
+    let (unchanged, ()) = tokio::join!(endless, stop);
+    assert_eq!(
+        unchanged.version, changed.version,
+        "shutdown ends the long polls"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_enrols_runs_its_nodes_renews_its_certificate_and_deletes_them() {
+    let lifetimes = Lifetimes {
+        host: Duration::from_secs(3),
+        ..Lifetimes::default()
+    };
+    let mut endpoint = Endpoint::start(lifetimes).await;
+    endpoint
+        .token("one-time", "host", TimeDelta::hours(1))
+        .await;
+    let (key, certificate) = endpoint
+        .authority
+        .issue_own_server(
+            &["127.0.0.1".parse().unwrap()],
+            &[],
+            SystemClock.now(),
+            Duration::from_secs(600),
+        )
+        .unwrap();
+    let tls = Tls {
+        certificates: Arc::new(
+            Certificates::from_pem(certificate.pem.as_bytes(), key.as_bytes()).unwrap(),
+        ),
+        clients: Clients::Optional {
+            ca_pem: endpoint.authority.certificate_pem().to_owned(),
+        },
+    };
+    let listener = Listener::tls("127.0.0.1:0".parse().unwrap(), &tls)
+        .await
+        .unwrap();
+    let control_url = format!("https://{}", listener.address());
+    let attach = axum::middleware::from_fn(listener::attach_peer_certificate);
+    let service = endpoint
+        .router
+        .clone()
+        .layer(attach)
+        .into_make_service_with_connect_info::<Peer>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+
+    let dir = tempfile::tempdir().unwrap();
+    let executable = dir.path().join("node.sh");
+    std::fs::write(&executable, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let options = host_agent::Options {
+        control_url,
+        ca_pem: endpoint.authority.certificate_pem().to_owned(),
+        token: Some("one-time".to_owned()),
+        data_dir: dir.path().join("agent"),
+        executable,
+        timing: host_agent::Timing::default(),
+    };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(host_agent::run(
+        options,
+        stop.clone(),
+        host_agent::OnStop::StopNodes,
+    ));
+
+    endpoint.fleet.work();
+    let id = endpoint.fleet.create("supervised").await;
+    let started = |node: &Node| {
+        node.observed
+            .as_ref()
+            .is_some_and(|seen| seen.process.is_some())
+    };
+    let node = endpoint.node_of(&id, started).await;
+    assert_eq!(
+        node.observed.unwrap().phase,
+        Phase::Starting,
+        "nobody answers AMQP there"
+    );
+    let volume = dir.path().join("agent/volumes").join(node.id.to_string());
+    assert!(volume.exists());
+
+    let first = serial(&endpoint).await;
+    let renewed = async {
+        while serial(&endpoint).await == first {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed)
+        .await
+        .expect("never renewed");
+
+    endpoint.fleet.delete(&id).await;
+    endpoint.fleet.reaches(&id, None).await;
+    assert!(!volume.exists());
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+async fn serial(endpoint: &Endpoint) -> Option<String> {
+    let mut conn = endpoint.fleet.database.pool.acquire().await.unwrap();
+    let host = db::host_fetch(&mut conn, endpoint.fleet.host_id)
+        .await
+        .unwrap();
+    host.and_then(|host| host.certificate_serial)
+}
