@@ -58,17 +58,29 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", causes(&error));
             ExitCode::FAILURE
         }
     }
 }
 
+/// The error and its causes; those that an error's own text already tells are left out.
+fn causes(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text {
+            text if text.is_empty() => cause,
+            text if text.contains(&cause) => text,
+            text => format!("{text}: {cause}"),
+        }
+    })
+}
+
 fn start_logging(role: &Role, format: Option<LogFormat>) {
     let (default_format, filter) = match role {
-        Role::Dev(_) | Role::Client(_) | Role::Admin(_) => (LogFormat::Pretty, "warn"),
+        Role::Dev(_) | Role::Client(_) | Role::Admin(_) => (LogFormat::Pretty, "warn,lapin=off"),
         Role::Serve(_) | Role::Worker(_) | Role::Migrate(_) | Role::Agent(_) | Role::Node(_) => {
-            (LogFormat::Json, "info")
+            (LogFormat::Json, "info,lapin=off")
         }
     };
     let format = match format.unwrap_or(default_format) {

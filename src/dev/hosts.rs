@@ -20,15 +20,15 @@ const POLL: Duration = Duration::from_millis(25);
 /// A start goes on without hosts that are not there by then: they come when they come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Agents that run until `shutdown`, and then stop their nodes.
+/// Adds agents that run until `shutdown`, and then stop their nodes.
 pub(super) async fn start(
+    agents: &mut JoinSet<Result<(), roles::Error>>,
     installation: &Installation,
     data_dir: &DataDir,
     agent_port: u16,
     ca_pem: &str,
     shutdown: &CancellationToken,
-) -> Result<JoinSet<Result<(), roles::Error>>, Error> {
-    let mut agents = JoinSet::new();
+) -> Result<(), Error> {
     for zone in ZONES {
         let home = data_dir.join("hosts").join(zone);
         let token = if home.join(IDENTITY).exists() {
@@ -44,7 +44,7 @@ pub(super) async fn start(
         };
         agents.spawn(agent::run(options, OnStop::StopNodes, shutdown.clone()));
     }
-    Ok(agents)
+    Ok(())
 }
 
 /// Waits until every agent has reported since `started`.

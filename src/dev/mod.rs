@@ -71,7 +71,6 @@ pub enum Error {
 /// Runs until `shutdown`, or until a part fails; then stops what runs, in order.
 pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(), Error> {
     let progress = Progress::start();
-    check_port(config.listen)?;
     let region = config.region.parse::<Region>().map_err(Error::Region)?;
     let faults: Arc<dyn Faults> = match &config.crash_at {
         Some(point) => match point.parse::<AbortAt>() {
@@ -81,6 +80,7 @@ pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(),
         None => Arc::new(NoFaults),
     };
     let data_dir = DataDir::open(&config.data_dir)?;
+    check_port(config.listen)?;
     progress.step(&format!("data directory {}", data_dir.path().display()));
     let (postgres, url) = match &config.database_url {
         Some(url) => (None, url.clone()),
@@ -138,7 +138,6 @@ impl Start<'_> {
         let ca_pem = authority.certificate_pem().to_owned();
         self.data_dir.write("ca.pem", &ca_pem, 0o644)?;
 
-        let started = installation.clock.now();
         let regions = vec![self.region.clone()];
         let options = serve::Options {
             listen: self.config.listen,
@@ -157,7 +156,10 @@ impl Start<'_> {
         credentials::provide(self.data_dir, &app, api, self.region.as_str()).await?;
 
         let mut parts = Parts::default();
-        parts.serve = Some(tokio::spawn(server.run(parts.stop_serve.clone())));
+        let (serve_api, serve_agents) =
+            server.split(parts.stop_api.clone(), parts.stop_agents_api.clone());
+        parts.api = Some(tokio::spawn(serve_api));
+        parts.agents_api = Some(tokio::spawn(serve_agents));
         self.progress.step(&format!("API on http://{api}"));
         let worker_options = worker::Options {
             range,
@@ -169,24 +171,44 @@ impl Start<'_> {
             parts.stop_worker.clone(),
         )));
         self.progress.step("worker runs");
-        parts.agents = hosts::start(
-            &installation,
-            self.data_dir,
-            agents_at.port(),
-            &ca_pem,
-            &parts.stop_agents,
-        )
-        .await?;
-        hosts::seen(&installation, started).await?;
-        self.progress
-            .step(&format!("hosts in zones {} run", hosts::ZONES.join(", ")));
-        summary::print(self.data_dir, api);
-
-        let outcome = parts.wait(shutdown).await;
+        let outcome = match self
+            .hosts(&mut parts, &installation, agents_at.port(), &ca_pem)
+            .await
+        {
+            Ok(()) => {
+                summary::print(self.data_dir, api);
+                parts.wait(shutdown).await
+            }
+            Err(error) => Err(error),
+        };
         self.progress.step("stopping");
         let stopped = parts.stop().await;
         installation.pool.close().await;
         outcome.and(stopped)
+    }
+
+    async fn hosts(
+        &self,
+        parts: &mut Parts,
+        installation: &Installation,
+        agent_port: u16,
+        ca_pem: &str,
+    ) -> Result<(), Error> {
+        let started = installation.clock.now();
+        let stop = parts.stop_agents.clone();
+        hosts::start(
+            &mut parts.agents,
+            installation,
+            self.data_dir,
+            agent_port,
+            ca_pem,
+            &stop,
+        )
+        .await?;
+        hosts::seen(installation, started).await?;
+        self.progress
+            .step(&format!("hosts in zones {} run", hosts::ZONES.join(", ")));
+        Ok(())
     }
 
     async fn installation(&self, shutdown: &CancellationToken) -> Result<Installation, Error> {
@@ -209,10 +231,12 @@ impl Start<'_> {
 /// What runs, and how to stop it.
 #[derive(Default)]
 struct Parts {
-    serve: Option<JoinHandle<Result<(), roles::Error>>>,
+    api: Option<Task>,
+    agents_api: Option<Task>,
     worker: Option<JoinHandle<()>>,
     agents: JoinSet<Result<(), roles::Error>>,
-    stop_serve: CancellationToken,
+    stop_api: CancellationToken,
+    stop_agents_api: CancellationToken,
     stop_worker: CancellationToken,
     stop_agents: CancellationToken,
 }
@@ -220,18 +244,10 @@ struct Parts {
 impl Parts {
     /// Until `shutdown`, or until a part ends by itself.
     async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
-        let serve = async {
-            match self.serve.as_mut() {
-                Some(serve) => serve.await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = shutdown.cancelled() => Ok(()),
-            served = serve => {
-                self.serve = None;
-                Ok(served??)
-            }
+            ended = ended(&mut self.api) => ended,
+            ended = ended(&mut self.agents_api) => ended,
             Some(ended) = self.agents.join_next() => {
                 ended??;
                 Err(Error::AgentEnded)
@@ -239,13 +255,11 @@ impl Parts {
         }
     }
 
-    /// No new work, then no work, then no nodes. Goes on after a failure, and returns the first.
+    /// No new work, then no work, then no nodes; the agents can report to their end. Goes on after
+    /// a failure, and returns the first.
     async fn stop(&mut self) -> Result<(), Error> {
-        let mut outcome = Ok(());
-        self.stop_serve.cancel();
-        if let Some(serve) = self.serve.take() {
-            outcome = outcome.and(flatten(serve.await));
-        }
+        self.stop_api.cancel();
+        let mut outcome = finish(&mut self.api).await;
         self.stop_worker.cancel();
         if let Some(worker) = self.worker.take() {
             outcome = outcome.and(worker.await.map_err(Error::from));
@@ -254,7 +268,29 @@ impl Parts {
         while let Some(ended) = self.agents.join_next().await {
             outcome = outcome.and(flatten(ended));
         }
-        outcome
+        self.stop_agents_api.cancel();
+        outcome.and(finish(&mut self.agents_api).await)
+    }
+}
+
+type Task = JoinHandle<Result<(), roles::Error>>;
+
+/// Pending for a part that does not run.
+async fn ended(task: &mut Option<Task>) -> Result<(), Error> {
+    match task {
+        Some(running) => {
+            let ended = running.await;
+            *task = None;
+            flatten(ended)
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn finish(task: &mut Option<Task>) -> Result<(), Error> {
+    match task.take() {
+        Some(running) => flatten(running.await),
+        None => Ok(()),
     }
 }
 

@@ -92,33 +92,50 @@ impl Server {
 
     /// Answers until `shutdown`, then lets requests end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let (api, agents) = self.split(shutdown.clone(), shutdown);
+        tokio::try_join!(api, agents).map(drop)
+    }
+
+    /// The API and the agents' endpoint apart, each until its own end is asked for.
+    pub fn split(
+        self,
+        stop_api: CancellationToken,
+        stop_agents: CancellationToken,
+    ) -> (
+        impl Future<Output = Result<(), Error>> + Send + 'static,
+        impl Future<Output = Result<(), Error>> + Send + 'static,
+    ) {
         tracing::info!(api = %self.api_address(), agents = %self.agent_address(), "serving");
-        let stop_helpers = CancellationToken::new();
-        let _stops_helpers = stop_helpers.clone().drop_guard();
-        if let (Some(certificates), Some((chain, key))) =
-            (self.api_certificates.clone(), self.options.tls.clone())
-        {
-            tokio::spawn(listener::watch(
-                certificates,
-                chain,
-                key,
-                stop_helpers.clone(),
-            ));
-        }
-        tokio::spawn(renew(
-            self.installation.clone(),
-            self.authority.clone(),
-            self.options.clone(),
-            self.agent_certificates.clone(),
-            self.renew_after,
-            stop_helpers,
-        ));
-        let (api, agents) = (self.api_router(), self.agent_router(shutdown.clone()));
-        tokio::try_join!(
-            serve(self.api, api, shutdown.clone()),
-            serve(self.agents, agents, shutdown.clone()),
-        )?;
-        Ok(())
+        let (api_router, agent_router) =
+            (self.api_router(), self.agent_router(stop_agents.clone()));
+        let files = self.api_certificates.zip(self.options.tls.clone());
+        let api = async move {
+            let reload = async {
+                match files {
+                    Some((certificates, (chain, key))) => {
+                        listener::watch(certificates, chain, key, stop_api.clone()).await;
+                    }
+                    None => stop_api.cancelled().await,
+                }
+            };
+            tokio::join!(serve(self.api, api_router, stop_api.clone()), reload).0
+        };
+        let agents = async move {
+            let renewal = renew(
+                &self.installation,
+                &self.authority,
+                &self.options,
+                &self.agent_certificates,
+                self.renew_after,
+                stop_agents.clone(),
+            );
+            tokio::join!(
+                serve(self.agents, agent_router, stop_agents.clone()),
+                renewal
+            )
+            .0
+        };
+        (api, agents)
     }
 
     fn api_router(&self) -> Router {
@@ -192,10 +209,10 @@ fn issue(
 }
 
 async fn renew(
-    installation: Installation,
-    authority: Arc<Authority>,
-    options: Options,
-    certificates: Arc<Certificates>,
+    installation: &Installation,
+    authority: &Authority,
+    options: &Options,
+    certificates: &Certificates,
     mut after: Duration,
     stop: CancellationToken,
 ) {
@@ -204,7 +221,7 @@ async fn renew(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(after) => {}
         }
-        let renewed = issue(&installation, &authority, &options).and_then(|(chain, key, next)| {
+        let renewed = issue(installation, authority, options).and_then(|(chain, key, next)| {
             certificates.replace(chain.as_bytes(), key.as_bytes())?;
             Ok(next)
         });

@@ -56,14 +56,15 @@ impl Unprivileged {
     }
 }
 
-/// A command of the server, as its user, with nothing of this process's environment: `PG*`
-/// variables would redirect it.
+/// A command of the server, as its user, without the variables that would redirect it.
 pub(super) fn command(program: &Path, user: Option<Unprivileged>) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("LC_ALL", "C")
-        .env("PATH", "/usr/bin:/bin");
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"PG") {
+            command.env_remove(name);
+        }
+    }
+    command.env("LC_ALL", "C");
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
     }
