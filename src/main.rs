@@ -94,7 +94,13 @@ async fn run(role: Role) -> anyhow::Result<()> {
     let shutdown = match &role {
         // A command ends at once on Ctrl-C, as everyone expects.
         Role::Client(_) => CancellationToken::new(),
-        _ => roles::on_signals().context("cannot listen for signals")?,
+        Role::Dev(_)
+        | Role::Serve(_)
+        | Role::Worker(_)
+        | Role::Migrate(_)
+        | Role::Admin(_)
+        | Role::Agent(_)
+        | Role::Node(_) => roles::on_signals().context("cannot listen for signals")?,
     };
     match role {
         Role::Dev(config) => dev::run(*config, shutdown).await?,

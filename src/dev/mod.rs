@@ -266,7 +266,8 @@ impl Parts {
         }
         self.stop_agents.cancel();
         while let Some(ended) = self.agents.join_next().await {
-            outcome = outcome.and(flatten(ended));
+            let ended = flatten(ended);
+            outcome = outcome.and(ended);
         }
         self.stop_agents_api.cancel();
         outcome.and(finish(&mut self.agents_api).await)
