@@ -9,6 +9,7 @@ mod signer;
 mod agents;
 mod brokers;
 mod contract;
+mod db;
 mod idempotency;
 mod isolation;
 mod jobs;
