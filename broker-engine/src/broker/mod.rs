@@ -17,6 +17,8 @@ mod password;
 mod publisher;
 mod queue;
 mod session;
+#[cfg(test)]
+mod tests;
 mod topology;
 mod value;
 mod vhost;
@@ -32,6 +34,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use self::password::PasswordHash;
 use self::{
     access::Access,
     definitions::{document, record::Record},
@@ -50,7 +53,6 @@ pub use self::{
     value::{Table, Value},
     vhost::{ExchangeDeclare, QueueDeclare, Vhost},
 };
-pub(crate) use self::password::PasswordHash;
 use crate::store::{self, Batch, QueueId, RecoveredQueue, Store, disk::Disk};
 pub use crate::store::{Damage, Error as StoreError, Position, Waiter};
 

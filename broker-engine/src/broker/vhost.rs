@@ -422,6 +422,24 @@ impl Vhost {
         Ok(position)
     }
 
+    /// Every binding that survives a restart, as text.
+    #[cfg(test)]
+    pub(super) fn durable_bindings(&self) -> Vec<String> {
+        let topology = self.topology.read();
+        let durable = topology
+            .exchanges
+            .iter()
+            .filter(|(_, exchange)| exchange.settings.durable);
+        let bindings = durable.flat_map(|(name, exchange)| {
+            let logged = exchange
+                .bindings()
+                .filter(|(_, binding)| binding.queue.is_logged());
+            logged
+                .map(move |(key, binding)| format!("binding {name} {key} {}", binding.queue.name()))
+        });
+        bindings.collect()
+    }
+
     /// Takes a definition that recovery found. Queues find their messages in `recovered`. Bindings come last.
     pub(super) fn restore(&self, record: Record, recovered: &mut HashMap<QueueId, RecoveredQueue>) {
         let mut topology = self.topology.write();
