@@ -1,5 +1,7 @@
 //! The host agents' endpoints: who is let in, for what, and a whole agent over mutual TLS.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;

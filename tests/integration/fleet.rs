@@ -1,5 +1,7 @@
 //! A control plane without HTTP: the app, a database, places, and agents that do as they are told.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

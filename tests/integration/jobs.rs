@@ -1,5 +1,7 @@
 //! The durable queue with a real database.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

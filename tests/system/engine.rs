@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use test_support::process::{Family, Process};
 use test_support::{directory, network, python};
@@ -102,6 +102,9 @@ fn command(program: &[&str], directory: &Path, [plain, secure, management]: [u16
 fn certificates(directory: &Path) {
     let key = KeyPair::generate().expect("a key can be generated");
     let mut authority = CertificateParams::default();
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "test authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let certificate = authority
         .self_signed(&key)

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use test_support::process::{Family, Process};
 use test_support::{directory, network, postgres, python};
 
+use crate::balancer::Balancer;
 use crate::patience::PATIENCE;
 use crate::remote::Remote;
 use crate::tree::clean;
@@ -19,6 +20,7 @@ pub struct Installation {
     pub workers: Vec<Process>,
     pub agent: Process,
     pub family: Family,
+    balancer: Balancer,
     key: Key,
     setting: Setting,
 }
@@ -63,12 +65,15 @@ impl Installation {
         let api = setting.api(&family, (network::free_port(), network::free_port()));
         let workers = vec![setting.worker(&family, None)];
         let token = setting.host_token("host-1", "a");
-        let agent = setting.agent(&family, api.ports.1, Some(&token));
+        let balancer = Balancer::start();
+        balancer.add(api.ports.1);
+        let agent = setting.agent(&family, balancer.port, Some(&token));
         Self {
             apis: vec![api],
             workers,
             agent,
             family,
+            balancer,
             key,
             setting,
         }
@@ -83,6 +88,7 @@ impl Installation {
     pub fn serve(&mut self) {
         let ports = (network::free_port(), network::free_port());
         self.apis.push(self.setting.api(&self.family, ports));
+        self.balancer.add(ports.1);
     }
 
     /// An API that was killed, on its ports.
@@ -105,7 +111,7 @@ impl Installation {
 
     /// The agent that was stopped, with the identity it has.
     pub fn watch_again(&mut self) {
-        self.agent = self.setting.agent(&self.family, self.apis[0].ports.1, None);
+        self.agent = self.setting.agent(&self.family, self.balancer.port, None);
     }
 
     pub fn endpoint(&self, index: usize) -> String {

@@ -3,6 +3,7 @@
 //! [`tree`] starts `warren dev`, [`installation`] the roles apart; the files below them hold the
 //! tests. What clients see is written in Python, in `tests/python`.
 
+mod balancer;
 mod installation;
 mod patience;
 mod remote;
