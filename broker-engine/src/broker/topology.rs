@@ -30,12 +30,15 @@ impl std::fmt::Display for Kind {
     }
 }
 
+/// Where a queue is bound: the exchange, the key, the arguments.
+type Place = (Arc<str>, Box<str>, Table);
+
 #[derive(Default)]
 pub(crate) struct Topology {
     pub(crate) exchanges: HashMap<Arc<str>, Exchange>,
     pub(crate) queues: HashMap<Arc<str>, Arc<Queue>>,
-    /// Where each queue is bound: exchange, key, arguments.
-    bound: HashMap<Arc<str>, Vec<(Arc<str>, Box<str>, Table)>>,
+    /// Where each queue is bound.
+    bound: HashMap<Arc<str>, Vec<Place>>,
     exclusive: HashMap<ConnectionId, HashSet<Arc<str>>>,
 }
 

@@ -67,6 +67,8 @@ pub struct Vhost {
     topology: RwLock<Topology>,
     /// Grows with every change of the topology, so that publishers may cache routes.
     version: AtomicU64,
+    /// The log's position after the latest definition.
+    defined: AtomicU64,
 }
 
 impl Vhost {
@@ -76,6 +78,7 @@ impl Vhost {
             core,
             topology: RwLock::new(Topology::new()),
             version: AtomicU64::new(1),
+            defined: AtomicU64::new(0),
         }
     }
 
@@ -146,7 +149,7 @@ impl Vhost {
         let mut topology = self.topology.write();
         if let Some(queue) = topology.queues.get(declare.name.as_str()) {
             self.check_equivalent(queue, &declare, owner)?;
-            return Ok((Arc::clone(queue), None));
+            return Ok((Arc::clone(queue), self.defined()));
         }
         let name: Arc<str> = if declare.name.is_empty() {
             self.core.server_name().into()
@@ -256,9 +259,9 @@ impl Vhost {
             return Err(Error::locked(name, &self.name));
         }
         let (ready, consumers) = queue.delete(if_unused, if_empty)?;
-        let position = self.remove_queue(topology, &queue)?;
+        let position = self.remove_queue(topology, &queue);
         tell_cancelled(&consumers);
-        Ok((ready, position))
+        Ok((ready, position?))
     }
 
     /// Deletes a queue that lost its last consumer, unless another came in between.
@@ -290,14 +293,17 @@ impl Vhost {
         queue: &Arc<Queue>,
     ) -> Result<Option<Position>, Error> {
         let changes = topology.remove_queue(&self.name, queue.name());
-        let mut position = self.define(&changes)?;
-        if queue.is_logged() {
+        let mut position = self.define(&changes);
+        if queue.is_logged() && position.is_ok() {
             let mut batch = Batch::new();
             batch.gone(queue.id());
-            position = Some(self.core.store.append(batch)?.position);
+            let appended = self.core.store.append(batch);
+            position = appended
+                .map(|appended| Some(appended.position))
+                .map_err(Error::from);
         }
         self.changed(topology);
-        Ok(position)
+        position
     }
 
     pub(super) fn declare_exchange(
@@ -319,7 +325,7 @@ impl Vhost {
         if let Some(exchange) = topology.exchanges.get(declare.name.as_str()) {
             let what = (Kind::Exchange, declare.name.as_str(), &*self.name);
             check_exchange(what, &settings, &exchange.settings)?;
-            return Ok(None);
+            return Ok(self.defined());
         }
         refuse_reserved(Kind::Exchange, &declare.name)?;
         let mut changes = Vec::new();
@@ -359,9 +365,9 @@ impl Vhost {
             return Err(Error::in_use(Kind::Exchange, name, &self.name));
         }
         let changes = topology.remove_exchange(&self.name, name);
-        let position = self.define(&changes)?;
+        let position = self.define(&changes);
         self.changed(topology);
-        Ok(position)
+        position
     }
 
     pub(super) fn bind(
@@ -390,7 +396,7 @@ impl Vhost {
             return Err(Error::no_such(Kind::Queue, queue.name(), &self.name));
         }
         if !topology.bind(exchange, queue, key, arguments) {
-            return Ok(None);
+            return Ok(self.defined());
         }
         let mut changes = Vec::new();
         if is_durable {
@@ -417,9 +423,9 @@ impl Vhost {
         let Some(changes) = topology.unbind(&self.name, exchange, queue, key, arguments) else {
             return Ok(None);
         };
-        let position = self.define(&changes)?;
+        let position = self.define(&changes);
         self.changed(topology);
-        Ok(position)
+        position
     }
 
     /// Every binding that survives a restart, as text.
@@ -511,10 +517,17 @@ impl Vhost {
 
     fn define(&self, changes: &[Change]) -> Result<Option<Position>, Error> {
         if changes.is_empty() {
-            Ok(None)
-        } else {
-            Ok(Some(self.core.store.define(changes)?))
+            return Ok(None);
         }
+        let position = self.core.store.define(changes)?;
+        self.defined.fetch_max(position.0, Ordering::AcqRel);
+        Ok(Some(position))
+    }
+
+    /// What must be durable before it may be said that something is there: somebody else may have declared it just now.
+    fn defined(&self) -> Option<Position> {
+        let position = Position(self.defined.load(Ordering::Acquire));
+        (position > self.core.store.durable()).then_some(position)
     }
 
     /// Makes a change visible: routes cached before it are not used after the lock is released.

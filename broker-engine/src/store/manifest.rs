@@ -20,6 +20,10 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const NAMES: [&str; 2] = ["manifest", "manifest.copy"];
 pub(crate) const TEMPORARY: &str = "manifest.tmp";
 
+/// A sound manifest that this release cannot read. Opening must stop: nothing is damaged.
+pub(crate) const LATER: Malformed =
+    Malformed("it is of a later format version than this release reads");
+
 const MAGIC: &[u8; 8] = b"WARRENMF";
 
 /// Which messages of a segment the queues still hold.
@@ -109,9 +113,7 @@ impl Manifest {
             return Err(Malformed("it is no manifest"));
         }
         if reader.u32()? > VERSION {
-            return Err(Malformed(
-                "it is of a later format version than this release reads",
-            ));
+            return Err(LATER);
         }
         let mut manifest = Self {
             node: reader.u64()?,

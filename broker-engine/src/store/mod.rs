@@ -169,17 +169,8 @@ impl Store {
         let log = Arc::new(log);
         let mut threads = Vec::new();
         if drive == Drive::Threads {
-            let tasks: [(&str, fn(&Log)); 2] = [
-                ("log-writer", Log::run_writer),
-                ("log-keeper", Log::run_keeper),
-            ];
-            for (name, run) in tasks {
-                let log = Arc::clone(&log);
-                let thread = thread::Builder::new()
-                    .name(name.to_owned())
-                    .spawn(move || run(&log));
-                threads.push(thread.map_err(Error::io("starting a thread"))?);
-            }
+            threads.push(spawn("log-writer", &log, Log::run_writer)?);
+            threads.push(spawn("log-keeper", &log, Log::run_keeper)?);
         }
         Ok((
             Self {
@@ -201,7 +192,12 @@ impl Store {
     /// Sets (or with `None` removes) definitions, all or none.
     pub fn define(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Position, Error> {
         let body = batch::encode_definitions(changes);
-        Ok(self.log.append(Lane::Definitions, body, true)?.position)
+        // Removals may use the last of the room, as acknowledgements may.
+        let is_growing = changes.iter().any(|(_, value)| value.is_some());
+        Ok(self
+            .log
+            .append(Lane::Definitions, body, is_growing)?
+            .position)
     }
 
     /// Reads the content of a message that the queue holds. Blocks while it is not written yet.
@@ -253,6 +249,14 @@ impl Store {
         }
         closed
     }
+}
+
+fn spawn(name: &str, log: &Arc<Log>, run: fn(&Log)) -> Result<JoinHandle<()>, Error> {
+    let log = Arc::clone(log);
+    let thread = thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || run(&log));
+    thread.map_err(Error::io("starting a thread"))
 }
 
 impl Drop for Store {

@@ -171,6 +171,9 @@ impl<'a> Opening<'a> {
                     self.has_manifest = true;
                 }
                 Ok(_) => {}
+                Err(reason) if reason == manifest::LATER => {
+                    return Err(Error::Format(format!("{name}: {reason}").into()));
+                }
                 Err(reason) => self.damaged(name, 0..file.len().unwrap_or(0), &reason.to_string()),
             }
         }
