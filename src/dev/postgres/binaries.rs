@@ -59,10 +59,9 @@ pub(super) async fn find(
         .iter()
         .map(|found| found.version.as_str())
         .collect();
-    let found = if versions.is_empty() {
-        "none".to_owned()
-    } else {
-        versions.join(", ")
+    let found = match versions.as_slice() {
+        [] => "there is none".to_owned(),
+        versions => format!("there is {}", versions.join(", ")),
     };
     Err(Error::OtherMajor {
         needed: needed.unwrap_or(MAJOR_MIN),

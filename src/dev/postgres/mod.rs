@@ -37,7 +37,7 @@ pub enum Error {
     )]
     NotFound(String),
     #[error(
-        "this data directory's database was made by Postgres {needed}, and only {found} is here: \
+        "this data directory's database was made by Postgres {needed}, which is not here ({found}): \
          install Postgres {needed}"
     )]
     OtherMajor { needed: u32, found: String },
