@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use tempfile::TempDir;
 use test_support::process::{Family, Process};
 use test_support::{directory, network, python};
 
+use crate::certificates;
 use crate::patience::{PATIENCE, repeated};
 use crate::tree::clean;
 
@@ -28,7 +28,7 @@ struct Engine {
 impl Engine {
     fn start(program: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
-        certificates(directory.path());
+        certificates::write(directory.path());
         let family = Family::new();
         let [plain, secure, management] = [(); 3].map(|()| network::free_port());
         let mut command = command(program, directory.path(), [plain, secure, management]);
@@ -96,34 +96,6 @@ fn command(program: &[&str], directory: &Path, [plain, secure, management]: [u16
         .args(["--user", &format!("operator:{PASSWORD}")]);
     clean(&mut command);
     command
-}
-
-/// A certificate authority and a certificate for 127.0.0.1.
-fn certificates(directory: &Path) {
-    let key = KeyPair::generate().expect("a key can be generated");
-    let mut authority = CertificateParams::default();
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "test authority");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = authority
-        .self_signed(&key)
-        .expect("an authority can sign itself");
-    let leaf_key = KeyPair::generate().expect("a key can be generated");
-    let mut leaf = CertificateParams::default();
-    leaf.subject_alt_names
-        .push(SanType::IpAddress([127, 0, 0, 1].into()));
-    let issuer = Issuer::from_params(&authority, &key);
-    let leaf = leaf
-        .signed_by(&leaf_key, &issuer)
-        .expect("the authority can sign");
-    for (name, text) in [
-        ("ca.pem", certificate.pem()),
-        ("leaf.pem", leaf.pem()),
-        ("leaf.key", leaf_key.serialize_pem()),
-    ] {
-        std::fs::write(directory.join(name), text).expect("the directory is writable");
-    }
 }
 
 #[test]

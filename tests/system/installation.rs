@@ -91,6 +91,13 @@ impl Installation {
         self.balancer.add(ports.1);
     }
 
+    /// An API that is started otherwise, with its own options, beside those of the installation.
+    pub fn serve_with(&self, options: &[&str]) -> Process {
+        let agents = format!("127.0.0.1:{}", network::free_port());
+        let mut command = self.setting.warren(&["serve", "--agent-listen", &agents]);
+        self.family.spawn("warren serve", command.args(options))
+    }
+
     /// An API that was killed, on its ports.
     pub fn serve_again(&mut self, index: usize) {
         let ports = self.apis[index].ports;

@@ -4,12 +4,14 @@
 //! tests. What clients see is written in Python, in `tests/python`.
 
 mod balancer;
+mod certificates;
 mod installation;
 mod patience;
 mod remote;
 mod tree;
 
 mod accounts;
+mod api_tls;
 mod command_line;
 mod crash_points;
 mod durability;

@@ -8,6 +8,7 @@ use test_support::process::kill;
 
 use crate::installation::Installation;
 use crate::patience::{PATIENCE, repeated};
+use crate::remote::Remote;
 use crate::tree::nodes;
 
 #[test]
@@ -37,27 +38,56 @@ fn an_api_killed_in_a_request_leaves_all_or_nothing() {
     let mut installation = Installation::start();
     installation.serve();
     let mut remote = installation.remote();
-    for round in 0..repeated(6) {
-        let victim = installation.apis[0].process.pid();
-        let delay = Duration::from_millis(2 * round as u64);
-        let killer = thread::spawn(move || {
-            thread::sleep(delay);
-            kill(victim);
-        });
-        remote.ask(&format!("create round-{round} token-{round}"));
-        killer.join().expect("the killer ends");
-        remote.call(&format!("endpoint {}", installation.endpoint(1)));
-        let id = remote.call(&format!("create round-{round} token-{round}"));
+    for round in 0..repeated(4) {
+        let delay = Duration::from_millis(3 * round as u64);
+        let create = format!("create round-{round} token-{round}");
+        killed_while(&mut installation, &mut remote, &create, delay);
+        let id = remote.call(&create);
         assert_eq!(
             remote.call("names"),
             format!("round-{round}"),
             "one request, one broker"
         );
-        remote.delete(&id);
-        installation.apis[0].process.kill();
-        installation.serve_again(0);
-        remote.call(&format!("endpoint {}", installation.endpoint(0)));
+        let endpoint = remote.running(&id);
+
+        killed_while(
+            &mut installation,
+            &mut remote,
+            &format!("reboot {id}"),
+            delay,
+        );
+        assert_eq!(remote.running(&id), endpoint);
+        assert_eq!(nodes(&installation.family).len(), 1);
+
+        killed_while(
+            &mut installation,
+            &mut remote,
+            &format!("delete {id}"),
+            delay,
+        );
+        remote.ask(&format!("delete {id}"));
+        remote.call(&format!("gone {id}"));
     }
+}
+
+/// Sends the request to the first API, kills that after `delay`, starts it again, and leaves the
+/// client at the second.
+fn killed_while(
+    installation: &mut Installation,
+    remote: &mut Remote,
+    request: &str,
+    delay: Duration,
+) {
+    remote.call(&format!("endpoint {}", installation.endpoint(0)));
+    let victim = installation.apis[0].process.pid();
+    let killer = thread::spawn(move || {
+        thread::sleep(delay);
+        kill(victim);
+    });
+    remote.ask(request);
+    killer.join().expect("the killer ends");
+    installation.serve_again(0);
+    remote.call(&format!("endpoint {}", installation.endpoint(1)));
 }
 
 #[test]
