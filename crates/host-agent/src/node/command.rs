@@ -13,6 +13,9 @@ const HTTPS_PORT: u16 = 443;
 /// RabbitMQ's management port over TLS: a node that has it has its address for itself.
 const STANDARD_MANAGEMENT_PORT: u16 = 15671;
 
+/// Channels of one connection, RabbitMQ's own default. The intent's limit is the whole node's.
+const CONNECTION_CHANNELS_MAX: u32 = 2047;
+
 /// Arguments of the `node` role.
 pub(super) fn arguments(
     intent: &NodeIntent,
@@ -51,7 +54,8 @@ pub(super) fn arguments(
         "--connections-max",
         limits.connections_max.to_string().into(),
     );
-    flag("--channels-max", limits.channels_max.to_string().into());
+    let channels_max = limits.channels_max.clamp(1, CONNECTION_CHANNELS_MAX);
+    flag("--channels-max", channels_max.to_string().into());
     arguments
 }
 
