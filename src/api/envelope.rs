@@ -109,3 +109,79 @@ fn cause(failure: &Failure) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use axum::{
+        Router,
+        body::Body,
+        http::{Request, StatusCode},
+        middleware::from_fn_with_state,
+        routing::get,
+    };
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+    use sqlx::postgres::PgPoolOptions;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{
+        app::{App, Settings},
+        error::Error,
+        model::{clock::SystemClock, entropy::SystemEntropy},
+        secrets::MasterKey,
+    };
+
+    async fn answer<H, T>(handler: H) -> (StatusCode, String, String, Value)
+    where
+        H: axum::handler::Handler<T, ApiState>,
+        T: 'static,
+    {
+        let state = ApiState::new(App {
+            pool: PgPoolOptions::new()
+                .acquire_timeout(Duration::from_millis(50))
+                .connect_lazy("postgres://127.0.0.1:1/none")
+                .unwrap(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            master_key: MasterKey::from_bytes([7; 32]),
+            settings: Arc::new(Settings::new(Vec::new())),
+        });
+        let router = Router::new()
+            .route("/", get(handler))
+            .layer(from_fn_with_state(state.clone(), wrap))
+            .with_state(state);
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let header = |name: HeaderName| response.headers()[name].to_str().unwrap().to_owned();
+        let (status, code, id) = (response.status(), header(ERROR_TYPE), header(REQUEST_ID));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, code, id, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn faults_of_ours_tell_the_request_id_and_nothing_else() {
+        async fn broken() -> Result<(), Failure> {
+            Err(Error::internal("role postgres does not exist").into())
+        }
+        async fn panics() {
+            panic!("index out of bounds");
+        }
+        for (status, code, id, body) in [answer(broken).await, answer(panics).await] {
+            assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(code, "InternalServerErrorException");
+            let text =
+                format!("An internal error occurred. Quote request id {id} to your operator.");
+            assert_eq!(body, serde_json::json!({ "message": text }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_is_unavailable() {
+        let (status, code, _, _) = answer(super::super::health::health).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(code, "ServiceUnavailableException");
+    }
+}
