@@ -251,7 +251,7 @@ fn members() -> Vec<&'static str> {
         .as_array()
         .into_iter()
         .flatten();
-    members.map(|id| name_of(id)).collect()
+    members.map(name_of).collect()
 }
 
 /// Package name, and the names of what it is built from or runs with; not what it is tested with.

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 /// One Rust file.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// Relative to the repository.
-    pub path: PathBuf,
-    pub text: String,
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
 }
 
 impl Source {
     /// The text without inline test modules; empty for a file that holds nothing but tests.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         if self.is_test() {
             String::new()
         } else {
@@ -20,7 +20,7 @@ impl Source {
         }
     }
 
-    pub fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.path.file_name().is_some_and(|name| name == "tests.rs")
             || self
                 .path
@@ -30,7 +30,7 @@ impl Source {
 }
 
 /// Files below `directory`, sorted, of any kind.
-pub fn files(directory: &str) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &str) -> Vec<PathBuf> {
     let root = test_support::directory::repository();
     let mut found = Vec::new();
     let mut waiting = vec![root.join(directory)];
@@ -56,7 +56,7 @@ pub fn files(directory: &str) -> Vec<PathBuf> {
 }
 
 /// Every Rust file below `directories`.
-pub fn rust(directories: &[&str]) -> Vec<Source> {
+pub(crate) fn rust(directories: &[&str]) -> Vec<Source> {
     let paths = directories.iter().flat_map(|directory| files(directory));
     let rust = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
     rust.map(|path| Source {
@@ -67,7 +67,7 @@ pub fn rust(directories: &[&str]) -> Vec<Source> {
 }
 
 /// The text of a file, by its path in the repository.
-pub fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     let path = test_support::directory::repository().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -20,11 +20,11 @@ use crate::signer::{Key, Signing};
 
 const REGION: &str = "us-east-1";
 
-pub struct Server {
-    pub account: String,
-    pub key: Key,
+pub(crate) struct Server {
+    pub(crate) account: String,
+    pub(crate) key: Key,
     /// A key of another account.
-    pub stranger: Key,
+    pub(crate) stranger: Key,
     address: SocketAddr,
     database: Database,
     client: reqwest::Client,
@@ -32,21 +32,21 @@ pub struct Server {
 
 /// An answer, whatever it is.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// The body of a success.
-    pub fn ok(&self) -> Value {
+    pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text);
         serde_json::from_str(&self.text).expect("answers are JSON")
     }
 
     /// The body of exactly this error.
-    pub fn is_error(&self, status: u16, error_type: &str) -> Value {
+    pub(crate) fn is_error(&self, status: u16, error_type: &str) -> Value {
         assert_eq!(
             (self.status, self.error_type()),
             (status, error_type),
@@ -56,7 +56,7 @@ impl Answer {
         serde_json::from_str(&self.text).expect("errors are JSON")
     }
 
-    pub fn error_type(&self) -> &str {
+    pub(crate) fn error_type(&self) -> &str {
         self.headers
             .get("x-amzn-errortype")
             .and_then(|value| value.to_str().ok())
@@ -65,7 +65,7 @@ impl Answer {
 }
 
 /// A request that CreateBroker accepts.
-pub fn broker(name: &str) -> Value {
+pub(crate) fn broker(name: &str) -> Value {
     json!({
         "brokerName": name,
         "engineType": "RABBITMQ",
@@ -79,7 +79,7 @@ pub fn broker(name: &str) -> Value {
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             rustls::crypto::aws_lc_rs::default_provider()
@@ -139,21 +139,21 @@ impl Server {
         }
     }
 
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    pub fn now(&self) -> DateTime<Utc> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         SystemClock.now()
     }
 
-    pub async fn get(&self, operation: &str, path: &str, query: &str) -> Answer {
+    pub(crate) async fn get(&self, operation: &str, path: &str, query: &str) -> Answer {
         let answer = self.send(&self.key, "GET", path, query, b"").await;
         shapes::check(operation, &answer);
         answer
     }
 
-    pub async fn post(&self, operation: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, operation: &str, path: &str, body: &Value) -> Answer {
         let body = if body.is_null() {
             String::new()
         } else {
@@ -166,26 +166,26 @@ impl Server {
         answer
     }
 
-    pub async fn delete(&self, operation: &str, path: &str, query: &str) -> Answer {
+    pub(crate) async fn delete(&self, operation: &str, path: &str, query: &str) -> Answer {
         let answer = self.send(&self.key, "DELETE", path, query, b"").await;
         shapes::check(operation, &answer);
         answer
     }
 
     /// Creates a broker and returns its id.
-    pub async fn create(&self, request: &Value) -> String {
+    pub(crate) async fn create(&self, request: &Value) -> String {
         let created = self.post("CreateBroker", "/v1/brokers", request).await.ok();
         created["brokerId"].as_str().expect("an id").to_owned()
     }
 
-    pub async fn describe(&self, id: &str) -> Value {
+    pub(crate) async fn describe(&self, id: &str) -> Value {
         self.get("DescribeBroker", &format!("/v1/brokers/{id}"), "")
             .await
             .ok()
     }
 
     /// A correctly signed request.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         key: &Key,
         method: &str,
@@ -209,12 +209,12 @@ impl Server {
             .await
     }
 
-    pub async fn unsigned(&self, method: &str, path: &str) -> Answer {
+    pub(crate) async fn unsigned(&self, method: &str, path: &str) -> Answer {
         self.raw(method, path, "", &[], b"").await
     }
 
     /// Exactly this request.
-    pub async fn raw(
+    pub(crate) async fn raw(
         &self,
         method: &str,
         path: &str,
@@ -240,7 +240,7 @@ impl Server {
     }
 
     /// Makes it true that a broker's nodes run what was asked for, without any host.
-    pub async fn settle(&self, id: &str) {
+    pub(crate) async fn settle(&self, id: &str) {
         sqlx::query(
             "update brokers set applied_generation = generation, applied = intended where id = $1",
         )
@@ -251,7 +251,7 @@ impl Server {
     }
 
     /// How many rows a table has.
-    pub async fn count(&self, table: &str) -> i64 {
+    pub(crate) async fn count(&self, table: &str) -> i64 {
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from {table}")))
             .fetch_one(&self.database.pool)
             .await
@@ -259,7 +259,7 @@ impl Server {
     }
 
     /// The actions of the audit log, in order.
-    pub async fn audited(&self) -> Vec<String> {
+    pub(crate) async fn audited(&self) -> Vec<String> {
         sqlx::query_scalar("select action from audit_events order by created_at, id")
             .fetch_all(&self.database.pool)
             .await

@@ -37,7 +37,7 @@ impl Validator {
 
 /// # Panics
 /// When `answer` is none that the service model allows for `operation`.
-pub fn check(operation: &str, answer: &Answer) {
+pub(crate) fn check(operation: &str, answer: &Answer) {
     let headers: serde_json::Map<String, Value> = answer
         .headers
         .iter()

@@ -9,30 +9,30 @@ use chrono::{DateTime, Utc};
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 #[derive(Debug, Clone)]
-pub struct Key {
-    pub id: String,
-    pub secret: String,
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 /// What is signed, and what the signature claims.
 #[derive(Debug, Clone)]
-pub struct Signing<'a> {
-    pub key: &'a Key,
-    pub method: &'a str,
-    pub host: &'a str,
+pub(crate) struct Signing<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) method: &'a str,
+    pub(crate) host: &'a str,
     /// As sent: percent-encoded once.
-    pub path: &'a str,
+    pub(crate) path: &'a str,
     /// As sent, without the question mark.
-    pub query: &'a str,
-    pub body: &'a [u8],
-    pub at: DateTime<Utc>,
-    pub region: &'a str,
-    pub service: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) body: &'a [u8],
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) region: &'a str,
+    pub(crate) service: &'a str,
 }
 
 impl Signing<'_> {
     /// The `Authorization` and `X-Amz-Date` headers.
-    pub fn headers(&self) -> [(&'static str, String); 2] {
+    pub(crate) fn headers(&self) -> [(&'static str, String); 2] {
         let signed = format!("host:{}\nx-amz-date:{}\n", self.host, self.time());
         let names = "host;x-amz-date";
         let canonical = self.canonical(self.query, &signed, names);
@@ -49,7 +49,7 @@ impl Signing<'_> {
     }
 
     /// The query of a presigned request.
-    pub fn presigned(&self, expires_s: u32) -> String {
+    pub(crate) fn presigned(&self, expires_s: u32) -> String {
         let credential = encode(&format!("{}/{}", self.key.id, self.scope()), false);
         let mut query = self.query.to_owned();
         if !query.is_empty() {
@@ -111,7 +111,7 @@ impl Signing<'_> {
 }
 
 /// Percent-encodes everything but unreserved characters, and slashes where they separate.
-pub fn encode(text: &str, keep_slash: bool) -> String {
+pub(crate) fn encode(text: &str, keep_slash: bool) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (keep_slash && byte == b'/') {

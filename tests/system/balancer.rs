@@ -8,13 +8,13 @@ use std::thread;
 use parking_lot::Mutex;
 
 /// Runs until the test process ends.
-pub struct Balancer {
-    pub port: u16,
+pub(crate) struct Balancer {
+    pub(crate) port: u16,
     backends: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Balancer {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
         let port = listener
             .local_addr()
@@ -35,7 +35,7 @@ impl Balancer {
         Self { port, backends }
     }
 
-    pub fn add(&self, port: u16) {
+    pub(crate) fn add(&self, port: u16) {
         self.backends.lock().push(port);
     }
 }

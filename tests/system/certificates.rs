@@ -5,7 +5,7 @@ use std::path::Path;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 
 /// Writes `ca.pem` of a new authority, and `leaf.pem` and `leaf.key` of a certificate for 127.0.0.1.
-pub fn write(directory: &Path) {
+pub(crate) fn write(directory: &Path) {
     let key = KeyPair::generate().expect("a key can be generated");
     let mut authority = CertificateParams::default();
     authority

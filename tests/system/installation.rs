@@ -14,28 +14,28 @@ use crate::patience::PATIENCE;
 use crate::remote::Remote;
 use crate::tree::clean;
 
-pub struct Installation {
+pub(crate) struct Installation {
     // Dropped in this order: processes before the directory they write to.
-    pub apis: Vec<Api>,
-    pub workers: Vec<Process>,
-    pub agent: Process,
-    pub family: Family,
+    pub(crate) apis: Vec<Api>,
+    pub(crate) workers: Vec<Process>,
+    pub(crate) agent: Process,
+    pub(crate) family: Family,
     balancer: Balancer,
     key: Key,
     setting: Setting,
 }
 
 /// One `warren serve`.
-pub struct Api {
-    pub process: Process,
+pub(crate) struct Api {
+    pub(crate) process: Process,
     /// Of the public API, and of the agents' endpoint.
     ports: (u16, u16),
 }
 
 #[derive(Debug, Clone)]
-pub struct Key {
-    pub id: String,
-    pub secret: String,
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 /// What every process of an installation is told.
@@ -46,7 +46,7 @@ struct Setting {
 
 impl Installation {
     /// One API, one worker, one host.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
         let setting = Setting {
             directory: tempfile::tempdir().expect("a temporary directory can be created"),
@@ -80,52 +80,52 @@ impl Installation {
     }
 
     /// Another account with a key.
-    pub fn account(&self, name: &str) -> Key {
+    pub(crate) fn account(&self, name: &str) -> Key {
         self.setting.account(name)
     }
 
     /// One more API.
-    pub fn serve(&mut self) {
+    pub(crate) fn serve(&mut self) {
         let ports = (network::free_port(), network::free_port());
         self.apis.push(self.setting.api(&self.family, ports));
         self.balancer.add(ports.1);
     }
 
     /// An API that is started otherwise, with its own options, beside those of the installation.
-    pub fn serve_with(&self, options: &[&str]) -> Process {
+    pub(crate) fn serve_with(&self, options: &[&str]) -> Process {
         let agents = format!("127.0.0.1:{}", network::free_port());
         let mut command = self.setting.warren(&["serve", "--agent-listen", &agents]);
         self.family.spawn("warren serve", command.args(options))
     }
 
     /// An API that was killed, on its ports.
-    pub fn serve_again(&mut self, index: usize) {
+    pub(crate) fn serve_again(&mut self, index: usize) {
         let ports = self.apis[index].ports;
         self.apis[index] = self.setting.api(&self.family, ports);
     }
 
     /// One more worker.
-    pub fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         self.workers.push(self.setting.worker(&self.family, None));
     }
 
     /// The only worker, and it dies at this point of a workflow.
-    pub fn work_until(&mut self, point: &str) {
+    pub(crate) fn work_until(&mut self, point: &str) {
         self.workers.clear();
         self.workers
             .push(self.setting.worker(&self.family, Some(point)));
     }
 
     /// The agent that was stopped, with the identity it has.
-    pub fn watch_again(&mut self) {
+    pub(crate) fn watch_again(&mut self) {
         self.agent = self.setting.agent(&self.family, self.balancer.port, None);
     }
 
-    pub fn endpoint(&self, index: usize) -> String {
+    pub(crate) fn endpoint(&self, index: usize) -> String {
         format!("http://127.0.0.1:{}", self.apis[index].ports.0)
     }
 
-    pub fn script(&self, name: &str) -> Command {
+    pub(crate) fn script(&self, name: &str) -> Command {
         let mut script = python::script(name);
         script
             .env("AWS_ACCESS_KEY_ID", &self.key.id)
@@ -137,7 +137,7 @@ impl Installation {
         script
     }
 
-    pub fn remote(&self) -> Remote {
+    pub(crate) fn remote(&self) -> Remote {
         Remote::start(self.script("remote.py"))
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// For what takes a second on an idle machine: tests run beside each other on few cores.
-pub const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// `WARREN_LONG` repeats what a test repeats so many times more, and turns samples into all.
-pub fn long() -> Option<usize> {
+pub(crate) fn long() -> Option<usize> {
     std::env::var("WARREN_LONG")
         .ok()?
         .parse()
@@ -14,6 +14,6 @@ pub fn long() -> Option<usize> {
         .filter(|&times| times > 1)
 }
 
-pub fn repeated(times: usize) -> usize {
+pub(crate) fn repeated(times: usize) -> usize {
     times * long().unwrap_or(1)
 }

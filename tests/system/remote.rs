@@ -6,7 +6,7 @@ use test_support::process::{Family, Process};
 
 use crate::patience::PATIENCE;
 
-pub struct Remote {
+pub(crate) struct Remote {
     process: Process,
     /// Its own: it outlives every crash of what it calls.
     _family: Family,
@@ -14,14 +14,14 @@ pub struct Remote {
 
 /// Where a broker serves AMQPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    pub host: String,
-    pub port: String,
+pub(crate) struct Endpoint {
+    pub(crate) host: String,
+    pub(crate) port: String,
 }
 
 impl Remote {
     /// `script` is `remote.py` with the environment of a client.
-    pub fn start(mut script: Command) -> Self {
+    pub(crate) fn start(mut script: Command) -> Self {
         let family = Family::new();
         let process = family.spawn("remote.py", &mut script);
         Self {
@@ -31,7 +31,7 @@ impl Remote {
     }
 
     /// The answer to a line, whatever it is.
-    pub fn ask(&mut self, line: &str) -> String {
+    pub(crate) fn ask(&mut self, line: &str) -> String {
         self.process.tell(line);
         let answer = self.process.line("= ", PATIENCE);
         answer
@@ -41,18 +41,18 @@ impl Remote {
     }
 
     /// The answer of a call that succeeds.
-    pub fn call(&mut self, line: &str) -> String {
+    pub(crate) fn call(&mut self, line: &str) -> String {
         let answer = self.ask(line);
         assert!(!answer.starts_with("error"), "{line}: {answer}");
         answer
     }
 
-    pub fn create(&mut self, name: &str) -> String {
+    pub(crate) fn create(&mut self, name: &str) -> String {
         self.call(&format!("create {name}"))
     }
 
     /// Waits until the broker runs.
-    pub fn running(&mut self, id: &str) -> Endpoint {
+    pub(crate) fn running(&mut self, id: &str) -> Endpoint {
         let answer = self.call(&format!("wait {id}"));
         let (host, port) = answer.split_once(' ').expect("host and port");
         Endpoint {
@@ -61,12 +61,12 @@ impl Remote {
         }
     }
 
-    pub fn reboot(&mut self, id: &str) {
+    pub(crate) fn reboot(&mut self, id: &str) {
         self.call(&format!("reboot {id}"));
     }
 
     /// Deletes the broker and waits until it is not found.
-    pub fn delete(&mut self, id: &str) {
+    pub(crate) fn delete(&mut self, id: &str) {
         self.call(&format!("delete {id}"));
         self.call(&format!("gone {id}"));
     }

@@ -10,17 +10,17 @@ use test_support::{directory, network, python};
 
 use crate::patience::PATIENCE;
 
-pub struct Tree {
+pub(crate) struct Tree {
     // Dropped in this order: processes before the directory they write to.
-    pub process: Process,
-    pub family: Family,
-    pub data: PathBuf,
-    pub port: u16,
+    pub(crate) process: Process,
+    pub(crate) family: Family,
+    pub(crate) data: PathBuf,
+    pub(crate) port: u16,
     _directory: TempDir,
 }
 
 impl Tree {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let data = directory.path().join("data");
         let family = Family::new();
@@ -37,28 +37,24 @@ impl Tree {
         tree
     }
 
-    pub fn await_ready(&mut self) {
+    pub(crate) fn await_ready(&mut self) {
         self.process.line("ready", PATIENCE);
     }
 
     /// Power cut: every process of the tree at once, orphans too.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.family.kill_all();
         self.process.kill();
     }
 
     /// Starts again on the same data directory.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.process = launch(&self.family, &self.data, self.port);
         self.await_ready();
     }
 
-    pub fn command(&self) -> Command {
-        dev(&self.data, self.port)
-    }
-
     /// What `credentials.env` sets.
-    pub fn credentials(&self) -> BTreeMap<String, String> {
+    pub(crate) fn credentials(&self) -> BTreeMap<String, String> {
         let text = std::fs::read_to_string(self.data.join("credentials.env"))
             .expect("dev writes its credentials");
         let lines = text
@@ -73,32 +69,32 @@ impl Tree {
     }
 
     /// Gives a client what it needs to use this installation.
-    pub fn equip(&self, command: &mut Command) {
+    pub(crate) fn equip(&self, command: &mut Command) {
         command
             .envs(self.credentials())
             .env("WARREN_CA", self.data.join("ca.pem"));
     }
 
     /// A script of `tests/python`.
-    pub fn script(&self, name: &str) -> Command {
+    pub(crate) fn script(&self, name: &str) -> Command {
         let mut command = python::script(name);
         self.equip(&mut command);
         command
     }
 
     /// The node processes that run.
-    pub fn nodes(&self) -> Vec<u32> {
+    pub(crate) fn nodes(&self) -> Vec<u32> {
         nodes(&self.family)
     }
 }
 
-pub fn nodes(family: &Family) -> Vec<u32> {
+pub(crate) fn nodes(family: &Family) -> Vec<u32> {
     let mut found = family.members(|arguments| arguments.get(1).is_some_and(|role| role == "node"));
     found.retain(|&pid| is_alive(pid));
     found
 }
 
-pub fn dev(data: &std::path::Path, port: u16) -> Command {
+pub(crate) fn dev(data: &std::path::Path, port: u16) -> Command {
     let mut command = Command::new(directory::binary("warren"));
     command
         .arg("dev")
@@ -110,7 +106,7 @@ pub fn dev(data: &std::path::Path, port: u16) -> Command {
 }
 
 /// No setting of the developer reaches a process under test.
-pub fn clean(command: &mut Command) {
+pub(crate) fn clean(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text == "DATABASE_URL"
