@@ -16,6 +16,9 @@ const HIGH_WATER_BYTES: usize = 256 * 1024;
 /// Unsent bytes below which consumers held back are served again.
 const LOW_WATER_BYTES: usize = HIGH_WATER_BYTES / 2;
 
+/// Unsent bytes above which the client is not listened to: it asks and does not take the answers.
+const FLOOD_BYTES: usize = 4 * 1024 * 1024;
+
 /// Output of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -93,6 +96,11 @@ impl Outbox {
     /// Whether something waits to be taken or sent.
     pub(crate) fn has_unsent(&self) -> bool {
         self.unsent_bytes.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether the client should take what it asked for before it asks for more.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.unsent_bytes.load(Ordering::SeqCst) > FLOOD_BYTES
     }
 
     /// Bytes of the largest frame the client takes, overhead included.

@@ -9,6 +9,9 @@ use broker_engine::codec::amqp::{
 use crate::raw::Raw;
 use crate::support::TestBroker;
 
+/// What a client does wrong.
+type Mistake<'a> = &'a dyn Fn(&mut Raw);
+
 fn queue(name: &str) -> QueueDeclare<'_> {
     QueueDeclare {
         reserved_1: 0,
@@ -193,7 +196,7 @@ async fn each_soft_error_has_rabbitmqs_code_and_text() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_hard_error_ends_the_connection() {
     let broker = TestBroker::start().await;
-    let cases: [(u16, &str, &dyn Fn(&mut Raw)); 6] = [
+    let cases: [(u16, &str, Mistake); 6] = [
         (504, "CHANNEL_ERROR - expected 'channel.open'", &|raw| {
             raw.send(9, &queue("q"))
         }),

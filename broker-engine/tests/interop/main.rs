@@ -1,6 +1,8 @@
 //! The engine as clients meet it: lapin, and a bare socket where the exact frames matter.
 
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod durability;

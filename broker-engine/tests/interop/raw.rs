@@ -39,11 +39,9 @@ impl Raw {
         let mut raw = Self::dial(address);
         raw.write(&PROTOCOL_HEADER);
         raw.expect(0, "connection.start");
-        let refusal = (
-            "authentication_failure_close".to_owned(),
-            FieldValue::Bool(true),
-        );
-        let capabilities = FieldValue::Table(FieldTable(vec![refusal]));
+        let capabilities = ["authentication_failure_close", "connection.blocked"]
+            .map(|name| (name.to_owned(), FieldValue::Bool(true)));
+        let capabilities = FieldValue::Table(FieldTable(capabilities.to_vec()));
         raw.send(
             0,
             &ConnectionStartOk {
@@ -147,6 +145,10 @@ impl Raw {
             "channel.close"
         };
         let payload = self.expect(channel, name);
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the name was checked before"
+        )]
         match Method::decode(&payload).unwrap() {
             Method::ConnectionClose(close) => {
                 assert_eq!((close.reply_code, close.reply_text), (code, text));

@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             }
             return Poll::Ready(Err(End::Closed));
         }
-        if self.session.wants_input() {
+        if self.session.wants_input() && !self.outbox.is_flooded() {
             if self.has_backlog {
                 self.drain_backlog();
                 moved = true;
