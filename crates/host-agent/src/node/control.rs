@@ -33,6 +33,14 @@ pub(super) async fn stop(socket: &Path) -> io::Result<()> {
     call(socket, r#"{"command":"stop"}"#).await.map(drop)
 }
 
+/// Whether the error says that no process holds the socket.
+pub(super) fn is_deserted(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
 async fn call(socket: &Path, command: &str) -> io::Result<String> {
     let exchange = async {
         let mut stream = UnixStream::connect(socket).await?;
@@ -69,6 +77,22 @@ mod tests {
     fn an_error_member_is_a_refusal() {
         assert_eq!(refusal(r#"{"error":"no"}"#).as_deref(), Some("no"));
         assert_eq!(refusal(r#"{"pid":1,"generation":2,"ready":true}"#), None);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_held_but_silent_is_not_deserted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.sock");
+        assert!(is_deserted(&status(&path).await.unwrap_err()));
+
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        assert!(!is_deserted(&status(&path).await.unwrap_err()));
+
+        drop(listener);
+        assert!(
+            is_deserted(&status(&path).await.unwrap_err()),
+            "a stale file is deserted"
+        );
     }
 
     #[test]

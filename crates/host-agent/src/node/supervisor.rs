@@ -186,7 +186,7 @@ impl Supervisor {
         };
         let Some(state) = state else {
             let socket = self.context.layout.control_socket(self.node_id);
-            self.adopt_who_answers(&socket).await;
+            let _ = self.adopt_who_answers(&socket).await;
             return;
         };
         if state.generation == self.intent.generation {
@@ -194,17 +194,23 @@ impl Supervisor {
         }
         match state.process.and_then(Handle::adopt) {
             Some(handle) => self.adopted(handle, state.generation, state.control),
-            None => self.adopt_who_answers(&state.control).await,
+            None => {
+                let _ = self.adopt_who_answers(&state.control).await;
+            }
         }
     }
 
-    /// Whoever answers on the control socket serves the volume, whatever the state says.
-    async fn adopt_who_answers(&mut self, socket: &Path) {
-        let Ok(status) = control::status(socket).await else {
-            return;
-        };
-        if let Some(handle) = Handle::adopt_pid(status.pid) {
-            self.adopted(handle, status.generation, socket.to_owned());
+    /// Whoever answers on the control socket serves the volume, whatever the state says. Returns
+    /// whether somebody is there, even if it does not answer yet: recovery may take its time.
+    async fn adopt_who_answers(&mut self, socket: &Path) -> bool {
+        match control::status(socket).await {
+            Ok(status) => {
+                if let Some(handle) = Handle::adopt_pid(status.pid) {
+                    self.adopted(handle, status.generation, socket.to_owned());
+                }
+                true
+            }
+            Err(error) => !control::is_deserted(&error),
         }
     }
 
@@ -221,9 +227,13 @@ impl Supervisor {
 
     async fn start(&mut self) -> Result<(), Error> {
         let socket = self.context.layout.control_socket(self.node_id);
-        self.adopt_who_answers(&socket).await;
+        let somebody = self.adopt_who_answers(&socket).await;
         if self.running.is_some() {
             return Ok(());
+        }
+        if somebody {
+            let reason = "a process that does not answer yet holds the control socket";
+            return Err(Error::Unavailable(reason.to_owned()));
         }
         self.post(Phase::Starting, None);
         files::create_private_dir(&self.files.dir)?;
