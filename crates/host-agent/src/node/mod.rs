@@ -8,6 +8,7 @@ mod certificate;
 mod command;
 mod control;
 mod decide;
+mod due;
 mod health;
 mod output;
 mod process;
