@@ -82,7 +82,7 @@ async fn an_ordinal_is_one_node_however_often_it_is_made() {
     assert_eq!(first, again);
     assert_eq!(
         db::nodes_of_broker(&mut conn, &broker.id).await.unwrap(),
-        [first.clone()]
+        std::slice::from_ref(&first)
     );
     assert_eq!(
         db::node_fetch(&mut conn, first.id).await.unwrap(),
