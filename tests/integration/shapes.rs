@@ -38,6 +38,9 @@ impl Validator {
 /// # Panics
 /// When `answer` is none that the service model allows for `operation`.
 pub(crate) fn check(operation: &str, answer: &Answer) {
+    if !test_support::python::is_available() {
+        return;
+    }
     let headers: serde_json::Map<String, Value> = answer
         .headers
         .iter()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use test_support::network::eventually;
 use test_support::process::{Family, Process, kill};
 
@@ -31,7 +32,7 @@ fn reboots_and_kills_of_the_node_lose_nothing() {
         assert_ne!(again, before);
         publisher.progress();
     }
-    publisher.intact();
+    publisher.intact(repeated(2) * 2);
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn a_crash_of_everything_loses_nothing() {
         publisher.progress();
         assert_eq!(remote.running(&id), endpoint, "the endpoints are kept");
     }
-    publisher.intact();
+    publisher.intact(repeated(2));
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn a_clean_stop_loses_nothing_and_leaves_nothing_behind() {
     tree.restart();
     publisher.progress();
     assert_eq!(remote.running(&id), endpoint, "the endpoints are kept");
-    publisher.intact();
+    publisher.intact(1);
 }
 
 /// Counts what was confirmed; of no tree's family, so that it outlives every crash.
@@ -96,9 +97,17 @@ impl Publisher {
         }
     }
 
-    fn intact(mut self) {
+    /// Ends it: everything confirmed is there, and the stream was broken at least so often.
+    fn intact(mut self, breaks: usize) {
         self.process.tell("stop");
-        println!("{}", self.process.line("intact", PATIENCE));
+        let line = self.process.line("intact", PATIENCE);
+        println!("{line}");
+        let facts: Value =
+            serde_json::from_str(line.trim_start_matches("intact ")).expect("facts are JSON");
+        assert!(
+            facts["connections"].as_u64() > Some(breaks as u64),
+            "the stream went on: {line}"
+        );
         assert!(self.process.exit(PATIENCE).success());
     }
 }

@@ -12,8 +12,24 @@ use crate::directory;
 /// The oldest Python that the pinned clients support.
 const MINOR_MIN: u32 = 10;
 
-static ENVIRONMENT: LazyLock<PathBuf> =
+static ENVIRONMENT: LazyLock<Result<PathBuf, String>> =
     LazyLock::new(|| directory::exclusively("test-python.lock", prepare));
+
+/// Whether the clients are there, for a test that proves something without them too. With
+/// `WARREN_CI` set they must be.
+///
+/// # Panics
+/// When they are missing and must not be.
+pub fn is_available() -> bool {
+    match &*ENVIRONMENT {
+        Ok(_) => true,
+        Err(reason) => {
+            assert!(std::env::var_os("WARREN_CI").is_none(), "{reason}");
+            eprintln!("real clients are missing, part of this test is skipped: {reason}");
+            false
+        }
+    }
+}
 
 /// A Python command in the prepared environment, its scripts' directory as the module path.
 ///
@@ -39,7 +55,7 @@ pub fn script(name: &str) -> Command {
 /// A program that the environment installs, such as `aws`. No setting of the developer's own AWS
 /// account reaches it.
 pub fn client(name: &str) -> Command {
-    let mut command = Command::new(ENVIRONMENT.join("bin").join(name));
+    let mut command = Command::new(environment().join("bin").join(name));
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("AWS_") {
             command.env_remove(variable);
@@ -82,22 +98,24 @@ pub fn printed(output: &Output) -> String {
 
 /// The prepared environment's directory.
 pub fn environment() -> &'static Path {
-    &ENVIRONMENT
+    ENVIRONMENT
+        .as_ref()
+        .unwrap_or_else(|reason| panic!("{reason}"))
 }
 
 fn scripts() -> PathBuf {
     directory::repository().join("tests/python")
 }
 
-fn prepare() -> PathBuf {
+fn prepare() -> Result<PathBuf, String> {
     let environment = directory::target().join("test-python");
     let requirements = directory::repository().join("tests/requirements.txt");
     let pins = std::fs::read_to_string(&requirements).expect("tests/requirements.txt is readable");
-    let (interpreter, version) = interpreter();
+    let (interpreter, version) = interpreter()?;
     let wanted = format!("{version}\n{pins}");
     let stamp = environment.join("prepared");
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return environment;
+        return Ok(environment);
     }
     if environment.exists() {
         std::fs::remove_dir_all(&environment).expect("an outdated environment can be removed");
@@ -107,7 +125,7 @@ fn prepare() -> PathBuf {
             .args(["-m", "venv"])
             .arg(&environment),
         "Debian needs the package python3-venv",
-    );
+    )?;
     install(
         Command::new(environment.join("bin/python"))
             .args([
@@ -121,25 +139,22 @@ fn prepare() -> PathBuf {
             ])
             .arg(&requirements),
         "the package registry must be reachable",
-    );
+    )?;
     std::fs::write(&stamp, wanted).expect("the target directory is writable");
-    environment
+    Ok(environment)
 }
 
-fn install(command: &mut Command, hint: &str) {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .expect("Python can be run");
-    assert!(
-        output.status.success(),
-        "{command:?} failed: {hint}\n{}",
-        printed(&output)
-    );
+fn install(command: &mut Command, hint: &str) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("{command:?} cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?} failed: {hint}\n{}", printed(&output)))
 }
 
 /// A Python that the pinned clients support, and its version.
-pub(crate) fn interpreter() -> (PathBuf, String) {
+pub(crate) fn interpreter() -> Result<(PathBuf, String), String> {
     let program = "import sys; print(sys.executable); print(sys.version_info[0], sys.version_info[1], sys.version_info[2])";
     let names = ["python3".to_owned()].into_iter().chain(
         (MINOR_MIN..=14)
@@ -163,10 +178,10 @@ pub(crate) fn interpreter() -> (PathBuf, String) {
             .nth(1)
             .and_then(|minor| minor.parse().ok());
         if version.starts_with("3 ") && minor.is_some_and(|minor: u32| minor >= MINOR_MIN) {
-            return (Path::new(path).to_path_buf(), version.to_owned());
+            return Ok((Path::new(path).to_path_buf(), version.to_owned()));
         }
     }
-    panic!(
-        "no Python 3.{MINOR_MIN} or newer found on PATH: the tests run real clients written in Python"
-    );
+    Err(format!(
+        "no Python 3.{MINOR_MIN} or newer on PATH: the tests run real clients written in Python"
+    ))
 }

@@ -61,7 +61,9 @@ fn fetch() -> PathBuf {
     if draft.exists() {
         std::fs::remove_dir_all(&draft).expect("what was broken off can be removed");
     }
-    run(Command::new(python::interpreter().0)
+    let (python, _) = python::interpreter()
+        .unwrap_or_else(|reason| panic!("no PostgreSQL server is installed, and {reason}"));
+    run(Command::new(python)
         .args([
             "-m",
             "pip",
