@@ -353,7 +353,7 @@ fn the_simulation_notices_a_confirm_before_the_sync() {
 
 #[test]
 fn a_crash_at_any_disk_operation_loses_nothing_that_was_durable() {
-    for seed in 0..2 {
+    for seed in 0..4 {
         let mut total = u64::MAX;
         let mut dies_at = 0;
         while dies_at < total {
@@ -372,8 +372,8 @@ fn a_crash_at_any_disk_operation_loses_nothing_that_was_durable() {
             if !is_dead {
                 total = disk.operations() - before;
             }
-            for cut in 0..3 {
-                let result = history.check(&disk.power_cut(cut));
+            for cut in 0..5 {
+                let result = history.check(&disk.power_cut(dies_at * 5 + cut));
                 assert_eq!(result, Ok(()), "seed {seed}, died at {dies_at}, cut {cut}");
             }
             assert_eq!(
@@ -672,6 +672,62 @@ fn no_damage_makes_recovery_panic() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn many_threads_share_one_log_while_it_rolls() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(directory.path()).unwrap());
+    let options = Options {
+        drive: Drive::Threads,
+        file_bytes: 16384,
+        roll_bytes: 32768,
+        ..Options::default()
+    };
+    let (store, _) = Store::open(Arc::clone(&disk), options.clone()).unwrap();
+    let kept: Vec<Vec<(MessageId, u64)>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4u32)
+            .map(|worker| {
+                let store = &store;
+                scope.spawn(move || {
+                    let queue = QueueId(worker);
+                    let mut kept = Vec::new();
+                    for n in 0..400 {
+                        let (id, position) = publish(store, &[queue], &content(n)).unwrap();
+                        if n % 5 == 0 {
+                            kept.push((id, n));
+                        } else {
+                            ack(store, queue, &[id]);
+                        }
+                        if n % 50 == 0 {
+                            store.wait(position).unwrap();
+                        }
+                        let (id, n) = kept[n as usize % kept.len()];
+                        assert_eq!(store.read(queue, id).unwrap(), content(n));
+                    }
+                    kept
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    store.close().unwrap();
+    drop(store);
+    let (store, recovery) = Store::open(disk, options).unwrap();
+    assert_eq!(recovery.damage, []);
+    for (worker, kept) in kept.iter().enumerate() {
+        let queue = QueueId(worker as u32);
+        assert_eq!(
+            ids_of(&recovery, queue),
+            kept.iter().map(|(id, _)| *id).collect::<Vec<_>>()
+        );
+        for (id, n) in kept {
+            assert_eq!(store.read(queue, *id).unwrap(), content(*n));
         }
     }
 }
