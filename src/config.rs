@@ -11,8 +11,16 @@ use clap::{Args, Subcommand, ValueEnum};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logging")]
 pub struct Log {
-    /// Form of log lines; pretty for `dev`, json for the other roles if not given
-    #[arg(long, value_enum, env = "WARREN_LOG_FORMAT", global = true)]
+    /// Form of log lines: pretty or json; pretty for `dev` and commands if not given, json for
+    /// the other roles
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORM",
+        hide_possible_values = true,
+        env = "WARREN_LOG_FORMAT",
+        global = true
+    )]
     pub log_format: Option<LogFormat>,
 }
 

@@ -180,6 +180,7 @@ async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Re
 }
 
 async fn agent(config: config::Agent, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let executable = std::env::current_exe().context("cannot tell which program this is")?;
     let ca_pem = std::fs::read_to_string(&config.ca)
         .with_context(|| format!("cannot read {}", config.ca.display()))?;
     let options = roles::agent::Options {
@@ -187,6 +188,7 @@ async fn agent(config: config::Agent, shutdown: CancellationToken) -> anyhow::Re
         ca_pem,
         token: config.token,
         data_dir: config.data_dir,
+        executable,
     };
     Ok(roles::agent::run(options, OnStop::LeaveNodes, shutdown).await?)
 }

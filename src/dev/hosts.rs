@@ -1,5 +1,6 @@
 //! The three hosts of this machine, each with its agent in this process.
 
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,13 +21,20 @@ const POLL: Duration = Duration::from_millis(25);
 /// A start goes on without hosts that are not there by then: they come when they come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What every agent is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub(super) agent_port: u16,
+    pub(super) ca_pem: &'a str,
+    pub(super) executable: &'a Path,
+}
+
 /// Adds agents that run until `shutdown`, and then stop their nodes.
 pub(super) async fn start(
     agents: &mut JoinSet<Result<(), roles::Error>>,
     installation: &Installation,
     data_dir: &DataDir,
-    agent_port: u16,
-    ca_pem: &str,
+    setting: Setting<'_>,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
     for zone in ZONES {
@@ -37,10 +45,11 @@ pub(super) async fn start(
             Some(admin::new_host_token(installation, &name(zone), zone, TOKEN_TTL).await?)
         };
         let options = agent::Options {
-            control_url: format!("https://127.0.0.1:{agent_port}"),
-            ca_pem: ca_pem.to_owned(),
+            control_url: format!("https://127.0.0.1:{}", setting.agent_port),
+            ca_pem: setting.ca_pem.to_owned(),
             token,
             data_dir: home,
+            executable: setting.executable.to_owned(),
         };
         agents.spawn(agent::run(options, OnStop::StopNodes, shutdown.clone()));
     }

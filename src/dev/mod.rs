@@ -64,6 +64,8 @@ pub enum Error {
     Role(#[from] roles::Error),
     #[error("a part of the installation failed: {0}")]
     Join(#[from] JoinError),
+    #[error("cannot tell which program this is: {0}")]
+    Executable(std::io::Error),
     #[error("the host's agent ended")]
     AgentEnded,
 }
@@ -71,6 +73,7 @@ pub enum Error {
 /// Runs until `shutdown`, or until a part fails; then stops what runs, in order.
 pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(), Error> {
     let progress = Progress::start();
+    let executable = std::env::current_exe().map_err(Error::Executable)?;
     let region = config.region.parse::<Region>().map_err(Error::Region)?;
     let faults: Arc<dyn Faults> = match &config.crash_at {
         Some(point) => match point.parse::<AbortAt>() {
@@ -95,6 +98,7 @@ pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(),
         config,
         region,
         faults,
+        executable,
         data_dir: &data_dir,
         url,
         progress: &progress,
@@ -124,6 +128,7 @@ struct Start<'a> {
     config: config::Dev,
     region: Region,
     faults: Arc<dyn Faults>,
+    executable: PathBuf,
     data_dir: &'a DataDir,
     url: String,
     progress: &'a Progress,
@@ -171,12 +176,19 @@ impl Start<'_> {
             parts.stop_worker.clone(),
         )));
         self.progress.step("worker runs");
+        let setting = hosts::Setting {
+            agent_port: agents_at.port(),
+            ca_pem: &ca_pem,
+            executable: &self.executable,
+        };
         let outcome = match self
-            .hosts(&mut parts, &installation, agents_at.port(), &ca_pem)
+            .hosts(&mut parts, &installation, setting, shutdown)
             .await
         {
             Ok(()) => {
-                summary::print(self.data_dir, api);
+                if !shutdown.is_cancelled() {
+                    summary::print(self.data_dir, api);
+                }
                 parts.wait(shutdown).await
             }
             Err(error) => Err(error),
@@ -191,8 +203,8 @@ impl Start<'_> {
         &self,
         parts: &mut Parts,
         installation: &Installation,
-        agent_port: u16,
-        ca_pem: &str,
+        setting: hosts::Setting<'_>,
+        shutdown: &CancellationToken,
     ) -> Result<(), Error> {
         let started = installation.clock.now();
         let stop = parts.stop_agents.clone();
@@ -200,12 +212,14 @@ impl Start<'_> {
             &mut parts.agents,
             installation,
             self.data_dir,
-            agent_port,
-            ca_pem,
+            setting,
             &stop,
         )
         .await?;
-        hosts::seen(installation, started).await?;
+        tokio::select! {
+            seen = hosts::seen(installation, started) => seen?,
+            () = shutdown.cancelled() => return Ok(()),
+        }
         self.progress
             .step(&format!("hosts in zones {} run", hosts::ZONES.join(", ")));
         Ok(())

@@ -16,6 +16,9 @@ pub struct Options {
     /// Needed until the host has an identity.
     pub token: Option<String>,
     pub data_dir: PathBuf,
+    /// This program, which nodes are processes of. Looked up at the start of the process: after an
+    /// upgrade in place the kernel names a file that is gone.
+    pub executable: PathBuf,
 }
 
 pub async fn run(
@@ -28,7 +31,7 @@ pub async fn run(
         ca_pem: options.ca_pem,
         token: options.token,
         data_dir: options.data_dir,
-        executable: std::env::current_exe().map_err(Error::Executable)?,
+        executable: options.executable,
         timing: Timing::default(),
     };
     Ok(host_agent::run(options, shutdown, on_stop).await?)

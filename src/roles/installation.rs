@@ -18,7 +18,7 @@ use crate::secrets::MasterKey;
 const AUTHORITY_PURPOSE: &str = "certificate-authority";
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Attempts between two lines in the log.
-const RETRIES_A_LINE: u32 = 20;
+const RETRIES_A_LINE: u32 = 6;
 
 /// Cheap to clone.
 #[derive(Clone)]

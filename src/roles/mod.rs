@@ -53,11 +53,4 @@ pub enum Error {
     Stopped,
     #[error("cannot write the output: {0}")]
     Output(std::io::Error),
-    #[error("cannot read {path}: {source}", path = .path.display())]
-    Read {
-        path: std::path::PathBuf,
-        source: std::io::Error,
-    },
-    #[error("cannot tell which program this is: {0}")]
-    Executable(std::io::Error),
 }
