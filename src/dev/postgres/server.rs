@@ -24,6 +24,8 @@ const POLL: Duration = Duration::from_millis(20);
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 const FAST_DEADLINE: Duration = Duration::from_secs(30);
+/// Of the server's log, looked at when it starts.
+const LOG_BYTES_MAX: u64 = 8 << 20;
 const LOG_TAIL_LINES: usize = 8;
 
 /// Small, durable, and silent on the network. Settings of the file are overridden.
@@ -89,6 +91,7 @@ impl Server {
             .username(SUPERUSER)
             .password(password)
             .database(DATABASE);
+        recipe.rotate_log()?;
         let mut child = recipe.spawn()?;
         if let Err(error) = recipe.answers(&mut child, &options).await {
             shut_down(&mut child).await;
@@ -108,6 +111,17 @@ impl Server {
 }
 
 impl Recipe {
+    /// Keeps one predecessor of a log that has grown.
+    fn rotate_log(&self) -> Result<(), Error> {
+        match std::fs::metadata(&self.log) {
+            Ok(metadata) if metadata.len() > LOG_BYTES_MAX => {
+                let old = self.log.with_extension("log.old");
+                std::fs::rename(&self.log, old).doing("cannot rename", &self.log)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn spawn(&self) -> Result<Child, Error> {
         let log = File::options()
             .create(true)
