@@ -103,7 +103,11 @@ pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(),
         url,
         progress: &progress,
     };
-    let outcome = Box::pin(start.run(&shutdown)).await;
+    let outcome = match Box::pin(start.run(&shutdown)).await {
+        // A start that is told to stop has done as it was told.
+        Err(Error::Role(roles::Error::Stopped)) => Ok(()),
+        outcome => outcome,
+    };
     if let Some(postgres) = postgres {
         postgres.stop().await;
     }
