@@ -63,7 +63,9 @@ pub(super) async fn prepare(
         .current_dir(home)
         .stdin(Stdio::null());
     let program: PathBuf = binaries.program("initdb");
+    // Its own group: a Ctrl-C in these seconds waits for it instead of breaking it off.
     let output = tokio::process::Command::from(initdb)
+        .process_group(0)
         .kill_on_drop(true)
         .output()
         .await
