@@ -90,8 +90,9 @@ impl Publisher {
         publisher
     }
 
-    /// Lets some hundred more messages be confirmed.
+    /// Lets more messages be confirmed than can be on their way on one connection.
     fn progress(&mut self) {
+        self.process.skip_printed();
         for _ in 0..4 {
             self.process.line("confirmed", PATIENCE);
         }

@@ -2,15 +2,25 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A port of 127.0.0.1 that was free a moment ago.
+const PORT_MIN: u16 = 10_240;
+const PORTS: u32 = 20_000;
+
+/// A port of 127.0.0.1 that was free a moment ago, and that nobody is given by chance: it lies
+/// below the ports of outgoing connections, so that a server can be started on it again.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
-    listener
-        .local_addr()
-        .expect("a bound listener has an address")
-        .port()
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Test binaries that run at the same time begin at different places.
+        let start = std::process::id().wrapping_mul(131);
+        let offset = start.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = PORT_MIN + u16::try_from(offset).expect("the range is one of ports");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Status code and body of a plain `GET`, or `None` when nobody answers in HTTP.

@@ -198,6 +198,11 @@ impl Process {
         }
     }
 
+    /// Lets [`Process::line`] pass over everything printed so far.
+    pub fn skip_printed(&mut self) {
+        self.read = self.output.captured.lock().stdout.len();
+    }
+
     /// Writes a line to stdin.
     pub fn tell(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
@@ -220,12 +225,15 @@ impl Process {
         self.exit(patience)
     }
 
+    /// Waits until it ends, and until what it printed is here.
+    ///
     /// # Panics
     /// With all output, when the program still runs after `patience`.
     pub fn exit(&mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().expect("an own child can be awaited") {
+                self.output.await_end();
                 return status;
             }
             assert!(
@@ -252,6 +260,19 @@ impl Drop for Process {
 struct Output {
     captured: Mutex<Captured>,
     changed: Condvar,
+}
+
+impl Output {
+    /// Children of the program may hold its streams open: then there is nothing to wait for.
+    fn await_end(&self) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let mut captured = self.captured.lock();
+        while captured.streams_ended < 2 {
+            if self.changed.wait_until(&mut captured, deadline).timed_out() {
+                return;
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
