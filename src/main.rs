@@ -180,7 +180,7 @@ async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Re
 }
 
 async fn agent(config: config::Agent, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let executable = std::env::current_exe().context("cannot tell which program this is")?;
+    let executable = roles::own_executable().context("cannot tell which program this is")?;
     let ca_pem = std::fs::read_to_string(&config.ca)
         .with_context(|| format!("cannot read {}", config.ca.display()))?;
     let options = roles::agent::Options {

@@ -73,7 +73,7 @@ pub enum Error {
 /// Runs until `shutdown`, or until a part fails; then stops what runs, in order.
 pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(), Error> {
     let progress = Progress::start();
-    let executable = std::env::current_exe().map_err(Error::Executable)?;
+    let executable = roles::own_executable().map_err(Error::Executable)?;
     let region = config.region.parse::<Region>().map_err(Error::Region)?;
     let faults: Arc<dyn Faults> = match &config.crash_at {
         Some(point) => match point.parse::<AbortAt>() {

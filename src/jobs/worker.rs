@@ -65,7 +65,7 @@ pub async fn run(
     let mut runs = JoinSet::new();
     while !shutdown.is_cancelled() {
         while runs.try_join_next().is_some() {}
-        worker.fill(&mut runs).await;
+        worker.fill(&mut runs, &shutdown).await;
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = bell.notified() => {}
@@ -90,9 +90,16 @@ struct Worker {
 
 impl Worker {
     /// Claims what is due, as far as there is room.
-    async fn fill(self: &Arc<Self>, runs: &mut JoinSet<()>) {
+    async fn fill(self: &Arc<Self>, runs: &mut JoinSet<()>, shutdown: &CancellationToken) {
         while runs.len() < self.options.concurrency {
             match self.claim().await {
+                // Claimed while the worker was told to stop: another one begins it.
+                Ok(Some(claim)) if shutdown.is_cancelled() => {
+                    if let Err(error) = self.write(&claim, &Outcome::Wait(Duration::ZERO)).await {
+                        tracing::warn!(job = %claim.id, %error, "the claim was not given back");
+                    }
+                    return;
+                }
                 Ok(Some(claim)) => {
                     let worker = Arc::clone(self);
                     runs.spawn(async move { worker.execute(claim).await });

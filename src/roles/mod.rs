@@ -15,6 +15,7 @@ mod shutdown;
 pub mod worker;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 pub use installation::{Installation, connect};
 pub use shutdown::on_signals;
@@ -53,4 +54,14 @@ pub enum Error {
     Stopped,
     #[error("cannot write the output: {0}")]
     Output(std::io::Error),
+}
+
+/// The program that runs now, to start nodes with: on Linux by the kernel's own link, which stays
+/// good when the file is replaced or removed under a running agent.
+pub fn own_executable() -> std::io::Result<PathBuf> {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() {
+        return Ok(link.to_owned());
+    }
+    std::env::current_exe()
 }

@@ -28,6 +28,8 @@ impl Handle {
     pub(super) fn spawn(mut command: Command, output: File) -> io::Result<Self> {
         let errors = output.try_clone()?;
         command
+            // The path may be the kernel's link to the agent's own program: no name for a list.
+            .arg0("warren")
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::from(output))
