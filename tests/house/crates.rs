@@ -23,6 +23,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("broker-engine", &[]),
     ("host-agent", &["agent-api"]),
     ("warren-client", &[]),
+    ("warren-perf", &[]),
     ("warren-cli", &["warren-client"]),
     ("warren-test-support", &[]),
 ];
