@@ -167,6 +167,7 @@ impl Run<'_> {
             self.progress.stop();
             let published = join(publishing)?;
             let consumed = join(consuming)?;
+            let (published, _): (Vec<_>, Vec<_>) = published.into_iter().unzip();
             Ok(self.report(&published, consumed, publish_time, time, broker))
         })
     }
@@ -198,7 +199,11 @@ impl Run<'_> {
         }
     }
 
-    fn publish(&self, mut connection: Connection, number: usize) -> Result<Published, Error> {
+    fn publish(
+        &self,
+        mut connection: Connection,
+        number: usize,
+    ) -> Result<(Published, Option<Connection>), Error> {
         // Pacing within microseconds; where it is refused, pacing is coarser and nothing else.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let published = publisher::run(
@@ -211,14 +216,11 @@ impl Run<'_> {
             self.target.is_relay,
         )?;
         if self.target.is_relay {
-            // The relay ends the pair when one side goes: only after the last byte arrived.
-            while !self.progress.is_stopping() {
-                thread::sleep(LOOK_INTERVAL);
-            }
-        } else {
-            connection.close()?;
+            // The relay ends a pair when one side goes: only after the last byte arrived.
+            return Ok((published, Some(connection)));
         }
-        Ok(published)
+        connection.close()?;
+        Ok((published, None))
     }
 
     fn consume(&self, mut connection: Connection, number: usize) -> Result<Consumed, Error> {
