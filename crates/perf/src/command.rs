@@ -18,7 +18,7 @@ pub struct Command {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Put load on a broker, check what arrives, and print what it took
-    Load(Load),
+    Load(Box<Load>),
     /// Move bytes between publishers and consumers without any logic, to compare brokers with
     Relay {
         /// Where to listen
@@ -61,7 +61,7 @@ impl Command {
         match self.verb {
             Verb::Load(load) => load.run(),
             Verb::Relay { listen } => {
-                relay::run(listen, |address| print_ready(address))?;
+                relay::run(listen, print_ready)?;
                 Ok(true)
             }
             Verb::Suite(options) => {

@@ -29,11 +29,13 @@ struct Broker {
 
 impl Broker {
     fn start() -> Self {
-        let directory = TempDir::new().unwrap();
+        let directory = TempDir::new().expect("a temporary directory");
         let file = |name: &str| directory.path().join(name).display().to_string();
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        std::fs::write(file("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(file("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
+            .expect("a certificate");
+        std::fs::write(file("cert.pem"), made.cert.pem()).expect("the certificate is written");
+        std::fs::write(file("key.pem"), made.signing_key.serialize_pem())
+            .expect("the key is written");
         let arguments = [
             "brokerd",
             "--data-dir",
@@ -48,16 +50,20 @@ impl Broker {
             &file("key.pem"),
         ];
         let options = Command::parse_from(arguments).options;
-        let runtime = Runtime::new().unwrap();
-        let engine = runtime.block_on(Engine::start(options)).unwrap();
+        let runtime = Runtime::new().expect("a runtime");
+        let engine = runtime
+            .block_on(Engine::start(options))
+            .expect("the engine starts");
         let addresses = engine.addresses();
         let target = |scheme: &str, port: u16| -> Target {
-            format!("{scheme}://localhost:{port}").parse().unwrap()
+            format!("{scheme}://localhost:{port}")
+                .parse()
+                .expect("a URI")
         };
         Self {
             plain: target("amqp", addresses.amqp[0].port()),
             secure: target("amqps", addresses.amqps[0].port()),
-            trust: Trust::read(Path::new(&file("cert.pem"))).unwrap(),
+            trust: Trust::read(Path::new(&file("cert.pem"))).expect("an authority"),
             engine: Some(engine),
             runtime,
             _directory: directory,
@@ -70,7 +76,7 @@ impl Broker {
             broker_pid: Some(std::process::id()),
             ..Environment::default()
         };
-        let report = load::run(target, options, &environment).unwrap();
+        let report = load::run(target, options, &environment).expect("the load runs");
         assert!(report.is_clean(), "{options:?}\n{report}");
         report
     }
@@ -79,7 +85,9 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.take() {
-            self.runtime.block_on(engine.stop()).unwrap();
+            self.runtime
+                .block_on(engine.stop())
+                .expect("the engine stops");
         }
     }
 }

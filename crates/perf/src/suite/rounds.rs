@@ -43,10 +43,13 @@ fn options_of(load: &Load, options: &Options) -> LoadOptions {
     }
 }
 
-/// The relay carries the same frames one to one.
+/// The relay carries the same frames one to one: copies are the broker's work.
 fn relay_options(options: &LoadOptions) -> LoadOptions {
+    let queues = if options.fanout { 1 } else { options.queues };
     LoadOptions {
         consumers: options.publishers,
+        queues,
+        fanout: false,
         ..options.clone()
     }
 }
