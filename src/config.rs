@@ -75,12 +75,27 @@ pub struct Dev {
         env = "WARREN_REGION"
     )]
     pub region: String,
+    #[command(flatten)]
+    pub parity: Parity,
     /// Use this database instead of a private one
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Ends the worker at a point of a workflow, to test what follows
     #[arg(long, env = "WARREN_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Parity {
+    /// strict: refuse all that Amazon MQ refuses; extended: drop its restrictions that protect
+    /// nobody
+    #[arg(
+        long,
+        value_name = "PARITY",
+        default_value = "extended",
+        env = "WARREN_PARITY"
+    )]
+    pub parity: String,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -167,6 +182,8 @@ pub struct Serve {
         value_delimiter = ','
     )]
     pub regions: Vec<String>,
+    #[command(flatten)]
+    pub parity: Parity,
 }
 
 /// Workflows and reconcilers. Any number may run against one database.

@@ -55,6 +55,7 @@ pub enum Kind {
     ConfigurationRevision,
     /// A broker or a configuration, named by its ARN.
     Resource,
+    User,
 }
 
 impl Kind {
@@ -66,6 +67,7 @@ impl Kind {
             Self::Configuration => "configuration_id",
             Self::ConfigurationRevision => "revision",
             Self::Resource => "resource-arn",
+            Self::User => "username",
         }
     }
 
@@ -73,6 +75,7 @@ impl Kind {
     pub fn name_attribute(self) -> &'static str {
         match self {
             Self::Broker => "brokerName",
+            Self::User => "username",
             Self::Account | Self::Configuration | Self::ConfigurationRevision | Self::Resource => {
                 "name"
             }
@@ -86,6 +89,7 @@ impl Kind {
             Self::Configuration => "configuration",
             Self::ConfigurationRevision => "configuration revision",
             Self::Resource => "resource",
+            Self::User => "user",
         }
     }
 

@@ -132,6 +132,7 @@ async fn serve(config: config::Serve, shutdown: CancellationToken) -> anyhow::Re
         tls: config.tls_cert.zip(config.tls_key),
         trusted_proxies: config.trusted_proxies,
         regions,
+        parity: config.parity.parity.parse().map_err(anyhow::Error::msg)?,
     };
     let server = roles::serve::Server::bind(installation, authority, options).await?;
     Ok(server.run(shutdown).await?)

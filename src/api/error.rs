@@ -176,7 +176,9 @@ mod tests {
     use super::*;
     use crate::{
         error::Kind,
-        model::{BrokerId, Invalid, authorisation::Denied, broker::State, broker::state},
+        model::{
+            BrokerId, Invalid, authorisation::Denied, broker::State, broker::state, parity::Parity,
+        },
     };
 
     fn line(failure: impl Into<Failure>) -> (u16, &'static str, Option<&'static str>) {
@@ -188,7 +190,7 @@ mod tests {
     fn callers_mistakes_are_named_as_clients_know_them() {
         let id = BrokerId::from_uuid(uuid::Uuid::nil());
         let not_allowed = State::CreationInProgress
-            .check(state::Request::Reboot, &id)
+            .check(state::Request::Reboot, Parity::Extended, &id)
             .unwrap_err();
         let denied = Denied {
             principal_arn: "arn".into(),

@@ -7,6 +7,8 @@ pub mod agent;
 mod auth;
 mod body;
 mod broker;
+mod catalogue;
+mod configuration;
 mod envelope;
 mod error;
 mod health;
@@ -15,5 +17,6 @@ mod query;
 mod router;
 mod tag;
 mod timestamp;
+mod user;
 
 pub use router::{ApiState, ROUTES, router};

@@ -2,6 +2,18 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::error::Failure;
+use crate::{app::PageRequest, error::Error, model::page};
+
+/// The part of a list that is asked for.
+pub(super) fn page(query: Option<&str>) -> Result<PageRequest, Failure> {
+    let size = value(query, "maxResults");
+    Ok(PageRequest {
+        size: page::size(size.as_deref()).map_err(Error::from)?,
+        token: value(query, "nextToken"),
+    })
+}
+
 /// The decoded values of every parameter named `name`, in order.
 pub(super) fn values(query: Option<&str>, name: &str) -> Vec<String> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();

@@ -5,10 +5,10 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     middleware::from_fn_with_state,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 
-use super::{auth, broker, envelope, error::Failure, health, tag};
+use super::{auth, broker, catalogue, configuration, envelope, error::Failure, health, tag, user};
 use crate::app::App;
 
 /// What handlers share. Cheap to clone.
@@ -67,8 +67,32 @@ routes! {
         POST "/v1/brokers" CreateBroker => post(broker::create),
         GET "/v1/brokers" ListBrokers => get(broker::list),
         GET "/v1/brokers/{broker-id}" DescribeBroker => get(broker::describe),
+        PUT "/v1/brokers/{broker-id}" UpdateBroker => put(broker::update),
         DELETE "/v1/brokers/{broker-id}" DeleteBroker => delete(broker::delete),
         POST "/v1/brokers/{broker-id}/reboot" RebootBroker => post(broker::reboot),
+        POST "/v1/brokers/{broker-id}/promote" Promote => post(broker::promote),
+        GET "/v1/brokers/{broker-id}/shared-resources" DescribeSharedResources
+            => get(broker::shared_resources),
+        GET "/v1/brokers/{broker-id}/users" ListUsers => get(user::list),
+        POST "/v1/brokers/{broker-id}/users/{username}" CreateUser => post(user::create),
+        GET "/v1/brokers/{broker-id}/users/{username}" DescribeUser => get(user::describe),
+        PUT "/v1/brokers/{broker-id}/users/{username}" UpdateUser => put(user::update),
+        DELETE "/v1/brokers/{broker-id}/users/{username}" DeleteUser => delete(user::delete),
+        GET "/v1/broker-engine-types" DescribeBrokerEngineTypes => get(catalogue::engine_types),
+        GET "/v1/broker-instance-options" DescribeBrokerInstanceOptions
+            => get(catalogue::instance_options),
+        POST "/v1/configurations" CreateConfiguration => post(configuration::create),
+        GET "/v1/configurations" ListConfigurations => get(configuration::list),
+        GET "/v1/configurations/{configuration-id}" DescribeConfiguration
+            => get(configuration::describe),
+        PUT "/v1/configurations/{configuration-id}" UpdateConfiguration
+            => put(configuration::update),
+        DELETE "/v1/configurations/{configuration-id}" DeleteConfiguration
+            => delete(configuration::delete),
+        GET "/v1/configurations/{configuration-id}/revisions" ListConfigurationRevisions
+            => get(configuration::revisions),
+        GET "/v1/configurations/{configuration-id}/revisions/{configuration-revision}"
+            DescribeConfigurationRevision => get(configuration::revision),
         POST "/v1/tags/{resource-arn}" CreateTags => post(tag::create),
         DELETE "/v1/tags/{resource-arn}" DeleteTags => delete(tag::delete),
         GET "/v1/tags/{resource-arn}" ListTags => get(tag::list),

@@ -8,6 +8,8 @@ mod access_key;
 mod account;
 mod broker;
 mod caller;
+mod catalogue;
+mod configuration;
 mod page;
 mod settings;
 mod tag;
@@ -18,8 +20,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use access_key::{NewAccessKey, SigningKey};
-pub use broker::{BrokerDescription, BrokerPage, CreateBrokerOutput};
+pub use broker::{BrokerDescription, CreateBrokerOutput, UpdateBrokerOutput};
 pub use caller::Caller;
+pub use catalogue::{EngineVersions, InstanceOption, OptionFilter};
+pub use configuration::ConfigurationDescription;
+pub use page::{Page, PageRequest};
 pub use settings::Settings;
 
 use crate::{

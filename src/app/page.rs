@@ -2,20 +2,95 @@
 //! operation they were given to.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{App, Caller};
 use crate::{
     error::Error,
-    model::{Invalid, authorisation::Action, page::Cursor},
+    model::{Invalid, authorisation::Action},
 };
 
+/// Some rows of a list, and the token for those after them.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Most items that were asked for.
+    pub size: u32,
+    /// `None` on the last page.
+    pub next_token: Option<String>,
+}
+
+/// Which part of a list a caller wants.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    /// From 1.
+    pub size: u32,
+    /// Of the page before; the first page without one.
+    pub token: Option<String>,
+}
+
+impl PageRequest {
+    /// How many rows to read: one more than asked for tells whether this is the last page.
+    pub(super) fn limit(&self) -> u32 {
+        self.size.saturating_add(1)
+    }
+}
+
+impl<T> Page<T> {
+    pub(super) fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(convert).collect(),
+            size: self.size,
+            next_token: self.next_token,
+        }
+    }
+}
+
 impl App {
-    /// The token that continues behind `last`.
-    pub(super) fn seal_page(
+    /// The page of `rows`, of which [`PageRequest::limit`] were read; `position` is where a row
+    /// stands in the list.
+    pub(super) fn page<T, P: Serialize>(
         &self,
         caller: &Caller,
         action: Action,
-        last: &Cursor,
+        request: &PageRequest,
+        mut rows: Vec<T>,
+        position: impl Fn(&T) -> P,
+    ) -> Result<Page<T>, Error> {
+        let size = usize::try_from(request.size).unwrap_or(usize::MAX);
+        let more = rows.len() > size;
+        rows.truncate(size);
+        let next_token = match rows.last().filter(|_| more) {
+            Some(last) => Some(self.seal_page(caller, action, &position(last))?),
+            None => None,
+        };
+        Ok(Page {
+            items: rows,
+            size: request.size,
+            next_token,
+        })
+    }
+
+    /// Where the page before ended; `None` for the first page. Reads a token that [`Self::page`]
+    /// made for the same caller and action.
+    pub(super) fn position<P: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        request: &PageRequest,
+    ) -> Result<Option<P>, Invalid> {
+        let token = request.token.as_deref();
+        token
+            .map(|token| self.open_page(caller, action, token))
+            .transpose()
+    }
+
+    /// The token that continues behind `last`.
+    fn seal_page<P: Serialize>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        last: &P,
     ) -> Result<String, Error> {
         let text = serde_json::to_vec(last).map_err(Error::internal)?;
         let sealed = self
@@ -25,21 +100,24 @@ impl App {
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// Reads a token that [`Self::seal_page`] made for the same caller and action.
-    pub(super) fn open_page(
+    fn open_page<P: DeserializeOwned>(
         &self,
         caller: &Caller,
         action: Action,
         token: &str,
-    ) -> Result<Cursor, Invalid> {
-        let refused = || Invalid::new("nextToken", "[nextToken] is invalid.");
-        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| refused())?;
+    ) -> Result<P, Invalid> {
+        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad_token())?;
         let text = self
             .master_key
             .open(&purpose(caller, action), &sealed)
-            .map_err(|_| refused())?;
-        serde_json::from_slice(&text).map_err(|_| refused())
+            .map_err(|_| bad_token())?;
+        serde_json::from_slice(&text).map_err(|_| bad_token())
     }
+}
+
+/// The refusal of a token that is none of ours.
+pub(super) fn bad_token() -> Invalid {
+    Invalid::new("nextToken", "[nextToken] is invalid.")
 }
 
 fn purpose(caller: &Caller, action: Action) -> String {
@@ -59,7 +137,7 @@ mod tests {
     use crate::{
         app::Settings,
         model::{
-            AccountId, Region, RequestId, clock::SystemClock, entropy::SystemEntropy,
+            AccountId, Region, RequestId, clock::SystemClock, entropy::SystemEntropy, page::Cursor,
             principal::Principal,
         },
         secrets::MasterKey,
@@ -97,21 +175,25 @@ mod tests {
         };
         let token = app.seal_page(&owner, Action::ListBrokers, &last).unwrap();
         assert_eq!(
-            app.open_page(&owner, Action::ListBrokers, &token).unwrap(),
+            app.open_page::<Cursor>(&owner, Action::ListBrokers, &token)
+                .unwrap(),
             last
         );
 
         let stranger = caller("222222222222", "us-east-1");
         let elsewhere = caller("111111111111", "us-west-2");
         assert!(
-            app.open_page(&stranger, Action::ListBrokers, &token)
+            app.open_page::<Cursor>(&stranger, Action::ListBrokers, &token)
                 .is_err()
         );
         assert!(
-            app.open_page(&elsewhere, Action::ListBrokers, &token)
+            app.open_page::<Cursor>(&elsewhere, Action::ListBrokers, &token)
                 .is_err()
         );
-        assert!(app.open_page(&owner, Action::ListTags, &token).is_err());
+        assert!(
+            app.open_page::<Cursor>(&owner, Action::ListTags, &token)
+                .is_err()
+        );
     }
 
     #[tokio::test]
@@ -128,14 +210,14 @@ mod tests {
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let tampered = String::from_utf8(bytes).unwrap();
             assert!(
-                app.open_page(&owner, Action::ListBrokers, &tampered)
+                app.open_page::<Cursor>(&owner, Action::ListBrokers, &tampered)
                     .is_err(),
                 "{at}"
             );
         }
         for token in ["", "x", "!!!", "AAAA"] {
             let refused = app
-                .open_page(&owner, Action::ListBrokers, token)
+                .open_page::<Cursor>(&owner, Action::ListBrokers, token)
                 .unwrap_err();
             assert_eq!(refused.attribute, "nextToken");
         }

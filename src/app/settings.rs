@@ -1,6 +1,6 @@
 //! What an installation's operator decides about the API.
 
-use crate::model::Region;
+use crate::model::{Region, parity::Parity};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -10,6 +10,7 @@ pub struct Settings {
     pub zones: Vec<String>,
     /// Most brokers of an account in a region. Creates that race may exceed it by their number.
     pub brokers_max: i64,
+    pub parity: Parity,
 }
 
 impl Settings {
@@ -20,6 +21,12 @@ impl Settings {
             regions,
             zones,
             brokers_max: 200,
+            parity: Parity::default(),
         }
+    }
+
+    /// As strict as asked for.
+    pub fn with_parity(self, parity: Parity) -> Self {
+        Self { parity, ..self }
     }
 }

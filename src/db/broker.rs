@@ -250,6 +250,18 @@ pub async fn broker_relaunch(conn: &mut PgConnection, broker: &Broker) -> Result
     }
 }
 
+/// Writes the settings and what is staged of a broker that the transaction has locked.
+pub async fn broker_update(conn: &mut PgConnection, broker: &Broker) -> Result<()> {
+    sqlx::query("update brokers set settings = $2, staged = $3, updated_at = $4 where id = $1")
+        .bind(broker.id.as_str())
+        .bind(to_json(&broker.settings)?)
+        .bind(to_json(&broker.staged)?)
+        .bind(broker.updated_at)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Notes that the broker shall go; `false` when that was noted before, or there is none.
 pub async fn broker_request_deletion(
     conn: &mut PgConnection,

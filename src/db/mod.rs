@@ -34,15 +34,17 @@ pub use audit::audit_append;
 pub use broker::{
     broker_by_request, broker_count, broker_create, broker_delete, broker_fetch, broker_find,
     broker_list, broker_lock, broker_mark_applied, broker_mark_failed, broker_relaunch,
-    broker_request_deletion,
+    broker_request_deletion, broker_update,
 };
-pub use broker_user::{broker_user_create, broker_users};
+pub use broker_user::{broker_user_create, broker_user_fetch, broker_user_names, broker_users};
 pub use certificate_authority::{
     StoredAuthority, certificate_authority_create, certificate_authority_fetch,
 };
 pub use configuration::{
-    configuration_create, configuration_fetch, configuration_revision_create,
-    configuration_revision_fetch,
+    configuration_create, configuration_delete, configuration_fetch, configuration_hold,
+    configuration_list, configuration_lock, configuration_name_taken,
+    configuration_revision_create, configuration_revision_fetch, configuration_revisions,
+    configuration_used_by,
 };
 pub use engine_release::catalogue_fetch;
 pub use error::{Error, Unique};
@@ -58,7 +60,7 @@ pub use node::{
     Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,
     node_place, nodes_of_broker,
 };
-pub use tag::{tags_fetch, tags_lock, tags_put, tags_remove};
+pub use tag::{tags_fetch, tags_fetch_all, tags_lock, tags_put, tags_remove};
 
 pub type Pool = sqlx::PgPool;
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,9 +1,11 @@
 //! Tags of brokers and configurations, keyed by the resource's ARN within its scope.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 
 use super::Result;
-use crate::model::{arn::ResourceArn, tag::Tags};
+use crate::model::{Scope, arn::ResourceArn, tag::Tags};
 
 /// Makes changes of one resource's tags wait for each other until the transaction ends, so that
 /// they can be counted.
@@ -66,4 +68,26 @@ pub async fn tags_fetch(conn: &mut PgConnection, arn: &ResourceArn) -> Result<Ta
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().collect())
+}
+
+/// The tags of several resources of one scope; those without tags are left out.
+pub async fn tags_fetch_all(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    arns: &[String],
+) -> Result<HashMap<String, Tags>> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(
+        "select resource_arn, key, value from tags
+         where account_id = $1 and region = $2 and resource_arn = any($3)",
+    )
+    .bind(scope.account_id.as_str())
+    .bind(scope.region.as_str())
+    .bind(arns)
+    .fetch_all(conn)
+    .await?;
+    let mut found: HashMap<String, Tags> = HashMap::new();
+    for (arn, key, value) in rows {
+        found.entry(arn).or_default().insert(key, value);
+    }
+    Ok(found)
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Settings;
 use crate::config;
 use crate::db;
-use crate::model::Region;
+use crate::model::{Region, parity::Parity};
 use crate::roles::{self, Installation, serve, worker};
 use crate::secrets::MasterKey;
 use crate::workflows::{AbortAt, Faults, NoFaults};
@@ -57,6 +57,8 @@ pub enum Error {
     #[error("{0}")]
     Region(String),
     #[error("{0}")]
+    Parity(String),
+    #[error("{0}")]
     CrashPoint(String),
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
@@ -75,6 +77,7 @@ pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(),
     let progress = Progress::start();
     let executable = roles::own_executable().map_err(Error::Executable)?;
     let region = config.region.parse::<Region>().map_err(Error::Region)?;
+    let parity = config.parity.parity.parse().map_err(Error::Parity)?;
     let faults: Arc<dyn Faults> = match &config.crash_at {
         Some(point) => match point.parse::<AbortAt>() {
             Ok(point) => Arc::new(point),
@@ -97,6 +100,7 @@ pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(),
     let start = Start {
         config,
         region,
+        parity,
         faults,
         executable,
         data_dir: &data_dir,
@@ -131,6 +135,7 @@ fn check_port(address: SocketAddr) -> Result<(), Error> {
 struct Start<'a> {
     config: config::Dev,
     region: Region,
+    parity: Parity,
     faults: Arc<dyn Faults>,
     executable: PathBuf,
     data_dir: &'a DataDir,
@@ -158,6 +163,7 @@ impl Start<'_> {
             tls: None,
             trusted_proxies: Vec::new(),
             regions: regions.clone(),
+            parity: self.parity,
         };
         let server = serve::Server::bind(installation.clone(), authority, options).await?;
         let (api, agents_at) = (server.api_address(), server.agent_address());

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, parity::Parity};
 
 /// What a broker behaves like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,8 +73,16 @@ impl EngineVersion {
 
     /// Major and minor number: what names a compatibility profile.
     pub fn minor(&self) -> (u32, u32) {
+        let (major, minor, _) = self.numbers();
+        (major, minor)
+    }
+
+    /// Major, minor and patch number; a missing patch number stands for the newest one, and so
+    /// is greater than any.
+    fn numbers(&self) -> (u32, u32, u32) {
         let mut parts = self.0.split('.').map(|part| part.parse().unwrap_or(0));
-        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+        let mut next = |missing| parts.next().unwrap_or(missing);
+        (next(0), next(0), next(u32::MAX))
     }
 }
 
@@ -124,11 +132,13 @@ impl Catalogue {
             .find(|release| release.engine_version.minor() == version.minor())
     }
 
-    /// Reads a requested version; the newest one when none is asked for.
+    /// Reads a requested version; the newest one when none is asked for. Strict parity knows no
+    /// patch numbers.
     pub fn choose(
         &self,
         engine: EngineType,
         version: Option<&str>,
+        parity: Parity,
     ) -> Result<EngineVersion, Invalid> {
         let Some(newest) = self.versions(engine).next() else {
             return Err(Invalid::new(
@@ -143,23 +153,73 @@ impl Catalogue {
         let Some(text) = version else {
             return Ok(newest.engine_version.clone());
         };
-        EngineVersion::parse(text)
-            .filter(|version| self.find(engine, version).is_some())
-            .ok_or_else(|| {
-                let valid: Vec<_> = self
-                    .versions(engine)
-                    .map(|release| release.engine_version.as_str())
-                    .collect();
-                Invalid::new(
-                    "engineVersion",
-                    format!(
-                        "Broker engine version [{text}] is invalid for broker engine type [{}]. \
-                         Valid values: [{}].",
-                        engine.name(),
-                        valid.join(", "),
-                    ),
-                )
-            })
+        let serves = |version: &EngineVersion| match self.find(engine, version) {
+            Some(release) => !parity.is_strict() || release.engine_version == *version,
+            None => false,
+        };
+        EngineVersion::parse(text).filter(serves).ok_or_else(|| {
+            let valid: Vec<_> = self
+                .versions(engine)
+                .map(|r| r.engine_version.as_str())
+                .collect();
+            Invalid::new(
+                "engineVersion",
+                format!(
+                    "Broker engine version [{text}] is invalid for broker engine type [{}]. \
+                     Valid values: [{}].",
+                    engine.name(),
+                    valid.join(", "),
+                ),
+            )
+        })
+    }
+
+    /// Reads the version that a broker of version `from` shall have next: the same, a newer patch,
+    /// or the next minor version that there is. The version it has is never refused, and stays as
+    /// it is when it is asked for without its patch number.
+    pub fn upgrade(
+        &self,
+        engine: EngineType,
+        from: &EngineVersion,
+        text: &str,
+        parity: Parity,
+    ) -> Result<EngineVersion, Invalid> {
+        let (major, minor) = from.minor();
+        if text == from.as_str() || text == format!("{major}.{minor}") {
+            return Ok(from.clone());
+        }
+        let to = self.choose(engine, Some(text), parity)?;
+        let refused = |reason: &str| {
+            Err(Invalid::new(
+                "engineVersion",
+                format!(
+                    "Broker engine version [{from}] can't be changed to [{to}] for broker engine \
+                     type [{}]. {reason}",
+                    engine.name(),
+                ),
+            ))
+        };
+        if to.numbers() < from.numbers() {
+            return refused("Downgrades are not supported.");
+        }
+        let skipped = self
+            .versions(engine)
+            .map(|release| release.engine_version.minor())
+            .find(|between| from.minor() < *between && *between < to.minor());
+        match skipped {
+            Some((major, minor)) => refused(&format!(
+                "You cannot skip minor versions when updating; the next one is [{major}.{minor}]."
+            )),
+            None => Ok(to),
+        }
+    }
+
+    /// Every engine type with its versions, newest first.
+    pub fn engines(&self) -> impl Iterator<Item = (EngineType, Vec<&EngineVersion>)> {
+        EngineType::ALL.into_iter().filter_map(|engine| {
+            let versions: Vec<_> = self.versions(engine).map(|r| &r.engine_version).collect();
+            (!versions.is_empty()).then_some((engine, versions))
+        })
     }
 
     /// Reads a requested engine type.
@@ -218,7 +278,9 @@ mod tests {
 
     #[test]
     fn the_newest_version_is_the_default() {
-        let version = catalogue().choose(EngineType::RabbitMq, None).unwrap();
+        let version = catalogue()
+            .choose(EngineType::RabbitMq, None, Parity::Extended)
+            .unwrap();
         assert_eq!(version.as_str(), "4.2");
     }
 
@@ -226,7 +288,7 @@ mod tests {
     fn a_patch_version_is_kept_and_served_by_its_profile() {
         let catalogue = catalogue();
         let version = catalogue
-            .choose(EngineType::RabbitMq, Some("3.13.7"))
+            .choose(EngineType::RabbitMq, Some("3.13.7"), Parity::Extended)
             .unwrap();
         assert_eq!(version.as_str(), "3.13.7");
         let release = catalogue.find(EngineType::RabbitMq, &version).unwrap();
@@ -237,7 +299,7 @@ mod tests {
     fn refusals_name_what_is_valid() {
         let catalogue = catalogue();
         let version = catalogue
-            .choose(EngineType::RabbitMq, Some("3.8"))
+            .choose(EngineType::RabbitMq, Some("3.8"), Parity::Extended)
             .unwrap_err();
         assert_eq!(
             version.message,
@@ -247,7 +309,7 @@ mod tests {
         assert_eq!(version.attribute, "engineVersion");
         assert_eq!(
             catalogue
-                .choose(EngineType::ActiveMq, Some("5.18"))
+                .choose(EngineType::ActiveMq, Some("5.18"), Parity::Extended)
                 .unwrap_err()
                 .message,
             "Broker engine type [ACTIVEMQ] is not available yet. \
@@ -259,10 +321,51 @@ mod tests {
         );
         for text in ["", "4", "4.", "4.x", "4.2.1.0", " 4.2", "4.2-rc"] {
             assert!(
-                catalogue.choose(EngineType::RabbitMq, Some(text)).is_err(),
+                catalogue
+                    .choose(EngineType::RabbitMq, Some(text), Parity::Extended)
+                    .is_err(),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn strict_parity_knows_no_patch_numbers() {
+        let choose = |text| catalogue().choose(EngineType::RabbitMq, Some(text), Parity::Strict);
+        assert!(choose("3.13").is_ok());
+        assert_eq!(
+            choose("3.13.7").unwrap_err().message,
+            "Broker engine version [3.13.7] is invalid for broker engine type [RABBITMQ]. \
+             Valid values: [4.2, 3.13]."
+        );
+    }
+
+    #[test]
+    fn upgrades_go_forward_one_minor_version_at_a_time() {
+        let catalogue = catalogue();
+        let upgrade = |from, to| {
+            let from = EngineVersion::parse(from).unwrap();
+            catalogue
+                .upgrade(EngineType::RabbitMq, &from, to, Parity::Extended)
+                .map(|version| version.to_string())
+        };
+        assert_eq!(upgrade("3.13", "4.2").unwrap(), "4.2");
+        assert_eq!(upgrade("3.13.6", "3.13.7").unwrap(), "3.13.7");
+        // What is no longer offered is still what the broker runs.
+        assert_eq!(upgrade("3.8.1", "3.8.1").unwrap(), "3.8.1");
+        assert_eq!(upgrade("3.13.7", "3.13").unwrap(), "3.13.7");
+        assert_eq!(
+            upgrade("4.2", "3.13").unwrap_err().message,
+            "Broker engine version [4.2] can't be changed to [3.13] for broker engine type \
+             [RABBITMQ]. Downgrades are not supported."
+        );
+        assert!(upgrade("3.13.7", "3.13.6").is_err());
+        assert_eq!(
+            upgrade("3.12", "4.2").unwrap_err().message,
+            "Broker engine version [3.12] can't be changed to [4.2] for broker engine type \
+             [RABBITMQ]. You cannot skip minor versions when updating; the next one is [3.13]."
+        );
+        assert!(upgrade("3.13", "4.9").is_err());
     }
 
     #[test]

@@ -147,6 +147,22 @@ impl InstanceType {
             })
     }
 
+    /// Reads the type that a broker of type `from` shall have next.
+    pub fn change(from: &str, name: &str, engine: EngineType) -> Result<&'static Self, Invalid> {
+        let to = Self::choose(name, engine)?;
+        let from = Self::find(from).map(|instance| instance.family);
+        if from == Some(Family::M5) && to.family == Family::T3 {
+            return Err(Invalid::new(
+                "hostInstanceType",
+                format!(
+                    "You cannot downgrade a broker from an mq.m5 instance type to a [{name}] \
+                     instance type."
+                ),
+            ));
+        }
+        Ok(to)
+    }
+
     /// Whether brokers of this engine type can be of this instance type.
     pub fn serves(&self, engine: EngineType) -> bool {
         match self.family {
@@ -187,5 +203,18 @@ mod tests {
             "Broker instance type [mq.m7g.large] is invalid for broker engine type [ACTIVEMQ]. \
              Valid values: [mq.t3.micro, mq.m5.large"
         ));
+    }
+
+    #[test]
+    fn a_broker_changes_its_type_except_from_m5_to_t3() {
+        let change = |from, to| InstanceType::change(from, to, EngineType::RabbitMq);
+        assert!(change("mq.m7g.medium", "mq.m7g.large").is_ok());
+        assert!(change("mq.t3.micro", "mq.m5.large").is_ok());
+        assert!(change("mq.m5.large", "mq.m7g.medium").is_ok());
+        assert_eq!(
+            change("mq.m5.large", "mq.t3.micro").unwrap_err().message,
+            "You cannot downgrade a broker from an mq.m5 instance type to a [mq.t3.micro] \
+             instance type."
+        );
     }
 }

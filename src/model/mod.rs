@@ -20,6 +20,7 @@ pub mod job;
 pub mod node;
 pub mod node_intent;
 pub mod page;
+pub mod parity;
 pub mod password;
 pub mod principal;
 pub mod region;

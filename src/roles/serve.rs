@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::app::Settings;
 use crate::listener::{self, Certificates, Clients, Listener, Peer, Tls, attach_peer_certificate};
-use crate::model::Region;
+use crate::model::{Region, parity::Parity};
 use crate::pki::Authority;
 
 /// Validity of the agents' endpoint's own certificate, which lives in this process only.
@@ -36,6 +36,7 @@ pub struct Options {
     pub tls: Option<(PathBuf, PathBuf)>,
     pub trusted_proxies: Vec<IpAddr>,
     pub regions: Vec<Region>,
+    pub parity: Parity,
 }
 
 /// Ports that are bound, and all else that can fail before requests are answered.
@@ -143,7 +144,7 @@ impl Server {
         let router = api::router(ApiState {
             app: self
                 .installation
-                .app(Settings::new(self.options.regions.clone())),
+                .app(Settings::new(self.options.regions.clone()).with_parity(self.options.parity)),
             trusted_proxies: proxies.clone(),
         });
         if self.options.tls.is_some() || self.options.listen.ip().is_loopback() {

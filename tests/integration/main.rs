@@ -8,12 +8,17 @@ mod signer;
 
 mod agents;
 mod brokers;
+mod catalogue;
+mod configurations;
 mod contract;
 mod db;
 mod idempotency;
 mod isolation;
 mod jobs;
+mod parity;
 mod signatures;
 mod tags;
+mod updates;
+mod users;
 mod validation;
 mod workflows;

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 use test_support::postgres::{self, Database};
 use warren::api::ApiState;
 use warren::app::{App, Settings};
-use warren::model::Region;
+use warren::db;
 use warren::model::clock::{Clock, SystemClock};
 use warren::model::entropy::SystemEntropy;
+use warren::model::parity::Parity;
+use warren::model::{BrokerId, Region};
 use warren::secrets::MasterKey;
 
 use crate::shapes;
@@ -80,6 +82,10 @@ pub(crate) fn broker(name: &str) -> Value {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Parity::Extended).await
+    }
+
+    pub(crate) async fn start_with(parity: Parity) -> Self {
         // Another test of this binary may have installed the same one before.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let database = postgres::database().await;
@@ -89,7 +95,7 @@ impl Server {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             master_key: MasterKey::from_bytes([7; 32]),
-            settings: Arc::new(Settings::new(vec![region])),
+            settings: Arc::new(Settings::new(vec![region]).with_parity(parity)),
         };
         let mut keys = Vec::new();
         for name in ["ours", "theirs"] {
@@ -158,6 +164,13 @@ impl Server {
         let answer = self
             .send(&self.key, "POST", path, "", body.as_bytes())
             .await;
+        shapes::check(operation, &answer);
+        answer
+    }
+
+    pub(crate) async fn put(&self, operation: &str, path: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let answer = self.send(&self.key, "PUT", path, "", body.as_bytes()).await;
         shapes::check(operation, &answer);
         answer
     }
@@ -237,13 +250,15 @@ impl Server {
 
     /// Makes it true that a broker's nodes run what was asked for, without any host.
     pub(crate) async fn settle(&self, id: &str) {
-        sqlx::query(
-            "update brokers set applied_generation = generation, applied = intended where id = $1",
-        )
-        .bind(id)
-        .execute(&self.database.pool)
-        .await
-        .expect("the broker can be updated");
+        let id = BrokerId::parse(id).expect("an id");
+        let mut conn = self.database.pool.acquire().await.expect("a connection");
+        let broker = db::broker_find(&mut conn, &id)
+            .await
+            .expect("the broker can be read")
+            .expect("the broker exists");
+        db::broker_mark_applied(&mut conn, &id, broker.generation, self.now())
+            .await
+            .expect("the broker can be updated");
     }
 
     /// How many rows a table has.

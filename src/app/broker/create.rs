@@ -4,21 +4,18 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    app::{App, Caller, Change},
+    app::{App, Caller, Change, configuration},
     db::{self, Unique},
     error::{Error, Kind},
     model::{
-        BrokerId, ConfigurationId, Invalid, JobId, Scope,
+        BrokerId, JobId, Scope,
         arn::ResourceArn,
         authorisation::{Action, authorise},
         broker::{
             Broker, BrokerUser, CreateBroker, Draft, LOCAL_SUBNET_PREFIX, Launch, StagedLaunch,
-            request::{ConfigurationChoice, DraftUser},
+            request::DraftUser,
         },
-        configuration::{
-            Configuration, ConfigurationRef, ConfigurationRevision, default_data,
-            default_description, default_name,
-        },
+        configuration::{ConfigurationRef, default_name},
         job::Job,
     },
 };
@@ -47,7 +44,7 @@ impl App {
         let detail = serde_json::to_value(&request).map_err(Error::internal)?;
         let fingerprint = request.fingerprint();
         let catalogue = db::catalogue_fetch(&mut *self.pool.acquire().await?).await?;
-        let draft = request.draft(&catalogue, now)?;
+        let draft = request.draft(&catalogue, self.settings.parity, now)?;
         if let Some(first) = self.first_answer(&scope, &draft, &fingerprint).await? {
             return Ok(first);
         }
@@ -146,8 +143,8 @@ impl App {
             });
         }
         let configuration = match &draft.configuration {
-            Some(choice) => find_configuration(conn, scope, draft, choice).await?,
-            None => self.make_configuration(conn, scope, draft, now).await?,
+            Some(choice) => configuration::choose(conn, scope, draft.engine_type, choice).await?,
+            None => self.default_configuration(conn, scope, draft, now).await?,
         };
         let uuid = self.entropy.uuid();
         let subnet_ids = if draft.subnet_ids.is_empty() {
@@ -173,6 +170,8 @@ impl App {
                 engine_version: draft.engine_version.clone(),
                 host_instance_type: draft.instance_type.name.to_owned(),
                 configuration,
+                general_logs: draft.general_logs,
+                security_groups: draft.security_groups.clone(),
             },
             applied: None,
             staged: StagedLaunch::default(),
@@ -187,36 +186,26 @@ impl App {
         })
     }
 
-    async fn make_configuration(
+    /// The configuration of a broker that was asked for without one. Its name may be taken: that
+    /// of an earlier broker of the same name outlives it.
+    async fn default_configuration(
         &self,
         conn: &mut PgConnection,
         scope: &Scope,
         draft: &Draft,
         now: DateTime<Utc>,
     ) -> Result<ConfigurationRef, Error> {
-        let configuration = Configuration {
-            id: ConfigurationId::from_uuid(self.entropy.uuid()),
-            scope: scope.clone(),
+        let seed = configuration::Seed {
             name: default_name(&draft.name),
+            default_for: &draft.name,
             engine_type: draft.engine_type,
             engine_version: draft.engine_version.clone(),
-            authentication_strategy: draft.settings.authentication_strategy.name().to_owned(),
-            latest_revision: 1,
-            created_at: now,
+            authentication_strategy: draft.settings.authentication_strategy,
         };
-        let version = draft.engine_version.as_str();
-        let revision = ConfigurationRevision {
-            configuration_id: configuration.id.clone(),
-            revision: 1,
-            description: default_description(&draft.name, draft.engine_type, version),
-            data: default_data(draft.engine_type),
-            created_at: now,
-        };
-        db::configuration_create(conn, &configuration).await?;
-        db::configuration_revision_create(conn, &revision).await?;
+        let made = self.make_configuration(conn, scope, seed, now).await?;
         Ok(ConfigurationRef {
-            id: configuration.id,
-            revision: 1,
+            id: made.id,
+            revision: made.latest.revision,
         })
     }
 
@@ -235,46 +224,4 @@ fn is_same_login(draft: &DraftUser, users: &[BrokerUser]) -> bool {
     users
         .iter()
         .any(|user| user.username == draft.username && draft.password.matches(&user.password_hash))
-}
-
-/// The revision that the caller chose; the operation knows no 404, so its absence is a bad
-/// request.
-async fn find_configuration(
-    conn: &mut PgConnection,
-    scope: &Scope,
-    draft: &Draft,
-    choice: &ConfigurationChoice,
-) -> Result<ConfigurationRef, Error> {
-    let refused = |message: String| Invalid::new("configuration", message);
-    let configuration = match ConfigurationId::parse(&choice.id) {
-        Some(id) => db::configuration_fetch(conn, scope, &id).await?,
-        None => None,
-    };
-    let configuration = configuration.ok_or_else(|| {
-        refused(Error::not_found(Kind::Configuration, choice.id.as_str()).to_string())
-    })?;
-    if configuration.engine_type != draft.engine_type {
-        return Err(refused(format!(
-            "Configuration [{}] is for engine type [{}], not [{}].",
-            choice.id,
-            configuration.engine_type.name(),
-            draft.engine_type.name(),
-        ))
-        .into());
-    }
-    let revision = choice.revision.unwrap_or(configuration.latest_revision);
-    if db::configuration_revision_fetch(conn, &configuration.id, revision)
-        .await?
-        .is_none()
-    {
-        return Err(refused(format!(
-            "Can't find revision [{revision}] of requested configuration [{}].",
-            choice.id
-        ))
-        .into());
-    }
-    Ok(ConfigurationRef {
-        id: configuration.id,
-        revision,
-    })
 }

@@ -18,7 +18,9 @@ impl App {
         let now = self.clock.now();
         let mut tx = self.begin().await?;
         let broker = lock(&mut tx, caller, action, id).await?;
-        broker.state().check(Request::Delete, &broker.id)?;
+        broker
+            .state()
+            .check(Request::Delete, self.settings.parity, &broker.id)?;
         if !db::broker_request_deletion(&mut tx, &broker.id, now).await? {
             return Ok(broker.id);
         }

@@ -1,12 +1,12 @@
-//! DescribeBroker.
+//! DescribeBroker and DescribeSharedResources.
 
+use super::find;
 use crate::{
-    app::{App, Caller},
+    app::{App, Caller, PageRequest, page::bad_token},
     db,
-    error::{Error, Kind},
+    error::Error,
     model::{
-        BrokerId,
-        authorisation::{Action, authorise},
+        authorisation::Action,
         broker::{Broker, BrokerUser},
         node::Node,
         tag::Tags,
@@ -29,17 +29,28 @@ impl App {
         id: &str,
     ) -> Result<BrokerDescription, Error> {
         let mut conn = self.pool.acquire().await?;
-        let broker = match BrokerId::parse(id) {
-            Some(id) => db::broker_fetch(&mut conn, &caller.scope(), &id).await?,
-            None => None,
-        };
-        let broker = broker.ok_or_else(|| Error::not_found(Kind::Broker, id))?;
-        authorise(&caller.principal, Action::DescribeBroker, &broker.arn())?;
+        let broker = find(&mut conn, caller, Action::DescribeBroker, id).await?;
         Ok(BrokerDescription {
             nodes: db::nodes_of_broker(&mut conn, &broker.id).await?,
             users: db::broker_users(&mut conn, &broker.id).await?,
             tags: db::tags_fetch(&mut conn, &broker.arn()).await?,
             broker,
         })
+    }
+
+    /// Makes sure that the caller may see what is shared with the broker. Nothing can be shared
+    /// with any, so there is no more to say, and no token of an earlier page.
+    pub async fn describe_shared_resources(
+        &self,
+        caller: &Caller,
+        id: &str,
+        request: &PageRequest,
+    ) -> Result<(), Error> {
+        let mut conn = self.pool.acquire().await?;
+        find(&mut conn, caller, Action::DescribeSharedResources, id).await?;
+        match request.token {
+            Some(_) => Err(bad_token().into()),
+            None => Ok(()),
+        }
     }
 }

@@ -4,13 +4,16 @@ mod create;
 mod delete;
 mod describe;
 mod list;
+mod promote;
 mod reboot;
+mod update;
+mod user;
 
 use sqlx::PgConnection;
 
 pub use create::CreateBrokerOutput;
 pub use describe::BrokerDescription;
-pub use list::BrokerPage;
+pub use update::UpdateBrokerOutput;
 
 use super::Caller;
 use crate::{
@@ -23,7 +26,21 @@ use crate::{
     },
 };
 
-/// The caller's broker named `id`, locked until the transaction ends.
+/// The caller's broker named `id`.
+async fn find(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    action: Action,
+    id: &str,
+) -> Result<Broker, Error> {
+    let broker = match BrokerId::parse(id) {
+        Some(id) => db::broker_fetch(conn, &caller.scope(), &id).await?,
+        None => None,
+    };
+    allow(broker, caller, action, id)
+}
+
+/// Like [`find`], locked until the transaction ends.
 async fn lock(
     conn: &mut PgConnection,
     caller: &Caller,
@@ -34,6 +51,15 @@ async fn lock(
         Some(id) => db::broker_lock(conn, &caller.scope(), &id).await?,
         None => None,
     };
+    allow(broker, caller, action, id)
+}
+
+fn allow(
+    broker: Option<Broker>,
+    caller: &Caller,
+    action: Action,
+    id: &str,
+) -> Result<Broker, Error> {
     let broker = broker.ok_or_else(|| Error::not_found(Kind::Broker, id))?;
     authorise(&caller.principal, action, &broker.arn())?;
     Ok(broker)

@@ -17,7 +17,9 @@ impl App {
         let now = self.clock.now();
         let mut tx = self.begin().await?;
         let mut broker = lock(&mut tx, caller, action, id).await?;
-        broker.state().check(Request::Reboot, &broker.id)?;
+        broker
+            .state()
+            .check(Request::Reboot, self.settings.parity, &broker.id)?;
         broker.next_generation(now);
         db::broker_relaunch(&mut tx, &broker).await?;
         let job = Job::BrokerReboot {

@@ -23,7 +23,7 @@ use super::{
 };
 pub use deployment::{AuthenticationStrategy, DeploymentMode, StorageType};
 pub use maintenance_window::MaintenanceWindow;
-pub use request::{CreateBroker, Draft};
+pub use request::{CreateBroker, Draft, UpdateBroker};
 pub use state::State;
 pub use user::BrokerUser;
 
@@ -70,9 +70,7 @@ pub struct Settings {
     pub authentication_strategy: AuthenticationStrategy,
     pub auto_minor_version_upgrade: bool,
     pub encryption: Encryption,
-    pub general_logs: bool,
     pub maintenance_window: MaintenanceWindow,
-    pub security_groups: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +85,11 @@ pub struct Launch {
     pub engine_version: EngineVersion,
     pub host_instance_type: String,
     pub configuration: ConfigurationRef,
+    #[serde(default)]
+    pub general_logs: bool,
+    /// Empty when the caller never named any.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
 }
 
 /// The parts of [`Launch`] that a reboot will change.
@@ -98,6 +101,10 @@ pub struct StagedLaunch {
     pub host_instance_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub general_logs: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_groups: Option<Vec<String>>,
 }
 
 impl Launch {
@@ -107,6 +114,23 @@ impl Launch {
             engine_version: staged.engine_version.unwrap_or(self.engine_version),
             host_instance_type: staged.host_instance_type.unwrap_or(self.host_instance_type),
             configuration: staged.configuration.unwrap_or(self.configuration),
+            general_logs: staged.general_logs.unwrap_or(self.general_logs),
+            security_groups: staged.security_groups.unwrap_or(self.security_groups),
+        }
+    }
+
+    /// The least that has to be staged on these values to arrive at `next`: what is asked for
+    /// again, or taken back, is not staged.
+    pub fn difference(&self, next: Self) -> StagedLaunch {
+        fn changed<T: PartialEq>(now: &T, next: T) -> Option<T> {
+            (*now != next).then_some(next)
+        }
+        StagedLaunch {
+            engine_version: changed(&self.engine_version, next.engine_version),
+            host_instance_type: changed(&self.host_instance_type, next.host_instance_type),
+            configuration: changed(&self.configuration, next.configuration),
+            general_logs: changed(&self.general_logs, next.general_logs),
+            security_groups: changed(&self.security_groups, next.security_groups),
         }
     }
 }
@@ -130,6 +154,16 @@ impl Broker {
     /// start.
     pub fn current(&self) -> &Launch {
         self.applied.as_ref().unwrap_or(&self.intended)
+    }
+
+    /// What the next reboot will start the nodes with.
+    pub fn next(&self) -> Launch {
+        self.intended.clone().with(self.staged.clone())
+    }
+
+    /// Keeps `next` for the next reboot.
+    pub fn stage(&mut self, next: Launch) {
+        self.staged = self.intended.difference(next);
     }
 
     /// The zone that one of our own subnets stands for; `None` when the caller named a subnet of

@@ -9,7 +9,7 @@
 //!   any of them ──► DELETION_IN_PROGRESS ──► gone
 //! ```
 
-use super::super::BrokerId;
+use crate::model::{BrokerId, parity::Parity};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
@@ -36,6 +36,7 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     Reboot,
+    Update,
     Delete,
 }
 
@@ -51,13 +52,14 @@ pub struct NotAllowed {
 fn verb(request: Request) -> &'static str {
     match request {
         Request::Reboot => "rebooted",
+        Request::Update => "updated",
         Request::Delete => "deleted",
     }
 }
 
 fn need(request: Request) -> &'static str {
     match request {
-        Request::Reboot => "It must be in state [RUNNING].",
+        Request::Reboot | Request::Update => "It must be in state [RUNNING].",
         Request::Delete => "Try again later.",
     }
 }
@@ -102,11 +104,25 @@ impl State {
         }
     }
 
-    /// Whether `request` may be made now. Deleting is always possible: the deletion waits its
-    /// turn behind what is in progress, and asking twice changes nothing.
-    pub fn allows(self, request: Request) -> bool {
+    /// Whether `request` may be made now. A broker can be updated once it has run. Deleting is
+    /// always possible: the deletion waits its turn behind what is in progress, and asking twice
+    /// changes nothing; only strict parity has callers wait for a creation to end.
+    pub fn allows(self, request: Request, parity: Parity) -> bool {
         match (request, self) {
-            (Request::Reboot, Self::Running) => true,
+            (Request::Reboot, Self::Running)
+            | (
+                Request::Update,
+                Self::CriticalActionRequired | Self::RebootInProgress | Self::Running,
+            )
+            | (
+                Request::Delete,
+                Self::CreationFailed
+                | Self::CriticalActionRequired
+                | Self::DeletionInProgress
+                | Self::RebootInProgress
+                | Self::Running,
+            ) => true,
+            (Request::Delete, Self::CreationInProgress) => !parity.is_strict(),
             (
                 Request::Reboot,
                 Self::CreationFailed
@@ -114,22 +130,22 @@ impl State {
                 | Self::CriticalActionRequired
                 | Self::DeletionInProgress
                 | Self::RebootInProgress,
+            )
+            | (
+                Request::Update,
+                Self::CreationFailed | Self::CreationInProgress | Self::DeletionInProgress,
             ) => false,
-            (
-                Request::Delete,
-                Self::CreationFailed
-                | Self::CreationInProgress
-                | Self::CriticalActionRequired
-                | Self::DeletionInProgress
-                | Self::RebootInProgress
-                | Self::Running,
-            ) => true,
         }
     }
 
     /// Like [`Self::allows`], as the error the caller gets.
-    pub fn check(self, request: Request, broker_id: &BrokerId) -> Result<(), NotAllowed> {
-        if self.allows(request) {
+    pub fn check(
+        self,
+        request: Request,
+        parity: Parity,
+        broker_id: &BrokerId,
+    ) -> Result<(), NotAllowed> {
+        if self.allows(request, parity) {
             return Ok(());
         }
         Err(NotAllowed {
@@ -259,14 +275,23 @@ mod tests {
     }
 
     #[test]
-    fn only_a_running_broker_reboots_and_every_broker_can_be_deleted() {
+    fn what_a_state_allows_is_as_the_table_says() {
         for state in State::ALL {
-            assert_eq!(
-                state.allows(Request::Reboot),
-                state == State::Running,
-                "{state:?}"
+            let has_run = matches!(
+                state,
+                State::CriticalActionRequired | State::RebootInProgress | State::Running
             );
-            assert!(state.allows(Request::Delete), "{state:?}");
+            for parity in Parity::ALL {
+                let allows = |request| state.allows(request, parity);
+                assert_eq!(
+                    allows(Request::Reboot),
+                    state == State::Running,
+                    "{state:?}"
+                );
+                assert_eq!(allows(Request::Update), has_run, "{state:?}");
+                let waits = parity.is_strict() && state == State::CreationInProgress;
+                assert_eq!(allows(Request::Delete), !waits, "{state:?}");
+            }
         }
     }
 
@@ -274,7 +299,7 @@ mod tests {
     fn a_refusal_names_the_state_as_sdks_expect() {
         let id = BrokerId::parse("b-8d0f6d1c-2f34-4a44-9f6f-8a8f3c8f4f10").unwrap();
         let refused = State::CreationInProgress
-            .check(Request::Reboot, &id)
+            .check(Request::Reboot, Parity::Extended, &id)
             .unwrap_err();
         assert_eq!(
             refused.to_string(),

@@ -73,9 +73,7 @@ fn broker(name: &str) -> Broker {
                 use_aws_owned_key: true,
                 kms_key_id: None,
             },
-            general_logs: false,
             maintenance_window: MaintenanceWindow::after(at(0)),
-            security_groups: Vec::new(),
         },
         intended: Launch {
             engine_version: EngineVersion::parse("4.2").expect("a version"),
@@ -84,6 +82,8 @@ fn broker(name: &str) -> Broker {
                 id: ConfigurationId::from_uuid(uuid()),
                 revision: 1,
             },
+            general_logs: false,
+            security_groups: Vec::new(),
         },
         applied: None,
         staged: StagedLaunch::default(),

@@ -6,7 +6,8 @@ use sqlx::postgres::PgListener;
 use warren::db::{self, Error, StoredAuthority, Unique};
 use warren::model::audit::AuditEvent;
 use warren::model::authorisation::Action;
-use warren::model::configuration::{Configuration, ConfigurationRevision};
+use warren::model::broker::AuthenticationStrategy;
+use warren::model::configuration::{Configuration, ConfigurationRevision, RevisionSummary};
 use warren::model::engine::{EngineType, EngineVersion};
 use warren::model::job::Job;
 use warren::model::principal::Principal;
@@ -114,35 +115,43 @@ async fn there_is_one_certificate_authority_and_the_first_one_stays() {
 async fn configuration_data_comes_back_byte_for_byte() {
     let database = database().await;
     let mut conn = database.pool.acquire().await.unwrap();
+    let revision = |revision: i32| RevisionSummary {
+        revision,
+        description: String::new(),
+        created_at: at(revision.into()),
+    };
+    let data = |revision: i32| format!("IyBjb21tZW50{revision}\n==");
     let mut configuration = Configuration {
         id: ConfigurationId::from_uuid(uuid()),
         scope: scope(ACCOUNT),
         name: "orders-configuration".to_owned(),
         engine_type: EngineType::RabbitMq,
         engine_version: EngineVersion::parse("3.13").unwrap(),
-        authentication_strategy: "simple".to_owned(),
-        latest_revision: 0,
+        authentication_strategy: AuthenticationStrategy::Simple,
+        latest: revision(1),
         created_at: at(0),
     };
-    db::configuration_create(&mut conn, &configuration)
+    db::configuration_create(&mut conn, &configuration, data(1))
         .await
         .unwrap();
-    for revision in [1, 2] {
-        let revision = ConfigurationRevision {
+    let second = ConfigurationRevision {
+        configuration_id: configuration.id.clone(),
+        summary: revision(2),
+        data: data(2),
+    };
+    db::configuration_revision_create(&mut conn, &second)
+        .await
+        .unwrap();
+    for number in [1, 2] {
+        let found = db::configuration_revision_fetch(&mut conn, &configuration.id, number).await;
+        let expected = ConfigurationRevision {
             configuration_id: configuration.id.clone(),
-            revision,
-            description: String::new(),
-            data: format!("IyBjb21tZW50{revision}\n=="),
-            created_at: at(revision.into()),
+            summary: revision(number),
+            data: data(number),
         };
-        db::configuration_revision_create(&mut conn, &revision)
-            .await
-            .unwrap();
-        let id = &configuration.id;
-        let found = db::configuration_revision_fetch(&mut conn, id, revision.revision).await;
-        assert_eq!(found.unwrap(), Some(revision));
+        assert_eq!(found.unwrap(), Some(expected));
     }
-    configuration.latest_revision = 2;
+    configuration.latest = revision(2);
     let (ours, theirs) = (scope(ACCOUNT), scope(STRANGER));
     let id = configuration.id.clone();
     let found = db::configuration_fetch(&mut conn, &ours, &id)

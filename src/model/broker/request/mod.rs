@@ -1,7 +1,10 @@
-//! CreateBroker as callers send it, and its translation into what is to be created.
+//! CreateBroker and [`UpdateBroker`] as callers send them, and their translation into what is to
+//! be created or changed.
 //!
 //! Members are spelled as on the wire; unknown ones are ignored. Everything is optional here, so
 //! that what is missing is refused in the same words as what is wrong.
+
+mod update;
 
 use std::collections::HashSet;
 
@@ -17,9 +20,11 @@ use crate::model::{
     Invalid,
     engine::{Catalogue, EngineType, EngineVersion},
     instance_type::InstanceType,
+    parity::Parity,
     password::Password,
     tag::{self, Tags},
 };
+pub use update::{Update, UpdateBroker};
 
 const SECURITY_GROUPS_MAX: usize = 5;
 
@@ -136,6 +141,8 @@ pub struct Draft {
     /// Empty when the caller left the choice to us.
     pub subnet_ids: Vec<String>,
     pub settings: Settings,
+    pub general_logs: bool,
+    pub security_groups: Vec<String>,
     pub configuration: Option<ConfigurationChoice>,
     pub users: Vec<DraftUser>,
     pub tags: Tags,
@@ -167,7 +174,12 @@ impl CreateBroker {
     }
 
     /// Checks every member and fills in the defaults.
-    pub fn draft(self, catalogue: &Catalogue, now: DateTime<Utc>) -> Result<Draft, Invalid> {
+    pub fn draft(
+        self,
+        catalogue: &Catalogue,
+        parity: Parity,
+        now: DateTime<Utc>,
+    ) -> Result<Draft, Invalid> {
         let name = need("brokerName", self.broker_name)?;
         let engine_name = need("engineType", self.engine_type)?;
         let mode = need("deploymentMode", self.deployment_mode)?;
@@ -176,7 +188,15 @@ impl CreateBroker {
         name::check(&name)?;
         check_token(self.creator_request_id.as_deref())?;
         let engine = catalogue.engine_type(&engine_name)?;
-        let engine_version = catalogue.choose(engine, self.engine_version.as_deref())?;
+        let engine_version = catalogue.choose(engine, self.engine_version.as_deref(), parity)?;
+        let auto_minor_version_upgrade = self.auto_minor_version_upgrade.unwrap_or(true);
+        check_auto_minor(
+            "on",
+            engine,
+            &engine_version,
+            auto_minor_version_upgrade,
+            parity,
+        )?;
         let deployment_mode = DeploymentMode::choose(&mode, engine)?;
         let instance_type = InstanceType::choose(&instance, engine)?;
         let storage_type = StorageType::choose(self.storage_type.as_deref(), engine)?;
@@ -197,12 +217,15 @@ impl CreateBroker {
             creator_request_id: self.creator_request_id,
             settings: Settings {
                 authentication_strategy,
-                auto_minor_version_upgrade: self.auto_minor_version_upgrade.unwrap_or(true),
+                auto_minor_version_upgrade,
                 encryption: encryption(self.encryption_options)?,
-                general_logs: general_logs(self.logs, engine)?,
-                maintenance_window: window(self.maintenance_window_start_time, now)?,
-                security_groups,
+                maintenance_window: match self.maintenance_window_start_time {
+                    Some(requested) => window(requested)?,
+                    None => MaintenanceWindow::after(now),
+                },
             },
+            general_logs: general_logs(self.logs, engine)?.unwrap_or(false),
+            security_groups,
             configuration: self.configuration.map(configuration).transpose()?,
             users: users(self.users.unwrap_or_default(), engine)?,
             engine_type: engine,
@@ -309,7 +332,8 @@ fn encryption(request: Option<EncryptionRequest>) -> Result<Encryption, Invalid>
     })
 }
 
-fn general_logs(request: Option<LogsRequest>, engine: EngineType) -> Result<bool, Invalid> {
+/// What is asked of the general log, if anything.
+fn general_logs(request: Option<LogsRequest>, engine: EngineType) -> Result<Option<bool>, Invalid> {
     let request = request.unwrap_or_default();
     if request.audit.is_some() && engine.is_rabbitmq_like() {
         let text = format!(
@@ -318,16 +342,36 @@ fn general_logs(request: Option<LogsRequest>, engine: EngineType) -> Result<bool
         );
         return Err(Invalid::new("logs", text));
     }
-    Ok(request.general.unwrap_or(false))
+    Ok(request.general)
 }
 
-fn window(
-    request: Option<WindowRequest>,
-    now: DateTime<Utc>,
-) -> Result<MaintenanceWindow, Invalid> {
-    let Some(request) = request else {
-        return Ok(MaintenanceWindow::after(now));
+/// Amazon MQ keeps newer brokers on the latest patch, whether their owners want it or not.
+fn check_auto_minor(
+    relation: &str,
+    engine: EngineType,
+    version: &EngineVersion,
+    upgrade: bool,
+    parity: Parity,
+) -> Result<(), Invalid> {
+    let must = match engine {
+        EngineType::ActiveMq => version.minor() >= (5, 18),
+        EngineType::RabbitMq => version.minor() >= (3, 13),
+        EngineType::LavinMq => false,
     };
+    if upgrade || !must || !parity.is_strict() {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        "autoMinorVersionUpgrade",
+        format!(
+            "Brokers {relation} [{}] version [{version}] must have [autoMinorVersionUpgrade] set \
+             to [true].",
+            engine.label(),
+        ),
+    ))
+}
+
+fn window(request: WindowRequest) -> Result<MaintenanceWindow, Invalid> {
     let day = need("dayOfWeek", request.day_of_week)?;
     let time = need("timeOfDay", request.time_of_day)?;
     MaintenanceWindow::parse(&day, &time, request.time_zone.as_deref())

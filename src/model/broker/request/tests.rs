@@ -37,11 +37,13 @@ fn with(member: &str, value: Value) -> Value {
 }
 
 fn draft(request: Value) -> Result<Draft, Invalid> {
+    draft_with(Parity::Extended, request)
+}
+
+fn draft_with(parity: Parity, request: Value) -> Result<Draft, Invalid> {
     let request: CreateBroker = serde_json::from_value(request).unwrap();
-    request.draft(
-        &catalogue(),
-        DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
-    )
+    let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    request.draft(&catalogue(), parity, now)
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn the_smallest_request_gets_every_default() {
     assert!(draft.subnet_ids.is_empty());
     assert!(draft.settings.auto_minor_version_upgrade);
     assert!(draft.settings.encryption.use_aws_owned_key);
-    assert!(!draft.settings.general_logs);
+    assert!(!draft.general_logs);
     assert_eq!(draft.settings.maintenance_window.time_zone, "UTC");
     assert!(draft.configuration.is_none());
 }
@@ -79,7 +81,7 @@ fn what_terraform_sends_is_accepted() {
     request["somethingNew"] = json!({"of": "tomorrow"});
     let draft = draft(request).unwrap();
     assert!(!draft.settings.auto_minor_version_upgrade);
-    assert!(draft.settings.general_logs);
+    assert!(draft.general_logs);
     let choice = ConfigurationChoice {
         id: "c-1".into(),
         revision: None,
@@ -211,6 +213,20 @@ fn values_that_cannot_be_stored_or_kept_are_refused() {
     ] {
         assert_eq!(draft(with(member, value)).unwrap_err().attribute, member);
     }
+}
+
+#[test]
+fn only_strict_parity_insists_on_minor_upgrades() {
+    let request = with("autoMinorVersionUpgrade", json!(false));
+    assert!(draft(request.clone()).is_ok());
+    assert_eq!(
+        draft_with(Parity::Strict, request).unwrap_err(),
+        Invalid::new(
+            "autoMinorVersionUpgrade",
+            "Brokers on [RabbitMQ] version [4.2] must have [autoMinorVersionUpgrade] set to [true]."
+        )
+    );
+    assert!(draft_with(Parity::Strict, minimal()).is_ok());
 }
 
 #[test]

@@ -1,128 +1,26 @@
-//! Brokers on the wire. The spelling of every member and enum here is what clients compare.
+//! DescribeBroker's answer: what the broker is, and what is pending.
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::{
-    Extension, Json,
-    body::Bytes,
-    extract::{Path, RawQuery, State},
-};
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::{body, error::Failure, query, router::ApiState, timestamp};
+use super::{NO_REPLICATION, Window};
 use crate::{
-    app::{BrokerDescription, BrokerPage, Caller},
+    api::timestamp,
+    app::BrokerDescription,
     model::{
-        broker::{Broker, CreateBroker, Launch, MaintenanceWindow, State as BrokerState},
+        broker::{Broker, Launch, State as BrokerState},
         configuration::ConfigurationRef,
         node::Placement,
-        page,
         tag::Tags,
     },
 };
 
-/// AWS has no data replication for these engines; the member is always there.
-const NO_REPLICATION: &str = "NONE";
 const HTTPS_PORT: u16 = 443;
 
-pub(super) async fn create(
-    State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    body: Bytes,
-) -> Result<Json<Value>, Failure> {
-    let request: CreateBroker = body::json(&body)?;
-    let created = state.app.create_broker(&caller, request).await?;
-    Ok(Json(json!({
-        "brokerArn": created.broker_arn.to_string(),
-        "brokerId": created.broker_id,
-    })))
-}
-
-pub(super) async fn list(
-    State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<List>, Failure> {
-    let size = query::value(query.as_deref(), "maxResults");
-    let size = page::size(size.as_deref()).map_err(crate::error::Error::from)?;
-    let token = query::value(query.as_deref(), "nextToken");
-    let page = state
-        .app
-        .list_brokers(&caller, size, token.as_deref())
-        .await?;
-    Ok(Json(page.into()))
-}
-
-pub(super) async fn describe(
-    State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Json<Description>, Failure> {
-    Ok(Json(state.app.describe_broker(&caller, &id).await?.into()))
-}
-
-pub(super) async fn delete(
-    State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    let id = state.app.delete_broker(&caller, &id).await?;
-    Ok(Json(json!({ "brokerId": id })))
-}
-
-pub(super) async fn reboot(
-    State(state): State<ApiState>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    state.app.reboot_broker(&caller, &id).await?;
-    Ok(Json(json!({})))
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct List {
-    broker_summaries: Vec<Summary>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_token: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary {
-    broker_arn: String,
-    broker_id: String,
-    broker_name: String,
-    broker_state: &'static str,
-    created: String,
-    deployment_mode: &'static str,
-    engine_type: &'static str,
-    host_instance_type: String,
-}
-
-impl From<BrokerPage> for List {
-    fn from(page: BrokerPage) -> Self {
-        let summary = |broker: Broker| Summary {
-            broker_arn: broker.arn().to_string(),
-            broker_id: broker.id.to_string(),
-            broker_state: broker.state().name(),
-            created: timestamp::format(broker.created_at),
-            deployment_mode: broker.deployment_mode.name(),
-            engine_type: broker.engine_type.label(),
-            host_instance_type: broker.current().host_instance_type.clone(),
-            broker_name: broker.name,
-        };
-        Self {
-            broker_summaries: page.brokers.into_iter().map(summary).collect(),
-            next_token: page.next_token,
-        }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Description {
+pub(in crate::api) struct Description {
     actions_required: Vec<ActionRequired>,
     authentication_strategy: &'static str,
     auto_minor_version_upgrade: bool,
@@ -145,6 +43,8 @@ pub(super) struct Description {
     pending_engine_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_host_instance_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_security_groups: Option<Vec<String>>,
     publicly_accessible: bool,
     /// Absent unless the client set some: an invented value is a lasting difference to Terraform.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -193,14 +93,13 @@ struct Encryption {
 struct Logs {
     general: bool,
     general_log_group: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<PendingLogs>,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Window {
-    day_of_week: String,
-    time_of_day: String,
-    time_zone: String,
+struct PendingLogs {
+    general: bool,
 }
 
 #[derive(Serialize)]
@@ -216,7 +115,7 @@ impl From<BrokerDescription> for Description {
             users,
             tags,
         } = description;
-        let next = broker.intended.clone().with(broker.staged.clone());
+        let (now, next) = (broker.current(), broker.next());
         let placements = nodes.iter().filter_map(|node| node.placement.as_ref());
         Self {
             actions_required: actions(broker.state()),
@@ -238,20 +137,24 @@ impl From<BrokerDescription> for Description {
                 use_aws_owned_key: broker.settings.encryption.use_aws_owned_key,
             },
             engine_type: broker.engine_type.label(),
-            engine_version: broker.current().engine_version.to_string(),
-            host_instance_type: broker.current().host_instance_type.clone(),
+            engine_version: now.engine_version.to_string(),
+            host_instance_type: now.host_instance_type.clone(),
             logs: Logs {
-                general: broker.settings.general_logs,
+                general: now.general_logs,
                 general_log_group: format!("/aws/amazonmq/broker/{}/general", broker.id),
+                pending: (next.general_logs != now.general_logs).then_some(PendingLogs {
+                    general: next.general_logs,
+                }),
             },
             maintenance_window_start_time: broker.settings.maintenance_window.clone().into(),
-            pending_engine_version: (next.engine_version != broker.current().engine_version)
+            pending_engine_version: (next.engine_version != now.engine_version)
                 .then(|| next.engine_version.to_string()),
-            pending_host_instance_type: (next.host_instance_type
-                != broker.current().host_instance_type)
+            pending_host_instance_type: (next.host_instance_type != now.host_instance_type)
                 .then(|| next.host_instance_type.clone()),
+            pending_security_groups: (next.security_groups != now.security_groups)
+                .then(|| next.security_groups.clone()),
             publicly_accessible: broker.publicly_accessible,
-            security_groups: broker.settings.security_groups.clone(),
+            security_groups: now.security_groups.clone(),
             storage_type: broker.storage_type.name(),
             users: users
                 .into_iter()
@@ -280,16 +183,6 @@ impl From<&Placement> for Instance {
                 SocketAddr::new(place.address, place.amqps_port)
             )],
             ip_address: place.address.to_string(),
-        }
-    }
-}
-
-impl From<MaintenanceWindow> for Window {
-    fn from(window: MaintenanceWindow) -> Self {
-        Self {
-            day_of_week: window.day_of_week,
-            time_of_day: window.time_of_day,
-            time_zone: window.time_zone,
         }
     }
 }

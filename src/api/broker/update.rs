@@ -1,0 +1,56 @@
+//! UpdateBroker's answer: the members that the request named, as the broker has or will have them.
+
+use serde::Serialize;
+
+use super::{NO_REPLICATION, Window};
+use crate::{app::UpdateBrokerOutput, model::configuration::ConfigurationRef};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct Updated {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authentication_strategy: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto_minor_version_upgrade: Option<bool>,
+    broker_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration: Option<ConfigurationRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_replication_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_instance_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs: Option<Logs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maintenance_window_start_time: Option<Window>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_share_arns: Option<[&'static str; 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security_groups: Option<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct Logs {
+    general: bool,
+}
+
+impl From<UpdateBrokerOutput> for Updated {
+    fn from(output: UpdateBrokerOutput) -> Self {
+        let update = output.update;
+        Self {
+            authentication_strategy: update.authentication_strategy.map(|s| s.name()),
+            auto_minor_version_upgrade: update.auto_minor_version_upgrade,
+            broker_id: output.broker_id.to_string(),
+            configuration: output.configuration,
+            data_replication_mode: update.no_replication.then_some(NO_REPLICATION),
+            engine_version: update.engine_version.map(|version| version.to_string()),
+            host_instance_type: update.host_instance_type,
+            logs: update.general_logs.map(|general| Logs { general }),
+            maintenance_window_start_time: update.maintenance_window.map(Window::from),
+            resource_share_arns: update.no_shares.then_some([]),
+            security_groups: update.security_groups,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! UpdateBroker: what needs no restart at once, all else staged for the next reboot.
+
+use super::lock;
+use crate::{
+    app::{App, Caller, Change, configuration},
+    db,
+    error::Error,
+    model::{
+        BrokerId,
+        authorisation::Action,
+        broker::{UpdateBroker, request::Update, state::Request},
+        configuration::ConfigurationRef,
+    },
+};
+
+/// What the broker has, or will have, of the members that the request named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateBrokerOutput {
+    pub broker_id: BrokerId,
+    pub update: Update,
+    pub configuration: Option<ConfigurationRef>,
+}
+
+impl App {
+    /// Accepts changes on top of those that are pending already. What repeats them, or the
+    /// broker's values, changes nothing.
+    pub async fn update_broker(
+        &self,
+        caller: &Caller,
+        id: &str,
+        request: UpdateBroker,
+    ) -> Result<UpdateBrokerOutput, Error> {
+        let action = Action::UpdateBroker;
+        let now = self.clock.now();
+        let parity = self.settings.parity;
+        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
+        let mut tx = self.begin().await?;
+        let mut broker = lock(&mut tx, caller, action, id).await?;
+        broker.state().check(Request::Update, parity, &broker.id)?;
+        let catalogue = db::catalogue_fetch(&mut tx).await?;
+        let update = request.check(&broker, &catalogue, parity)?;
+        let configuration = match &update.configuration {
+            Some(choice) => {
+                let engine = broker.engine_type;
+                Some(configuration::choose(&mut tx, &caller.scope(), engine, choice).await?)
+            }
+            None => None,
+        };
+        let before = (broker.settings.clone(), broker.staged.clone());
+        update.apply(&mut broker, configuration.as_ref());
+        if before != (broker.settings.clone(), broker.staged.clone()) {
+            broker.updated_at = now;
+            db::broker_update(&mut tx, &broker).await?;
+        }
+        let change = Change {
+            action,
+            resource: &broker.arn(),
+            detail,
+            now,
+        };
+        self.audit(&mut tx, caller, change).await?;
+        tx.commit().await?;
+        Ok(UpdateBrokerOutput {
+            broker_id: broker.id,
+            update,
+            configuration,
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! CreateConfiguration.
+
+use super::Seed;
+use crate::{
+    app::{App, Caller, Change},
+    db,
+    error::{Error, Kind},
+    model::{
+        arn::ResourceArn,
+        authorisation::{Action, authorise},
+        configuration::{Configuration, CreateConfiguration},
+    },
+};
+
+impl App {
+    /// Makes a configuration whose first revision is the engine's defaults.
+    pub async fn create_configuration(
+        &self,
+        caller: &Caller,
+        request: CreateConfiguration,
+    ) -> Result<Configuration, Error> {
+        let scope = caller.scope();
+        let action = Action::CreateConfiguration;
+        authorise(&caller.principal, action, &ResourceArn::all(&scope))?;
+        let now = self.clock.now();
+        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
+        let mut tx = self.begin().await?;
+        let catalogue = db::catalogue_fetch(&mut tx).await?;
+        let draft = request.draft(&catalogue, self.settings.parity)?;
+        if db::configuration_name_taken(&mut tx, &scope, &draft.name).await? {
+            return Err(Error::AlreadyExists {
+                kind: Kind::Configuration,
+                name: draft.name,
+            });
+        }
+        let seed = Seed {
+            name: draft.name.clone(),
+            default_for: &draft.name,
+            engine_type: draft.engine_type,
+            engine_version: draft.engine_version,
+            authentication_strategy: draft.authentication_strategy,
+        };
+        let configuration = self.make_configuration(&mut tx, &scope, seed, now).await?;
+        let arn = configuration.arn();
+        db::tags_put(&mut tx, &arn, &draft.tags).await?;
+        let change = Change {
+            action,
+            resource: &arn,
+            detail,
+            now,
+        };
+        self.audit(&mut tx, caller, change).await?;
+        tx.commit().await?;
+        Ok(configuration)
+    }
+}

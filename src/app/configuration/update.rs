@@ -1,0 +1,63 @@
+//! UpdateConfiguration: each update is a new revision, and no revision ever changes.
+
+use super::lock;
+use crate::{
+    app::{App, Caller, Change},
+    db,
+    error::Error,
+    model::{
+        authorisation::Action,
+        configuration::{
+            Configuration, ConfigurationRevision, REVISIONS_MAX, RevisionSummary,
+            UpdateConfiguration,
+        },
+    },
+};
+
+impl App {
+    /// Adds a revision. Brokers get it when they are updated to it and rebooted.
+    pub async fn update_configuration(
+        &self,
+        caller: &Caller,
+        id: &str,
+        request: UpdateConfiguration,
+    ) -> Result<Configuration, Error> {
+        let action = Action::UpdateConfiguration;
+        let now = self.clock.now();
+        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
+        let mut tx = self.begin().await?;
+        let configuration = lock(&mut tx, caller, action, id).await?;
+        let content = request.check(configuration.engine_type, &configuration.engine_version)?;
+        if configuration.latest.revision >= REVISIONS_MAX {
+            return Err(Error::QuotaExceeded {
+                attribute: "configuration_id",
+                public: format!(
+                    "The maximum number of revisions of a configuration, [{REVISIONS_MAX}], is \
+                     reached."
+                ),
+            });
+        }
+        let revision = ConfigurationRevision {
+            configuration_id: configuration.id.clone(),
+            summary: RevisionSummary {
+                revision: configuration.latest.revision + 1,
+                description: content.description,
+                created_at: now,
+            },
+            data: content.data,
+        };
+        db::configuration_revision_create(&mut tx, &revision).await?;
+        let change = Change {
+            action,
+            resource: &configuration.arn(),
+            detail,
+            now,
+        };
+        self.audit(&mut tx, caller, change).await?;
+        tx.commit().await?;
+        Ok(Configuration {
+            latest: revision.summary,
+            ..configuration
+        })
+    }
+}
