@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::{Server, broker};
+use crate::server::{Answer, Server, broker};
 use crate::signer::encode;
 
 const HEARTBEAT: &str = "IyB3aHkKaGVhcnRiZWF0ID0gNjAK";
@@ -283,6 +283,36 @@ async fn a_name_is_given_once() {
             .is_error(400, "BadRequestException");
         assert_eq!(refused["errorAttribute"], json!(member));
     }
+}
+
+#[tokio::test]
+async fn calls_at_once_leave_one_name_and_no_gap() {
+    let server = Server::start().await;
+    let body = json!({"name": "orders", "engineType": "RABBITMQ"}).to_string();
+    let create = || {
+        server.send(
+            &server.key,
+            "POST",
+            "/v1/configurations",
+            "",
+            body.as_bytes(),
+        )
+    };
+    let answers = futures_util::future::join_all((0..6).map(|_| create())).await;
+    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(made.len(), 1);
+    for answer in refused {
+        answer.is_error(409, "ConflictException");
+    }
+
+    let path = path(&made[0].ok());
+    let body = json!({"data": HEARTBEAT}).to_string();
+    let update = || server.send(&server.key, "PUT", &path, "", body.as_bytes());
+    let answers = futures_util::future::join_all((0..6).map(|_| update())).await;
+    let number = |answer: &Answer| answer.ok()["latestRevision"]["revision"].as_i64();
+    let mut numbers: Vec<_> = answers.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [2, 3, 4, 5, 6, 7]);
 }
 
 #[tokio::test]

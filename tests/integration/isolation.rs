@@ -54,6 +54,58 @@ async fn another_account_finds_nothing_to_act_on() {
 }
 
 #[tokio::test]
+async fn no_operation_finds_a_resource_of_another_account() {
+    let server = Server::start().await;
+    let created = server
+        .post("CreateBroker", "/v1/brokers", &broker("orders"))
+        .await
+        .ok();
+    let id = created["brokerId"].as_str().expect("an id");
+    let arn = created["brokerArn"].as_str().expect("an ARN");
+    server.settle(id).await;
+    let before = server.describe(id).await;
+    let configuration = before["configurations"]["current"]["id"].clone();
+    let labels = [
+        ("{broker-id}", id.to_owned()),
+        ("{username}", "operator".to_owned()),
+        ("{resource-arn}", encode(arn, false)),
+        (
+            "{configuration-id}",
+            configuration.as_str().expect("an id").to_owned(),
+        ),
+        ("{configuration-revision}", "1".to_owned()),
+    ];
+    let mut asked = 0;
+    for (method, path, operation) in warren::api::ROUTES {
+        if !path.contains('{') {
+            continue;
+        }
+        let path = labels
+            .iter()
+            .fold((*path).to_owned(), |path, (label, value)| {
+                path.replace(label, value)
+            });
+        let query = if *operation == "DeleteTags" {
+            "tagKeys=a"
+        } else {
+            ""
+        };
+        let answer = server
+            .send(&server.stranger, method, &path, query, b"{}")
+            .await;
+        assert_eq!(
+            (answer.status, answer.error_type()),
+            (404, "NotFoundException"),
+            "{operation}: {}",
+            answer.text
+        );
+        asked += 1;
+    }
+    assert!(asked >= 19, "{asked}");
+    assert_eq!(server.describe(id).await, before);
+}
+
+#[tokio::test]
 async fn a_page_token_opens_nothing_for_another_account() {
     let server = Server::start().await;
     for number in 0..2 {

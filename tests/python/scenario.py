@@ -114,3 +114,8 @@ def parameters(host, port, tls=True, user=USER, password=PASSWORD, **options):
 
 def connect(broker, **options):
     return pika.BlockingConnection(parameters(*endpoint(broker), **options))
+
+
+def version(connection):
+    """The version that a broker presented itself with; pika keeps it to itself."""
+    return connection._impl.server_properties["version"]

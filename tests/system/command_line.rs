@@ -81,8 +81,38 @@ fn our_own_verbs_do_the_same() {
         information.contains("amqps://") && information.contains("pika"),
         "{information}"
     );
+    assert!(warren(&["user", "list", "orders"]).contains("operator"));
+
+    let settings = tree.data.join("rabbitmq.conf");
+    std::fs::write(&settings, "# Beat slower\nheartbeat = 120\n").expect("a file can be written");
+    let made = json(&["configuration", "create", "calm"]);
+    let file = settings.to_str().expect("a plain path");
+    warren(&[
+        "configuration",
+        "update",
+        "calm",
+        file,
+        "--description",
+        "why",
+    ]);
+    assert!(warren(&["configuration", "revisions", "calm"]).contains("why"));
+    assert_eq!(
+        warren(&["configuration", "data", "calm"]),
+        "# Beat slower\nheartbeat = 120\n"
+    );
+    let id = made["id"].as_str().expect("an id");
+    let changes = ["--configuration", id, "--instance-type", "mq.m7g.large"];
+    let updated = warren(&[&["broker", "update", "orders"], &changes[..]].concat());
+    assert!(updated.contains("next reboot"), "{updated}");
+    assert!(warren(&["broker", "show", "orders"]).contains("instance type mq.m7g.large"));
+
     warren(&["broker", "reboot", "orders", "--wait"]);
+    let shown = json(&["broker", "show", "orders"]);
+    assert_eq!(shown["hostInstanceType"], "mq.m7g.large", "{shown}");
+    assert_eq!(shown["configurations"]["current"]["revision"], 2, "{shown}");
     warren(&["broker", "delete", "orders", "--wait"]);
+    warren(&["configuration", "delete", "calm"]);
+    assert!(!warren(&["configuration", "list"]).contains("calm"));
     assert!(!warren(&["broker", "list"]).contains("orders"));
 
     let missing = command(&["broker", "show", "orders"])

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{BrokerSummary, Client, DescribeBrokerOutput};
+use client::{BrokerSummary, Client, ConfigurationRef, DescribeBrokerOutput};
 use serde_json::json;
 
 use crate::connect_info::ConnectInfo;
@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::find;
 use crate::output::{self, Format};
 use crate::session::Session;
+use crate::update::Update;
 use crate::wait::{Goal, wait};
 
 #[derive(Debug, clap::Subcommand)]
@@ -29,6 +30,8 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Change a broker: its window and minor upgrades at once, all else by the next reboot
+    Update(Box<Update>),
     /// Restart a broker: its nodes become new processes on the same data
     Reboot {
         #[command(flatten)]
@@ -97,6 +100,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
             let broker = find::broker(&target.session.client()?, &target.broker).await?;
             output::print(&render_broker(&broker, target.session.output))
         }
+        Command::Update(update) => update.run().await,
         Command::Reboot {
             target,
             wait,
@@ -181,7 +185,7 @@ fn render_list(brokers: &[BrokerSummary], format: Format) -> String {
             broker.broker_state.to_string(),
             broker.engine_type.clone(),
             broker.host_instance_type.clone(),
-            timestamp(broker.created),
+            output::timestamp(broker.created),
             broker.broker_id.clone(),
         ]
     };
@@ -207,7 +211,7 @@ fn render_broker(broker: &DescribeBrokerOutput, format: Format) -> String {
             broker.host_instance_type.clone().unwrap_or_default(),
         ),
         ("Deployment", broker.deployment_mode.clone()),
-        ("Created", timestamp(broker.created)),
+        ("Created", output::timestamp(broker.created)),
         ("Id", broker.broker_id.clone()),
         ("ARN", broker.broker_arn.clone()),
     ];
@@ -230,7 +234,12 @@ fn render_broker(broker: &DescribeBrokerOutput, format: Format) -> String {
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
+    let configuration = &broker.configurations;
+    let configuration = configuration.current.iter().map(revision).collect();
+    let pending = pending(broker);
     for (name, values) in [
+        ("Configuration", configuration),
+        ("Pending", pending),
         ("Endpoints", endpoints),
         ("Console", consoles),
         ("Users", users),
@@ -244,8 +253,26 @@ fn render_broker(broker: &DescribeBrokerOutput, format: Format) -> String {
     output::members(members)
 }
 
-fn timestamp(at: chrono::DateTime<chrono::Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+/// What the next reboot will change.
+fn pending(broker: &DescribeBrokerOutput) -> Vec<String> {
+    let engine = broker.pending_engine_version.as_ref();
+    let instance = broker.pending_host_instance_type.as_ref();
+    let configuration = broker.configurations.pending.as_ref();
+    [
+        engine.map(|version| format!("engine version {version}")),
+        instance.map(|name| format!("instance type {name}")),
+        configuration.map(|next| format!("configuration {}", revision(next))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn revision(configuration: &ConfigurationRef) -> String {
+    match configuration.revision {
+        Some(revision) => format!("{}:{revision}", configuration.id),
+        None => configuration.id.clone(),
+    }
 }
 
 #[cfg(test)]

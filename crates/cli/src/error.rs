@@ -15,6 +15,17 @@ pub enum Error {
     NoCredentialsYet(PathBuf),
     #[error("there is no broker named {0}")]
     NoBroker(String),
+    #[error("there is no configuration named {0}")]
+    NoConfiguration(String),
+    #[error("several configurations are named {0}: name one by its id")]
+    AmbiguousConfiguration(String),
+    #[error("the configuration's data is not base64")]
+    NotBase64,
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("broker {name} is {state}, and will not be {goal}")]
     Unreachable {
         name: String,

@@ -1,10 +1,11 @@
-//! Warren's companion command line: `broker` and `tags`.
+//! Warren's companion command line: `broker`, `configuration`, `user` and `tags`.
 //!
 //! Owns arguments, output and waiting; every request goes through the `client` crate, so it works
 //! against any server of this API. What a command prints is on stdout and complete; what it says
 //! while it works is on stderr.
 
 mod broker;
+mod configuration;
 mod connect_info;
 mod create;
 mod error;
@@ -13,6 +14,8 @@ mod output;
 mod password;
 mod session;
 mod tags;
+mod update;
+mod user;
 mod wait;
 
 pub use error::Error;
@@ -20,13 +23,19 @@ pub use error::Error;
 /// The verbs, to be flattened into the binary's own command.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Create, look at, reboot and delete brokers
+    /// Create, look at, change, reboot and delete brokers
     ///
     /// Credentials, region and endpoint come from the same environment variables and profile files
     /// as for the AWS CLI; `source .warren/credentials.env` sets them for a server started by
     /// `warren dev`.
     #[command(subcommand)]
     Broker(broker::Command),
+    /// Keep the settings of brokers in numbered revisions
+    #[command(subcommand)]
+    Configuration(configuration::Command),
+    /// Look at the users of brokers
+    #[command(subcommand)]
+    User(user::Command),
     /// Tag brokers and other resources
     #[command(subcommand)]
     Tags(tags::Command),
@@ -36,6 +45,8 @@ pub enum Command {
 pub async fn run(command: Command) -> Result<(), Error> {
     let done = match command {
         Command::Broker(command) => broker::run(command).await,
+        Command::Configuration(command) => configuration::run(command).await,
+        Command::User(command) => user::run(command).await,
         Command::Tags(command) => tags::run(command).await,
     };
     match done {

@@ -106,6 +106,48 @@ pub struct CreateBroker {
     pub tags: BTreeMap<String, String>,
 }
 
+/// A revision of a configuration; the latest without a number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationRef {
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logs {
+    pub general: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WeeklyStartTime {
+    pub day_of_week: String,
+    pub time_of_day: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// Changes of a broker, and what the server makes of them; members left out stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateBroker {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_minor_version_upgrade: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_instance_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance_window_start_time: Option<WeeklyStartTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security_groups: Option<Vec<String>>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateBrokerOutput {
@@ -157,6 +199,17 @@ pub struct UserSummary {
     pub username: String,
 }
 
+/// What a broker runs with, did before, and will after a reboot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configurations {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<ConfigurationRef>,
+    #[serde(default)]
+    pub history: Vec<ConfigurationRef>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<ConfigurationRef>,
+}
+
 /// The members that people and scripts of this client look at; servers send more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -172,6 +225,12 @@ pub struct DescribeBrokerOutput {
     pub engine_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_instance_type: Option<String>,
+    #[serde(default)]
+    pub configurations: Configurations,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_engine_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_host_instance_type: Option<String>,
     #[serde(default)]
     pub publicly_accessible: bool,
     #[serde(default)]
@@ -221,6 +280,18 @@ impl Client {
                 None => return Ok(brokers),
             }
         }
+    }
+
+    /// Changes a broker; most of it waits for a reboot.
+    pub async fn update_broker(
+        &self,
+        id: &str,
+        changes: &UpdateBroker,
+    ) -> Result<UpdateBroker, Error> {
+        let path = ["v1", "brokers", id];
+        let mut call = Call::new(Method::PUT, &path);
+        call.body = Some(encode(changes));
+        self.call(call).await
     }
 
     pub async fn reboot_broker(&self, id: &str) -> Result<(), Error> {

@@ -21,17 +21,25 @@ mod backoff;
 mod broker;
 mod client;
 mod config;
+mod configuration;
 mod encode;
 mod error;
 mod sign;
 mod tags;
+mod user;
 
 pub use broker::{
-    BrokerInstance, BrokerState, BrokerSummary, CreateBroker, CreateBrokerOutput,
-    DeleteBrokerOutput, DescribeBrokerOutput, ListBrokersOutput, User, UserSummary,
+    BrokerInstance, BrokerState, BrokerSummary, ConfigurationRef, Configurations, CreateBroker,
+    CreateBrokerOutput, DeleteBrokerOutput, DescribeBrokerOutput, ListBrokersOutput, Logs,
+    UpdateBroker, User, UserSummary, WeeklyStartTime,
 };
 pub use client::Client;
 pub use config::{Config, ConfigError, Environment, Overrides, profile};
+pub use configuration::{
+    Configuration, ConfigurationOutput, ConfigurationRevision, CreateConfiguration,
+    DescribeConfigurationRevisionOutput,
+};
 pub use encode::label as encode_label;
 pub use error::{Error, ServiceError};
 pub use sign::Credentials;
+pub use user::DescribeUserOutput;

@@ -43,6 +43,15 @@ impl<'a> Call<'a> {
             body: None,
         }
     }
+
+    /// A read of the largest page of a list that there can be.
+    pub(crate) fn page(path: &'a [&'a str], next_token: Option<String>) -> Call<'a> {
+        let mut call = Call::new(Method::GET, path);
+        call.query.push(("maxResults", "100".to_owned()));
+        call.query
+            .extend(next_token.map(|token| ("nextToken", token)));
+        call
+    }
 }
 
 impl Client {
