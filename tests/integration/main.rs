@@ -18,6 +18,7 @@ mod jobs;
 mod parity;
 mod signatures;
 mod tags;
+mod terraform;
 mod updates;
 mod users;
 mod validation;
