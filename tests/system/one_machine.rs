@@ -3,13 +3,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use test_support::directory;
 use test_support::network;
 use test_support::process::Family;
 use test_support::python::printed;
 
 use crate::patience::PATIENCE;
 use crate::remote::Remote;
-use crate::tree::{Tree, dev};
+use crate::tree::{Tree, clean, dev};
 
 #[test]
 fn a_second_start_on_one_data_directory_is_refused() {
@@ -28,6 +29,40 @@ fn a_second_start_on_one_data_directory_is_refused() {
         still.map(|(status, _)| status),
         Some(200),
         "the first start is not disturbed"
+    );
+}
+
+#[test]
+fn the_parity_chosen_at_the_start_decides_what_is_refused() {
+    let place = tempfile::tempdir().expect("a temporary directory can be created");
+    let data = place.path().join("data");
+    let start = |parity| {
+        let mut command = dev(&data, network::free_port());
+        command.args(["--parity", parity]);
+        command
+    };
+    let unknown = start("lenient").output().expect("warren can be run");
+    assert!(!unknown.status.success());
+    assert!(printed(&unknown).contains("strict, extended"));
+
+    let family = Family::new();
+    let mut strict = family.spawn("warren dev", &mut start("strict"));
+    strict.line("ready", PATIENCE);
+    let credentials = data.join("credentials.env");
+    let script = format!(
+        ". {} && exec {} broker create orders --engine-version 3.13.7 --password {}",
+        credentials.display(),
+        directory::binary("warren").display(),
+        "correct-horse-battery",
+    );
+    let mut shell = std::process::Command::new("sh");
+    clean(&mut shell);
+    let refused = shell.args(["-c", &script]).output().expect("sh can be run");
+    assert!(!refused.status.success());
+    let printed = printed(&refused);
+    assert!(
+        printed.contains("Broker engine version [3.13.7] is invalid"),
+        "{printed}"
     );
 }
 

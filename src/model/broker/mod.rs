@@ -185,3 +185,48 @@ impl Broker {
         self.updated_at = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ConfigurationId;
+
+    fn launch() -> Launch {
+        Launch {
+            engine_version: EngineVersion::parse("3.13").unwrap(),
+            host_instance_type: "mq.m7g.medium".into(),
+            configuration: ConfigurationRef {
+                id: ConfigurationId::from_uuid(uuid::Uuid::nil()),
+                revision: 1,
+            },
+            general_logs: false,
+            security_groups: vec!["sg-1".into()],
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_staged_and_leads_where_it_should() {
+        assert_eq!(launch().difference(launch()), StagedLaunch::default());
+        let next = Launch {
+            engine_version: EngineVersion::parse("4.2").unwrap(),
+            security_groups: Vec::new(),
+            ..launch()
+        };
+        let staged = launch().difference(next.clone());
+        assert_eq!(staged.security_groups, Some(Vec::new()));
+        assert_eq!(staged.host_instance_type, None);
+        assert_eq!(launch().with(staged), next);
+    }
+
+    #[test]
+    fn launch_values_of_earlier_releases_read_back() {
+        let stored = r#"{"engine_version":"3.13","host_instance_type":"mq.m7g.medium",
+            "configuration":{"id":"c-00000000-0000-0000-0000-000000000000","revision":1}}"#;
+        let read: Launch = serde_json::from_str(stored).unwrap();
+        let expected = Launch {
+            security_groups: Vec::new(),
+            ..launch()
+        };
+        assert_eq!(read, expected);
+    }
+}

@@ -104,12 +104,13 @@ impl State {
         }
     }
 
-    /// Whether `request` may be made now. A broker can be updated once it has run. Deleting is
+    /// Whether `request` may be made now. A broker can be updated once it has run, and rebooted
+    /// unless that is in progress: a change and a reboot are how its owner heals it. Deleting is
     /// always possible: the deletion waits its turn behind what is in progress, and asking twice
     /// changes nothing; only strict parity has callers wait for a creation to end.
     pub fn allows(self, request: Request, parity: Parity) -> bool {
         match (request, self) {
-            (Request::Reboot, Self::Running)
+            (Request::Reboot, Self::CriticalActionRequired | Self::Running)
             | (
                 Request::Update,
                 Self::CriticalActionRequired | Self::RebootInProgress | Self::Running,
@@ -127,7 +128,6 @@ impl State {
                 Request::Reboot,
                 Self::CreationFailed
                 | Self::CreationInProgress
-                | Self::CriticalActionRequired
                 | Self::DeletionInProgress
                 | Self::RebootInProgress,
             )
@@ -281,13 +281,10 @@ mod tests {
                 state,
                 State::CriticalActionRequired | State::RebootInProgress | State::Running
             );
+            let reboots = has_run && state != State::RebootInProgress;
             for parity in Parity::ALL {
                 let allows = |request| state.allows(request, parity);
-                assert_eq!(
-                    allows(Request::Reboot),
-                    state == State::Running,
-                    "{state:?}"
-                );
+                assert_eq!(allows(Request::Reboot), reboots, "{state:?}");
                 assert_eq!(allows(Request::Update), has_run, "{state:?}");
                 let waits = parity.is_strict() && state == State::CreationInProgress;
                 assert_eq!(allows(Request::Delete), !waits, "{state:?}");
