@@ -172,6 +172,7 @@ fn properties(identification: &Identification) -> FieldTable {
     let text = |name: &str, value: &str| (name.to_owned(), FieldValue::from(value));
     let capabilities = [
         "publisher_confirms",
+        "exchange_exchange_bindings",
         "basic.nack",
         "consumer_cancel_notify",
         "connection.blocked",

@@ -177,7 +177,8 @@ impl Access {
             | Record::Vhost { .. }
             | Record::Exchange { .. }
             | Record::Queue { .. }
-            | Record::Binding { .. }) => return Ok(Some(other)),
+            | Record::Binding { .. }
+            | Record::ExchangeBinding { .. }) => return Ok(Some(other)),
         }
         Ok(None)
     }

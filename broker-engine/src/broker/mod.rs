@@ -16,6 +16,7 @@ mod message;
 mod password;
 mod publisher;
 mod queue;
+mod routing;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -185,7 +186,9 @@ impl Broker {
                     let vhost = Arc::new(Vhost::new(&name, Arc::clone(&self.core)));
                     self.vhosts.write().insert(name, vhost);
                 }
-                Some(binding @ Record::Binding { .. }) => bindings.push(binding),
+                Some(binding @ (Record::Binding { .. } | Record::ExchangeBinding { .. })) => {
+                    bindings.push(binding);
+                }
                 Some(member) => members.push(member),
                 None => {}
             }
@@ -193,7 +196,8 @@ impl Broker {
         for record in members.into_iter().chain(bindings) {
             let (Record::Exchange { vhost, .. }
             | Record::Queue { vhost, .. }
-            | Record::Binding { vhost, .. }) = &record
+            | Record::Binding { vhost, .. }
+            | Record::ExchangeBinding { vhost, .. }) = &record
             else {
                 continue;
             };

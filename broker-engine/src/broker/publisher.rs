@@ -10,6 +10,7 @@ use super::{
     error::Error,
     message::{Message, Parts, Publish},
     queue::Queue,
+    routing::Found,
     session::Session,
     value::Table,
 };
@@ -213,12 +214,13 @@ impl Publisher {
             return Ok(route);
         }
         self.session.check_publish(message.exchange)?;
-        let headers = || (self.read_headers)(message.properties);
-        let (route, holds) =
+        let read_headers = self.read_headers;
+        let headers = || read_headers(message.properties);
+        let Found { queues, holds } =
             self.session
                 .vhost()
-                .route(message.exchange, message.routing_key, headers)?;
-        let route = Arc::new(route);
+                .route(message.exchange, &[message.routing_key], &headers)?;
+        let route = Arc::new(Route::new(queues));
         if holds {
             if self.routes_len == ROUTES_MAX {
                 self.forget();

@@ -101,6 +101,8 @@ impl Session {
     /// Declares an exchange, or checks that it is as described. Answer when the position (if any) is durable.
     pub fn exchange_declare(&self, declare: ExchangeDeclare) -> Result<Option<Position>, Error> {
         self.check(Action::Configure, Kind::Exchange, &declare.name)?;
+        let own = (Kind::Exchange, declare.name.as_str());
+        self.check_handing_on(own, &declare.arguments, "alternate-exchange")?;
         self.inner.vhost.declare_exchange(declare)
     }
 
@@ -120,6 +122,8 @@ impl Session {
         if !declare.name.is_empty() {
             self.check(Action::Configure, Kind::Queue, &declare.name)?;
         }
+        let own = (Kind::Queue, declare.name.as_str());
+        self.check_handing_on(own, &declare.arguments, "x-dead-letter-exchange")?;
         let (queue, durable) = self
             .inner
             .vhost
@@ -159,7 +163,9 @@ impl Session {
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
         let queue = self.checked_for_binding(queue, exchange)?;
-        self.inner.vhost.bind((&queue, exchange, key), arguments)
+        self.inner
+            .vhost
+            .bind_queue((&queue, exchange, key), arguments)
     }
 
     /// Removes a binding; one that is not there counts as removed.
@@ -171,7 +177,39 @@ impl Session {
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
         let queue = self.checked_for_binding(queue, exchange)?;
-        self.inner.vhost.unbind((&queue, exchange, key), arguments)
+        self.inner
+            .vhost
+            .unbind_queue((&queue, exchange, key), arguments)
+    }
+
+    /// Binds an exchange to another one, the source, under a key.
+    pub fn exchange_bind(
+        &self,
+        destination: &str,
+        source: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        self.check(Action::Write, Kind::Exchange, destination)?;
+        self.check(Action::Read, Kind::Exchange, source)?;
+        self.inner
+            .vhost
+            .bind_exchange((destination, source, key), arguments)
+    }
+
+    /// Removes a binding between exchanges; one that is not there counts as removed.
+    pub fn exchange_unbind(
+        &self,
+        destination: &str,
+        source: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        self.check(Action::Write, Kind::Exchange, destination)?;
+        self.check(Action::Read, Kind::Exchange, source)?;
+        self.inner
+            .vhost
+            .unbind_exchange((destination, source, key), arguments)
     }
 
     fn checked_for_binding(&self, queue: &str, exchange: &str) -> Result<Arc<Queue>, Error> {
@@ -222,6 +260,29 @@ impl Session {
     /// requeued.
     pub fn close(&self) -> Result<(), Error> {
         self.inner.vhost.delete_exclusive(self.inner.connection)
+    }
+
+    /// Whoever names an exchange to hand messages on to must be allowed to move them himself.
+    fn check_handing_on(
+        &self,
+        (kind, name): (Kind, &str),
+        arguments: &Table,
+        argument: &str,
+    ) -> Result<(), Error> {
+        let Some(value) = arguments.get(argument) else {
+            return Ok(());
+        };
+        let Some(exchange) = value.as_str() else {
+            return Err(Error::PreconditionFailed(format!(
+                "invalid type '{}' for arg '{argument}' in {kind} '{name}' in vhost '{}'",
+                value.type_name(),
+                self.inner.vhost.name()
+            )));
+        };
+        if !name.is_empty() {
+            self.check(Action::Read, kind, name)?;
+        }
+        self.check(Action::Write, Kind::Exchange, exchange)
     }
 
     pub(super) fn check_publish(&self, exchange: &str) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! The exchanges, queues and bindings of one virtual host, as plain data.
 //!
-//! Invariant: `bound` mirrors the exchanges' bindings, and every bound queue is in `queues`.
+//! Invariant: `bound` mirrors the exchanges' bindings, and everything bound is in `queues` or `exchanges`.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,13 +9,13 @@ use std::{
 
 use super::{
     definitions::record::{Change, Record},
-    exchange::{Exchange, ExchangeKind, ExchangeSettings},
+    exchange::{Binding, Destination, Exchange, ExchangeKind, ExchangeSettings},
     queue::{ConnectionId, Queue},
     value::Table,
 };
 
 /// What a name stands for, in texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Exchange,
     Queue,
@@ -30,15 +30,15 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// Where a queue is bound: the exchange, the key, the arguments.
+/// Where something is bound: the exchange, the key, the arguments.
 type Place = (Arc<str>, Box<str>, Table);
 
 #[derive(Default)]
 pub(crate) struct Topology {
     pub(crate) exchanges: HashMap<Arc<str>, Exchange>,
     pub(crate) queues: HashMap<Arc<str>, Arc<Queue>>,
-    /// Where each queue is bound.
-    bound: HashMap<Arc<str>, Vec<Place>>,
+    /// Where each queue and exchange is bound.
+    bound: HashMap<(Kind, Arc<str>), Vec<Place>>,
     exclusive: HashMap<ConnectionId, HashSet<Arc<str>>>,
 }
 
@@ -93,7 +93,7 @@ impl Topology {
     pub(crate) fn bind(
         &mut self,
         exchange: &str,
-        queue: &Arc<Queue>,
+        destination: &Destination,
         key: &str,
         arguments: &Table,
     ) -> bool {
@@ -104,9 +104,9 @@ impl Topology {
         let is_new = self
             .exchanges
             .get_mut(exchange)
-            .is_some_and(|exchange| exchange.bind(key, queue, arguments));
+            .is_some_and(|exchange| exchange.bind(key, destination, arguments));
         if is_new {
-            let bound = self.bound.entry(Arc::clone(queue.name())).or_default();
+            let bound = self.bound.entry(bound_as(destination)).or_default();
             bound.push((name, key.into(), arguments.clone()));
         }
         is_new
@@ -118,27 +118,24 @@ impl Topology {
         &mut self,
         vhost: &str,
         exchange: &str,
-        queue: &Arc<Queue>,
+        destination: &Destination,
         key: &str,
         arguments: &Table,
     ) -> Option<Vec<Change>> {
         if !self
             .exchanges
             .get_mut(exchange)?
-            .unbind(key, queue, arguments)
+            .unbind(key, destination, arguments)
         {
             return None;
         }
-        if let Some(bound) = self.bound.get_mut(queue.name()) {
-            bound.retain(|(e, k, a)| !(**e == *exchange && **k == *key && a.is_same(arguments)));
-            if bound.is_empty() {
-                self.bound.remove(queue.name());
-            }
-        }
+        self.unnote(destination, |(e, k, a)| {
+            **e == *exchange && **k == *key && a.is_same(arguments)
+        });
         let mut changes = Vec::new();
         let settings = &self.exchanges.get(exchange)?.settings;
-        if settings.durable && queue.is_logged() {
-            changes.push(binding_record(vhost, exchange, queue, key, arguments).unset());
+        if settings.durable && destination.is_durable() {
+            changes.push(binding_record(vhost, exchange, destination, key, arguments).unset());
         }
         if settings.auto_delete && !self.exchanges.get(exchange)?.has_bindings() {
             changes.extend(self.remove_exchange(vhost, exchange));
@@ -146,26 +143,49 @@ impl Topology {
         Some(changes)
     }
 
-    /// Removes an exchange with its bindings. Returns what changes in the durable definitions.
+    /// Forgets that something is bound at these places.
+    fn unnote(&mut self, destination: &Destination, is_gone: impl Fn(&Place) -> bool) {
+        let name = bound_as(destination);
+        if let Some(bound) = self.bound.get_mut(&name) {
+            bound.retain(|place| !is_gone(place));
+            if bound.is_empty() {
+                self.bound.remove(&name);
+            }
+        }
+    }
+
+    /// Removes an exchange with its bindings, and the exchanges that go with them. Returns what changes in the durable
+    /// definitions.
     pub(crate) fn remove_exchange(&mut self, vhost: &str, name: &str) -> Vec<Change> {
         let Some(exchange) = self.exchanges.remove(name) else {
             return Vec::new();
         };
         let mut changes = Vec::new();
         for (key, binding) in exchange.bindings() {
-            let queue = &binding.queue;
-            if let Some(bound) = self.bound.get_mut(queue.name()) {
-                bound.retain(|(e, ..)| **e != *name);
-                if bound.is_empty() {
-                    self.bound.remove(queue.name());
-                }
-            }
-            if exchange.settings.durable && queue.is_logged() {
-                changes.push(binding_record(vhost, name, queue, key, &binding.arguments).unset());
+            let Binding {
+                destination,
+                arguments,
+            } = binding;
+            self.unnote(destination, |(e, ..)| **e == *name);
+            if exchange.settings.durable && destination.is_durable() {
+                changes.push(binding_record(vhost, name, destination, key, arguments).unset());
             }
         }
+        let itself = Destination::Exchange(name.into(), exchange.settings.durable);
+        changes.extend(self.unbind_everywhere(vhost, &itself));
         if exchange.settings.durable {
             changes.push(exchange_record(vhost, name, &exchange.settings).unset());
+        }
+        changes
+    }
+
+    /// Removes all bindings that lead to something.
+    fn unbind_everywhere(&mut self, vhost: &str, destination: &Destination) -> Vec<Change> {
+        let places = self.bound.get(&bound_as(destination)).cloned();
+        let mut changes = Vec::new();
+        for (exchange, key, arguments) in places.unwrap_or_default() {
+            let unbound = self.unbind(vhost, &exchange, destination, &key, &arguments);
+            changes.extend(unbound.unwrap_or_default());
         }
         changes
     }
@@ -176,13 +196,7 @@ impl Topology {
         let Some(queue) = self.queues.get(name).cloned() else {
             return Vec::new();
         };
-        let mut changes = Vec::new();
-        for (exchange, key, arguments) in self.bound.get(name).cloned().unwrap_or_default() {
-            changes.extend(
-                self.unbind(vhost, &exchange, &queue, &key, &arguments)
-                    .unwrap_or_default(),
-            );
-        }
+        let mut changes = self.unbind_everywhere(vhost, &Destination::Queue(Arc::clone(&queue)));
         if let Some(owner) = queue.settings().exclusive
             && let Some(names) = self.exclusive.get_mut(&owner)
         {
@@ -223,15 +237,28 @@ pub(crate) fn queue_record(vhost: &str, queue: &Queue) -> Record {
 pub(crate) fn binding_record(
     vhost: &str,
     exchange: &str,
-    queue: &Queue,
+    destination: &Destination,
     key: &str,
     arguments: &Table,
 ) -> Record {
-    Record::Binding {
-        vhost: vhost.to_owned(),
-        exchange: exchange.to_owned(),
-        queue: queue.name().to_string(),
-        key: key.to_owned(),
-        arguments: arguments.clone(),
+    match destination {
+        Destination::Queue(queue) => Record::Binding {
+            vhost: vhost.to_owned(),
+            exchange: exchange.to_owned(),
+            queue: queue.name().to_string(),
+            key: key.to_owned(),
+            arguments: arguments.clone(),
+        },
+        Destination::Exchange(name, _) => Record::ExchangeBinding {
+            vhost: vhost.to_owned(),
+            source: exchange.to_owned(),
+            destination: name.to_string(),
+            key: key.to_owned(),
+            arguments: arguments.clone(),
+        },
     }
+}
+
+fn bound_as(destination: &Destination) -> (Kind, Arc<str>) {
+    (destination.kind(), Arc::clone(destination.name()))
 }

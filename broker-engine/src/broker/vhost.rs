@@ -18,10 +18,9 @@ use super::{
     consumer::Consumer,
     definitions::record::{Change, Record},
     error::Error,
-    exchange::{Exchange, ExchangeKind, ExchangeSettings},
-    publisher::Route,
+    exchange::{Destination, Exchange, ExchangeKind, ExchangeSettings},
     queue::{ConnectionId, Queue, QueueSettings},
-    topology::{Kind, Topology, binding_record, exchange_record, queue_record},
+    topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
 };
 use crate::store::{Batch, Position, QueueId, RecoveredQueue};
@@ -48,7 +47,7 @@ pub struct QueueDeclare {
 pub struct ExchangeDeclare {
     /// Its name.
     pub name: String,
-    /// `direct`, `fanout`, `topic` or `headers`.
+    /// `direct`, `fanout` and the like.
     pub kind: String,
     /// Survives a restart.
     pub durable: bool,
@@ -64,7 +63,7 @@ pub struct ExchangeDeclare {
 pub struct Vhost {
     name: Arc<str>,
     core: Arc<Core>,
-    topology: RwLock<Topology>,
+    pub(super) topology: RwLock<Topology>,
     /// Grows with every change of the topology, so that publishers may cache routes.
     version: AtomicU64,
     /// The log's position after the latest definition.
@@ -109,36 +108,6 @@ impl Vhost {
 
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
-    }
-
-    /// Where a message goes. Also tells whether the route holds for every message of this exchange and key.
-    pub(super) fn route(
-        &self,
-        exchange: &str,
-        key: &str,
-        headers: impl FnOnce() -> Table,
-    ) -> Result<(Route, bool), Error> {
-        let topology = self.topology.read();
-        if exchange.is_empty() {
-            return Ok((
-                Route::new(topology.queues.get(key).cloned().into_iter().collect()),
-                true,
-            ));
-        }
-        let found = topology
-            .exchanges
-            .get(exchange)
-            .ok_or_else(|| self.no_exchange(exchange))?;
-        if found.settings.internal {
-            let text = format!(
-                "cannot publish to internal exchange '{exchange}' in vhost '{}'",
-                self.name
-            );
-            return Err(Error::AccessRefused(text));
-        }
-        let mut queues = Vec::new();
-        found.route(key, headers, &mut queues);
-        Ok((Route::new(queues), !found.needs_headers()))
     }
 
     pub(super) fn declare_queue(
@@ -370,82 +339,6 @@ impl Vhost {
         position
     }
 
-    pub(super) fn bind(
-        &self,
-        (queue, exchange, key): (&Arc<Queue>, &str, &str),
-        arguments: &Table,
-    ) -> Result<Option<Position>, Error> {
-        refuse_default(exchange)?;
-        let mut topology = self.topology.write();
-        let found = topology
-            .exchanges
-            .get(exchange)
-            .ok_or_else(|| self.no_exchange(exchange))?;
-        if !found.accepts(arguments) {
-            return Err(Error::PreconditionFailed(
-                "Invalid x-match field value; expected all, any, all-with-x or any-with-x"
-                    .to_owned(),
-            ));
-        }
-        let is_durable = found.settings.durable && queue.is_logged();
-        if !topology
-            .queues
-            .get(queue.name())
-            .is_some_and(|other| Arc::ptr_eq(other, queue))
-        {
-            return Err(Error::no_such(Kind::Queue, queue.name(), &self.name));
-        }
-        if !topology.bind(exchange, queue, key, arguments) {
-            return Ok(self.defined());
-        }
-        let mut changes = Vec::new();
-        if is_durable {
-            changes.push(binding_record(&self.name, exchange, queue, key, arguments).set());
-        }
-        let position = self.define(&changes);
-        if position.is_err() {
-            topology.unbind(&self.name, exchange, queue, key, arguments);
-        }
-        self.changed(topology);
-        position
-    }
-
-    pub(super) fn unbind(
-        &self,
-        (queue, exchange, key): (&Arc<Queue>, &str, &str),
-        arguments: &Table,
-    ) -> Result<Option<Position>, Error> {
-        refuse_default(exchange)?;
-        let mut topology = self.topology.write();
-        if !topology.exchanges.contains_key(exchange) {
-            return Err(self.no_exchange(exchange));
-        }
-        let Some(changes) = topology.unbind(&self.name, exchange, queue, key, arguments) else {
-            return Ok(None);
-        };
-        let position = self.define(&changes);
-        self.changed(topology);
-        position
-    }
-
-    /// Every binding that survives a restart, as text.
-    #[cfg(test)]
-    pub(super) fn durable_bindings(&self) -> Vec<String> {
-        let topology = self.topology.read();
-        let durable = topology
-            .exchanges
-            .iter()
-            .filter(|(_, exchange)| exchange.settings.durable);
-        let bindings = durable.flat_map(|(name, exchange)| {
-            let logged = exchange
-                .bindings()
-                .filter(|(_, binding)| binding.queue.is_logged());
-            logged
-                .map(move |(key, binding)| format!("binding {name} {key} {}", binding.queue.name()))
-        });
-        bindings.collect()
-    }
-
     /// Takes a definition that recovery found. Queues find their messages in `recovered`. Bindings come last.
     pub(super) fn restore(&self, record: Record, recovered: &mut HashMap<QueueId, RecoveredQueue>) {
         let mut topology = self.topology.write();
@@ -504,7 +397,20 @@ impl Vhost {
                 ..
             } => {
                 if let Some(queue) = topology.queues.get(queue.as_str()).cloned() {
-                    topology.bind(&exchange, &queue, &key, &arguments);
+                    let destination = Destination::Queue(queue);
+                    topology.bind(&exchange, &destination, &key, &arguments);
+                }
+            }
+            Record::ExchangeBinding {
+                source,
+                destination,
+                key,
+                arguments,
+                ..
+            } => {
+                if let Some((name, _)) = topology.exchanges.get_key_value(destination.as_str()) {
+                    let destination = Destination::Exchange(Arc::clone(name), true);
+                    topology.bind(&source, &destination, &key, &arguments);
                 }
             }
             Record::Counter { .. }
@@ -515,7 +421,7 @@ impl Vhost {
         self.changed(topology);
     }
 
-    fn define(&self, changes: &[Change]) -> Result<Option<Position>, Error> {
+    pub(super) fn define(&self, changes: &[Change]) -> Result<Option<Position>, Error> {
         if changes.is_empty() {
             return Ok(None);
         }
@@ -525,18 +431,18 @@ impl Vhost {
     }
 
     /// What must be durable before it may be said that something is there: somebody else may have declared it just now.
-    fn defined(&self) -> Option<Position> {
+    pub(super) fn defined(&self) -> Option<Position> {
         let position = Position(self.defined.load(Ordering::Acquire));
         (position > self.core.store.durable()).then_some(position)
     }
 
     /// Makes a change visible: routes cached before it are not used after the lock is released.
-    fn changed(&self, topology: RwLockWriteGuard<'_, Topology>) {
+    pub(super) fn changed(&self, topology: RwLockWriteGuard<'_, Topology>) {
         self.version.fetch_add(1, Ordering::AcqRel);
         drop(topology);
     }
 
-    fn no_exchange(&self, name: &str) -> Error {
+    pub(super) fn no_exchange(&self, name: &str) -> Error {
         Error::no_such(Kind::Exchange, name, &self.name)
     }
 }
@@ -556,7 +462,7 @@ fn refuse_reserved(kind: Kind, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn refuse_default(exchange: &str) -> Result<(), Error> {
+pub(super) fn refuse_default(exchange: &str) -> Result<(), Error> {
     if exchange.is_empty() {
         return Err(Error::AccessRefused(
             "operation not permitted on the default exchange".to_owned(),

@@ -5,8 +5,7 @@ use crate::broker::{Table, Value};
 use crate::codec::amqp::{FieldTable, FieldValue, Properties};
 
 /// Arguments whose meaning is not built: a queue or exchange that ignored them would be a lie.
-const UNSUPPORTED: [&str; 13] = [
-    "alternate-exchange",
+const UNSUPPORTED: [&str; 12] = [
     "x-consumer-timeout",
     "x-dead-letter-exchange",
     "x-dead-letter-routing-key",

@@ -5,7 +5,10 @@ use super::super::reply_code::ReplyCode;
 use super::arguments;
 use super::{Channel, Context, Deferred};
 use crate::broker;
-use crate::codec::amqp::{ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete, ExchangeDeleteOk};
+use crate::codec::amqp::{
+    ExchangeBind, ExchangeBindOk, ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete,
+    ExchangeDeleteOk, ExchangeUnbind, ExchangeUnbindOk,
+};
 
 impl Channel {
     pub(super) fn exchange_declare(
@@ -31,6 +34,34 @@ impl Channel {
             context.session.exchange_declare(declaration)?
         };
         Ok(self.reply(declare.no_wait, durable, &ExchangeDeclareOk {}))
+    }
+
+    pub(super) fn exchange_bind(
+        &self,
+        context: &Context,
+        bind: &ExchangeBind<'_>,
+    ) -> Result<Deferred, Error> {
+        let durable = context.session.exchange_bind(
+            bind.destination,
+            bind.source,
+            bind.routing_key,
+            &arguments::table(&bind.arguments),
+        )?;
+        Ok(self.reply(bind.no_wait, durable, &ExchangeBindOk {}))
+    }
+
+    pub(super) fn exchange_unbind(
+        &self,
+        context: &Context,
+        unbind: &ExchangeUnbind<'_>,
+    ) -> Result<Deferred, Error> {
+        let durable = context.session.exchange_unbind(
+            unbind.destination,
+            unbind.source,
+            unbind.routing_key,
+            &arguments::table(&unbind.arguments),
+        )?;
+        Ok(self.reply(unbind.no_wait, durable, &ExchangeUnbindOk {}))
     }
 
     /// RabbitMQ 3 ends the connection over an unknown type, RabbitMQ 4 the channel.

@@ -147,9 +147,8 @@ impl Channel {
             Method::ChannelFlowOk(_) => Ok(None),
             Method::ExchangeDeclare(declare) => self.exchange_declare(context, declare),
             Method::ExchangeDelete(delete) => self.exchange_delete(context, delete),
-            Method::ExchangeBind(_) | Method::ExchangeUnbind(_) => {
-                Err(Error::not_implemented("bindings between exchanges"))
-            }
+            Method::ExchangeBind(bind) => self.exchange_bind(context, bind),
+            Method::ExchangeUnbind(unbind) => self.exchange_unbind(context, unbind),
             Method::QueueDeclare(declare) => self.queue_declare(context, declare),
             Method::QueueBind(bind) => self.queue_bind(context, bind),
             Method::QueueUnbind(unbind) => self.queue_unbind(context, unbind),

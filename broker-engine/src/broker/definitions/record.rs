@@ -54,6 +54,14 @@ pub(crate) enum Record {
         key: String,
         arguments: Table,
     },
+    /// A binding between two exchanges.
+    ExchangeBinding {
+        vhost: String,
+        source: String,
+        destination: String,
+        key: String,
+        arguments: Table,
+    },
 }
 
 /// A key and its new value, or none to remove it.
@@ -96,6 +104,17 @@ impl Record {
                 arguments = serde_json::to_string(table)
                     .expect("tables have string keys and no failing serialisers");
                 (b'b', vec![vhost, exchange, queue, key, &arguments])
+            }
+            Self::ExchangeBinding {
+                vhost,
+                source,
+                destination,
+                key,
+                arguments: table,
+            } => {
+                arguments = serde_json::to_string(table)
+                    .expect("tables have string keys and no failing serialisers");
+                (b'x', vec![vhost, source, destination, key, &arguments])
             }
         };
         let mut bytes = vec![kind];

@@ -2,13 +2,18 @@
 //!
 //! Owns its bindings and how its kind reads them. Does not know permissions or how messages are stored.
 
+mod hash;
 mod headers;
 mod topic;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use self::topic::Patterns;
-use super::{queue::Queue, value::Table};
+use super::{
+    queue::Queue,
+    topology::Kind,
+    value::{Table, Value},
+};
 
 /// How an exchange chooses queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +26,19 @@ pub enum ExchangeKind {
     Topic,
     /// By the message's headers.
     Headers,
+    /// One of them, by a hash of the key: each gets its share, and keeps its keys when others come and go.
+    ConsistentHash,
 }
 
 impl ExchangeKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Direct, Self::Fanout, Self::Topic, Self::Headers];
+    pub const ALL: [Self; 5] = [
+        Self::Direct,
+        Self::Fanout,
+        Self::Topic,
+        Self::Headers,
+        Self::ConsistentHash,
+    ];
 
     /// The kind of a name in a declaration.
     pub fn from_name(name: &str) -> Option<Self> {
@@ -39,6 +52,7 @@ impl ExchangeKind {
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
+            Self::ConsistentHash => "x-consistent-hash",
         }
     }
 }
@@ -64,11 +78,79 @@ pub struct ExchangeSettings {
     pub arguments: Table,
 }
 
-/// A queue bound to an exchange under a key.
+impl ExchangeSettings {
+    /// Where messages go that no binding takes.
+    pub(crate) fn alternate(&self) -> Option<&str> {
+        self.arguments
+            .get("alternate-exchange")
+            .and_then(Value::as_str)
+    }
+}
+
+/// Where a binding leads.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    Queue(Arc<Queue>),
+    /// An exchange by name, and whether it survives a restart.
+    Exchange(Arc<str>, bool),
+}
+
+impl Destination {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Queue(_) => Kind::Queue,
+            Self::Exchange(..) => Kind::Exchange,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Queue(queue) => queue.name(),
+            Self::Exchange(name, _) => name,
+        }
+    }
+
+    /// Whether a binding of a durable exchange to it survives a restart.
+    pub(crate) fn is_durable(&self) -> bool {
+        match self {
+            Self::Queue(queue) => queue.is_logged(),
+            Self::Exchange(_, durable) => *durable,
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Queue(left), Self::Queue(right)) => Arc::ptr_eq(left, right),
+            (Self::Exchange(left, _), Self::Exchange(right, _)) => left == right,
+            (Self::Queue(_), Self::Exchange(..)) | (Self::Exchange(..), Self::Queue(_)) => false,
+        }
+    }
+}
+
+/// A queue or exchange bound to an exchange under a key.
 #[derive(Clone, Debug)]
 pub(crate) struct Binding {
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) destination: Destination,
     pub(crate) arguments: Table,
+}
+
+/// The headers of one message, read when the first headers exchange on its way asks.
+pub(crate) struct Headers<'a> {
+    read: &'a dyn Fn() -> Table,
+    table: OnceCell<Table>,
+}
+
+impl<'a> Headers<'a> {
+    pub(crate) fn new(read: &'a dyn Fn() -> Table) -> Self {
+        Self {
+            read,
+            table: OnceCell::new(),
+        }
+    }
+
+    fn get(&self) -> &Table {
+        self.table.get_or_init(self.read)
+    }
 }
 
 /// An exchange and its bindings.
@@ -90,21 +172,25 @@ impl Exchange {
     }
 
     /// Whether the arguments make sense for this kind.
-    pub(crate) fn accepts(&self, arguments: &Table) -> bool {
-        self.settings.kind != ExchangeKind::Headers || headers::is_valid(arguments)
+    pub(crate) fn accepts(&self, key: &str, arguments: &Table) -> bool {
+        match self.settings.kind {
+            ExchangeKind::Headers => headers::is_valid(arguments),
+            ExchangeKind::ConsistentHash => hash::weight(key).is_some(),
+            ExchangeKind::Direct | ExchangeKind::Fanout | ExchangeKind::Topic => true,
+        }
     }
 
     /// Adds a binding; false when it is there already.
-    pub(crate) fn bind(&mut self, key: &str, queue: &Arc<Queue>, arguments: &Table) -> bool {
+    pub(crate) fn bind(&mut self, key: &str, destination: &Destination, arguments: &Table) -> bool {
         let bindings = self.bindings.entry(key.into()).or_default();
         if bindings
             .iter()
-            .any(|other| is_same(other, queue, arguments))
+            .any(|other| is_same(other, destination, arguments))
         {
             return false;
         }
         bindings.push(Binding {
-            queue: Arc::clone(queue),
+            destination: destination.clone(),
             arguments: arguments.clone(),
         });
         if self.settings.kind == ExchangeKind::Topic {
@@ -114,12 +200,17 @@ impl Exchange {
     }
 
     /// Removes a binding; false when it is not there.
-    pub(crate) fn unbind(&mut self, key: &str, queue: &Arc<Queue>, arguments: &Table) -> bool {
+    pub(crate) fn unbind(
+        &mut self,
+        key: &str,
+        destination: &Destination,
+        arguments: &Table,
+    ) -> bool {
         let Some(bindings) = self.bindings.get_mut(key) else {
             return false;
         };
         let before = bindings.len();
-        bindings.retain(|other| !is_same(other, queue, arguments));
+        bindings.retain(|other| !is_same(other, destination, arguments));
         let is_removed = bindings.len() < before;
         if bindings.is_empty() {
             self.bindings.remove(key);
@@ -143,18 +234,24 @@ impl Exchange {
 
     /// Whether routes depend on more than the key.
     pub(crate) fn needs_headers(&self) -> bool {
-        self.settings.kind == ExchangeKind::Headers
+        match self.settings.kind {
+            ExchangeKind::Headers => true,
+            ExchangeKind::ConsistentHash => self.settings.arguments.get("hash-header").is_some(),
+            ExchangeKind::Direct | ExchangeKind::Fanout | ExchangeKind::Topic => false,
+        }
     }
 
-    /// Adds the queues for a message; a queue may be added more than once.
-    pub(crate) fn route(
-        &self,
+    /// Calls `found` with each place for a message, with some perhaps more than once.
+    pub(crate) fn route<'e>(
+        &'e self,
         key: &str,
-        headers: impl FnOnce() -> Table,
-        queues: &mut Vec<Arc<Queue>>,
+        headers: &Headers<'_>,
+        found: &mut dyn FnMut(&'e Destination),
     ) {
-        let mut add = |bindings: &[Binding]| {
-            queues.extend(bindings.iter().map(|binding| Arc::clone(&binding.queue)))
+        let mut add = |bindings: &'e [Binding]| {
+            bindings
+                .iter()
+                .for_each(|binding| found(&binding.destination));
         };
         match self.settings.kind {
             ExchangeKind::Direct => self
@@ -170,16 +267,28 @@ impl Exchange {
                     .for_each(|bindings| add(bindings));
             }),
             ExchangeKind::Headers => {
-                let headers = headers();
+                let headers = headers.get();
                 let bindings = self.bindings.values().flatten();
-                let matching =
-                    bindings.filter(|binding| headers::matches(&binding.arguments, &headers));
-                queues.extend(matching.map(|binding| Arc::clone(&binding.queue)));
+                bindings
+                    .filter(|binding| headers::matches(&binding.arguments, headers))
+                    .for_each(|binding| found(&binding.destination));
+            }
+            ExchangeKind::ConsistentHash => {
+                let header = self.settings.arguments.get("hash-header");
+                let chosen = match header.and_then(Value::as_str) {
+                    None => hash::choose(self.bindings(), key.as_bytes()),
+                    Some(name) => headers.get().get(name).and_then(|value| {
+                        hash::choose(self.bindings(), value.to_string().as_bytes())
+                    }),
+                };
+                if let Some(binding) = chosen {
+                    found(&binding.destination);
+                }
             }
         }
     }
 }
 
-fn is_same(binding: &Binding, queue: &Arc<Queue>, arguments: &Table) -> bool {
-    Arc::ptr_eq(&binding.queue, queue) && binding.arguments.is_same(arguments)
+fn is_same(binding: &Binding, destination: &Destination, arguments: &Table) -> bool {
+    binding.destination.is_same(destination) && binding.arguments.is_same(arguments)
 }

@@ -1,0 +1,267 @@
+//! Bindings, and where they lead a message: through exchanges bound to exchanges and alternates, to queues.
+//!
+//! Owns binding, unbinding and the walk. An exchange is visited once per message, whatever cycles bindings form.
+
+use std::sync::Arc;
+
+use super::{
+    error::Error,
+    exchange::{Destination, Exchange, ExchangeKind, Headers},
+    queue::Queue,
+    topology::{Kind, Topology, binding_record},
+    value::Table,
+    vhost::{Vhost, refuse_default},
+};
+use crate::store::Position;
+
+/// The queues of a message.
+pub(super) struct Found {
+    /// Each may be there more than once.
+    pub(super) queues: Vec<Arc<Queue>>,
+    /// Whether every message of this exchange and key goes there.
+    pub(super) holds: bool,
+}
+
+impl Vhost {
+    /// Where a message goes that a client publishes.
+    pub(super) fn route(
+        &self,
+        exchange: &str,
+        keys: &[&str],
+        headers: &dyn Fn() -> Table,
+    ) -> Result<Found, Error> {
+        let topology = self.topology.read();
+        if !exchange.is_empty() {
+            let found = topology
+                .exchanges
+                .get(exchange)
+                .ok_or_else(|| self.no_exchange(exchange))?;
+            if found.settings.internal {
+                return Err(Error::AccessRefused(format!(
+                    "cannot publish to internal exchange '{exchange}' in vhost '{}'",
+                    self.name()
+                )));
+            }
+        }
+        Ok(walk(&topology, exchange, keys, headers))
+    }
+
+    /// Where a message goes that a queue gives up. Nowhere when there is no such exchange.
+    pub(super) fn route_dead(
+        &self,
+        exchange: &str,
+        keys: &[&str],
+        headers: &dyn Fn() -> Table,
+    ) -> Vec<Arc<Queue>> {
+        walk(&self.topology.read(), exchange, keys, headers).queues
+    }
+
+    /// Binds a queue to an exchange.
+    pub(super) fn bind_queue(
+        &self,
+        (queue, exchange, key): (&Arc<Queue>, &str, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(exchange)?;
+        let mut topology = self.topology.write();
+        self.check_source(&topology, exchange, key, arguments)?;
+        if !topology
+            .queues
+            .get(queue.name())
+            .is_some_and(|other| Arc::ptr_eq(other, queue))
+        {
+            return Err(Error::no_such(Kind::Queue, queue.name(), self.name()));
+        }
+        let destination = Destination::Queue(Arc::clone(queue));
+        let position = self.bind(&mut topology, (exchange, &destination, key), arguments);
+        self.changed(topology);
+        position
+    }
+
+    /// Binds an exchange to an exchange.
+    pub(super) fn bind_exchange(
+        &self,
+        (destination, source, key): (&str, &str, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(source)?;
+        refuse_default(destination)?;
+        let mut topology = self.topology.write();
+        self.check_source(&topology, source, key, arguments)?;
+        let destination = self.destination(&topology, destination)?;
+        let position = self.bind(&mut topology, (source, &destination, key), arguments);
+        self.changed(topology);
+        position
+    }
+
+    fn check_source(
+        &self,
+        topology: &Topology,
+        exchange: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<(), Error> {
+        let found = topology
+            .exchanges
+            .get(exchange)
+            .ok_or_else(|| self.no_exchange(exchange))?;
+        if found.accepts(key, arguments) {
+            return Ok(());
+        }
+        Err(Error::PreconditionFailed(match found.settings.kind {
+            ExchangeKind::ConsistentHash => {
+                format!("The binding key must be an integer: {key}")
+            }
+            ExchangeKind::Headers
+            | ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::Topic => {
+                "Invalid x-match field value; expected all, any, all-with-x or any-with-x"
+                    .to_owned()
+            }
+        }))
+    }
+
+    fn destination(&self, topology: &Topology, name: &str) -> Result<Destination, Error> {
+        let (name, exchange) = topology
+            .exchanges
+            .get_key_value(name)
+            .ok_or_else(|| self.no_exchange(name))?;
+        Ok(Destination::Exchange(
+            Arc::clone(name),
+            exchange.settings.durable,
+        ))
+    }
+
+    fn bind(
+        &self,
+        topology: &mut Topology,
+        (exchange, destination, key): (&str, &Destination, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        if !topology.bind(exchange, destination, key, arguments) {
+            return Ok(self.defined());
+        }
+        let is_durable = topology
+            .exchanges
+            .get(exchange)
+            .is_some_and(|found| found.settings.durable && destination.is_durable());
+        let mut changes = Vec::new();
+        if is_durable {
+            let record = binding_record(self.name(), exchange, destination, key, arguments);
+            changes.push(record.set());
+        }
+        let position = self.define(&changes);
+        if position.is_err() {
+            topology.unbind(self.name(), exchange, destination, key, arguments);
+        }
+        position
+    }
+
+    /// Removes a binding of a queue; one that is not there counts as removed.
+    pub(super) fn unbind_queue(
+        &self,
+        (queue, exchange, key): (&Arc<Queue>, &str, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(exchange)?;
+        let destination = Destination::Queue(Arc::clone(queue));
+        self.unbind((&destination, exchange, key), arguments)
+    }
+
+    /// Removes a binding between exchanges; one that is not there counts as removed.
+    pub(super) fn unbind_exchange(
+        &self,
+        (destination, source, key): (&str, &str, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        refuse_default(source)?;
+        refuse_default(destination)?;
+        let destination = self.destination(&self.topology.read(), destination)?;
+        self.unbind((&destination, source, key), arguments)
+    }
+
+    fn unbind(
+        &self,
+        (destination, exchange, key): (&Destination, &str, &str),
+        arguments: &Table,
+    ) -> Result<Option<Position>, Error> {
+        let mut topology = self.topology.write();
+        if !topology.exchanges.contains_key(exchange) {
+            return Err(self.no_exchange(exchange));
+        }
+        let changes = topology.unbind(self.name(), exchange, destination, key, arguments);
+        let Some(changes) = changes else {
+            return Ok(None);
+        };
+        let position = self.define(&changes);
+        self.changed(topology);
+        position
+    }
+
+    /// Every binding that survives a restart, as text.
+    #[cfg(test)]
+    pub(super) fn durable_bindings(&self) -> Vec<String> {
+        let topology = self.topology.read();
+        let durable = topology
+            .exchanges
+            .iter()
+            .filter(|(_, exchange)| exchange.settings.durable);
+        let bindings = durable.flat_map(|(name, exchange)| {
+            let logged = exchange
+                .bindings()
+                .filter(|(_, binding)| binding.destination.is_durable());
+            logged.map(move |(key, binding)| {
+                format!("binding {name} {key} {}", binding.destination.name())
+            })
+        });
+        bindings.collect()
+    }
+}
+
+/// Follows the bindings from an exchange. An exchange that leads nowhere hands over to its alternate.
+fn walk(
+    topology: &Topology,
+    exchange: &str,
+    keys: &[&str],
+    headers: &dyn Fn() -> Table,
+) -> Found {
+    if exchange.is_empty() {
+        let queues = keys.iter().filter_map(|key| topology.queues.get(*key));
+        return Found {
+            queues: queues.cloned().collect(),
+            holds: true,
+        };
+    }
+    let headers = Headers::new(headers);
+    let mut found = Found {
+        queues: Vec::new(),
+        holds: true,
+    };
+    let mut visited: Vec<*const Exchange> = Vec::new();
+    let mut ahead = vec![exchange];
+    while let Some(name) = ahead.pop() {
+        let Some(exchange) = topology.exchanges.get(name) else {
+            continue;
+        };
+        if visited.contains(&std::ptr::from_ref(exchange)) {
+            continue;
+        }
+        visited.push(exchange);
+        found.holds &= !exchange.needs_headers();
+        let mut leads_nowhere = true;
+        for key in keys {
+            exchange.route(key, &headers, &mut |destination| {
+                leads_nowhere = false;
+                match destination {
+                    Destination::Queue(queue) => found.queues.push(Arc::clone(queue)),
+                    Destination::Exchange(name, _) => ahead.push(name),
+                }
+            });
+        }
+        if leads_nowhere {
+            ahead.extend(exchange.settings.alternate());
+        }
+    }
+    found
+}
