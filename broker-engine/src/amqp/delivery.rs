@@ -4,6 +4,7 @@
 //! wire. Lock order: queue, then channel, then outbox; nothing of the broker is called under them.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ pub(crate) struct Unsettled {
 pub(crate) struct Deliveries {
     outbox: Arc<Outbox>,
     channel: u16,
+    /// The client asked for a pause.
+    is_paused: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -40,8 +43,14 @@ impl Deliveries {
         Self {
             outbox,
             channel,
+            is_paused: AtomicBool::new(false),
             state: Mutex::default(),
         }
+    }
+
+    /// Stops handing out, or goes on. Pump the queues after going on.
+    pub(crate) fn set_paused(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Ordering::Relaxed);
     }
 
     /// Sends a message that was asked for by `basic.get`; `ready` messages are left in the queue.
@@ -86,6 +95,15 @@ impl Deliveries {
     /// Takes everything that waits, oldest first.
     pub(crate) fn take_all(&self) -> Vec<Unsettled> {
         self.state.lock().unsettled.drain(..).collect()
+    }
+
+    /// Has deliveries wait again that were taken.
+    pub(crate) fn restore(&self, unsettled: Vec<Unsettled>) {
+        let waiting = &mut self.state.lock().unsettled;
+        waiting.extend(unsettled);
+        waiting
+            .make_contiguous()
+            .sort_unstable_by_key(|entry| entry.tag);
     }
 
     fn encode_message(&self, buffer: &mut Vec<u8>, delivery: &Delivery) {
@@ -149,6 +167,7 @@ impl Sink for ConsumerSink {
             outbox,
             channel,
             state,
+            ..
         } = &*self.deliveries;
         let mut state = state.lock();
         let mut tag = state.last_tag;
@@ -185,6 +204,8 @@ impl Sink for ConsumerSink {
     }
 
     fn is_writable(&self) -> bool {
-        self.queue.get().is_some() && self.deliveries.outbox.is_writable()
+        self.queue.get().is_some()
+            && !self.deliveries.is_paused.load(Ordering::Relaxed)
+            && self.deliveries.outbox.is_writable()
     }
 }

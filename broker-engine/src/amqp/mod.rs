@@ -7,10 +7,12 @@ mod channel;
 mod confirms;
 mod connection;
 mod delivery;
+mod envelope;
 mod error;
 mod outbox;
 mod reply_code;
 mod server;
 
 pub use connection::serve;
+pub use envelope::WireProperties;
 pub use server::{ConnectionInfo, Identification, Server};

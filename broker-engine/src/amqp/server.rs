@@ -54,6 +54,7 @@ pub struct Server {
     /// An exchange type that does not exist closes the channel with 406 rather than the
     /// connection with 503.
     is_unknown_kind_soft: bool,
+    is_lavinmq: bool,
     shutdown: CancellationToken,
     last_id: AtomicU64,
     connections: Mutex<BTreeMap<u64, Registered>>,
@@ -80,6 +81,7 @@ impl Server {
             channels_max,
             message_size_max: if is_rabbitmq_3 { 128 << 20 } else { 16 << 20 },
             is_unknown_kind_soft: !is_rabbitmq_3,
+            is_lavinmq: identification.product == "LavinMQ",
             shutdown,
             last_id: AtomicU64::new(0),
             connections: Mutex::default(),
@@ -117,6 +119,11 @@ impl Server {
 
     pub(super) fn is_unknown_kind_soft(&self) -> bool {
         self.is_unknown_kind_soft
+    }
+
+    /// Where the two peers differ, LavinMQ's way holds.
+    pub(super) fn is_lavinmq(&self) -> bool {
+        self.is_lavinmq
     }
 
     pub(super) fn shutdown(&self) -> &CancellationToken {
@@ -179,6 +186,7 @@ fn properties(identification: &Identification) -> FieldTable {
         "consumer_priorities",
         "authentication_failure_close",
         "per_consumer_qos",
+        "direct_reply_to",
     ];
     let capabilities = capabilities
         .map(|name| (name.to_owned(), FieldValue::Bool(true)))

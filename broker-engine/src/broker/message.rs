@@ -2,6 +2,7 @@
 //!
 //! A message is one shared slice of bytes, the same in memory and in the log: exchange and routing key (a length byte
 //! each), the properties in wire form (a 32-bit length), the body. Properties are never parsed or re-encoded here.
+//! Bit 31 of that length says that the time of arrival stands between properties and body: of messages that may expire.
 
 use bytes::Bytes;
 
@@ -20,7 +21,15 @@ pub struct Publish<'a> {
     pub persistent: bool,
     /// To be returned when no queue takes it.
     pub mandatory: bool,
+    /// Whether its properties limit how long it may wait.
+    pub expires: bool,
+    /// Further routing keys.
+    pub copies: &'a [String],
 }
+
+/// Set in the properties' length when a stamp follows the properties.
+const STAMPED: u32 = 1 << 31;
+const STAMP_LEN: usize = 8;
 
 /// A message, shared by every queue that holds it.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,8 +41,10 @@ impl Message {
         let exchange = usize::from(*bytes.first()?);
         let key = usize::from(*bytes.get(1 + exchange)?);
         let head = bytes.get(2 + exchange + key..6 + exchange + key)?;
-        let properties = u32::from_le_bytes(head.try_into().ok()?) as usize;
-        bytes.get(6 + exchange + key..6 + exchange + key + properties)?;
+        let properties = u32::from_le_bytes(head.try_into().ok()?);
+        let stamp = if properties & STAMPED == 0 { 0 } else { STAMP_LEN };
+        let end = (properties & !STAMPED) as usize + stamp;
+        bytes.get(6 + exchange + key..6 + exchange + key + end)?;
         std::str::from_utf8(&bytes[1..1 + exchange]).ok()?;
         std::str::from_utf8(&bytes[2 + exchange..2 + exchange + key]).ok()?;
         Some(Self(bytes))
@@ -56,13 +67,41 @@ impl Message {
 
     /// The properties in wire form.
     pub fn properties(&self) -> &[u8] {
-        let at = self.properties_at();
-        &self.0[at + 4..self.body_at(at)]
+        let at = self.properties_at() + 4;
+        &self.0[at..at + (self.properties_len() & !STAMPED) as usize]
+    }
+
+    /// When it arrived, in milliseconds since 1970, if it may expire.
+    pub fn arrived_ms(&self) -> Option<u64> {
+        if self.properties_len() & STAMPED == 0 {
+            return None;
+        }
+        let body_at = self.body_at();
+        let stamp = self.0[body_at - STAMP_LEN..body_at].try_into().ok()?;
+        Some(u64::from_le_bytes(stamp))
     }
 
     /// The body.
     pub fn body(&self) -> &[u8] {
-        &self.0[self.body_at(self.properties_at())..]
+        &self.0[self.body_at()..]
+    }
+
+    /// The same message with other properties.
+    pub(crate) fn with_properties(&self, properties: &[u8]) -> Self {
+        let publish = Publish {
+            exchange: self.exchange(),
+            routing_key: self.routing_key(),
+            properties,
+            body: self.body(),
+            persistent: false,
+            mandatory: false,
+            expires: false,
+            copies: &[],
+        };
+        match Parts::new(&publish, self.arrived_ms()) {
+            Some(parts) => Self(Bytes::from(parts.of(&publish).concat())),
+            None => self.clone(),
+        }
     }
 
     /// The size in bytes of all of it.
@@ -88,9 +127,16 @@ impl Message {
         key + 1 + usize::from(self.0[key])
     }
 
-    fn body_at(&self, properties_at: usize) -> usize {
-        let len = &self.0[properties_at..properties_at + 4];
-        properties_at + 4 + u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize
+    fn properties_len(&self) -> u32 {
+        let at = self.properties_at();
+        let len = &self.0[at..at + 4];
+        u32::from_le_bytes([len[0], len[1], len[2], len[3]])
+    }
+
+    fn body_at(&self) -> usize {
+        let len = self.properties_len();
+        let stamp = if len & STAMPED == 0 { 0 } else { STAMP_LEN };
+        self.properties_at() + 4 + (len & !STAMPED) as usize + stamp
     }
 }
 
@@ -109,20 +155,24 @@ pub(crate) struct Parts {
     exchange_len: [u8; 1],
     key_len: [u8; 1],
     properties_len: [u8; 4],
+    stamp: Option<[u8; STAMP_LEN]>,
 }
 
 impl Parts {
     /// Lengths of a message; names above 255 bytes cannot come from a wire that counts them in one byte.
-    pub(crate) fn new(publish: &Publish<'_>) -> Option<Self> {
+    pub(crate) fn new(publish: &Publish<'_>, arrived_ms: Option<u64>) -> Option<Self> {
+        let properties = u32::try_from(publish.properties.len()).ok()?;
+        let mark = if arrived_ms.is_some() { STAMPED } else { 0 };
         Some(Self {
             exchange_len: [u8::try_from(publish.exchange.len()).ok()?],
             key_len: [u8::try_from(publish.routing_key.len()).ok()?],
-            properties_len: u32::try_from(publish.properties.len()).ok()?.to_le_bytes(),
+            properties_len: (properties < STAMPED).then_some(properties | mark)?.to_le_bytes(),
+            stamp: arrived_ms.map(u64::to_le_bytes),
         })
     }
 
     /// The parts in order.
-    pub(crate) fn of<'a>(&'a self, publish: &Publish<'a>) -> [&'a [u8]; 7] {
+    pub(crate) fn of<'a>(&'a self, publish: &Publish<'a>) -> [&'a [u8]; 8] {
         [
             &self.exchange_len,
             publish.exchange.as_bytes(),
@@ -130,6 +180,7 @@ impl Parts {
             publish.routing_key.as_bytes(),
             &self.properties_len,
             publish.properties,
+            self.stamp.as_ref().map_or(&[], |stamp| stamp.as_slice()),
             publish.body,
         ]
     }
@@ -165,9 +216,17 @@ mod tests {
             body: b"body",
             persistent: true,
             mandatory: false,
+            expires: false,
+            copies: &[],
         };
-        let parts = Parts::new(&publish).unwrap();
-        let bytes = parts.of(&publish).concat();
+        for stamp in [None, Some(1 << 40)] {
+            check(&publish, stamp);
+        }
+    }
+
+    fn check(publish: &Publish<'_>, stamp: Option<u64>) {
+        let parts = Parts::new(publish, stamp).unwrap();
+        let bytes = parts.of(publish).concat();
         let message = Message::from_bytes(bytes.clone().into()).unwrap();
         assert_eq!(
             (message.exchange(), message.routing_key()),
@@ -177,6 +236,7 @@ mod tests {
             (message.properties(), message.body()),
             (&b"props"[..], &b"body"[..])
         );
+        assert_eq!(message.arrived_ms(), stamp);
         let shortest = bytes.len() - publish.body.len();
         for len in 0..shortest {
             assert!(

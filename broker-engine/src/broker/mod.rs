@@ -8,8 +8,12 @@
 
 mod access;
 mod alarm;
+mod clock;
 mod consumer;
+mod dead_letter;
+mod deadlines;
 pub mod definitions;
+mod envelope;
 mod error;
 mod exchange;
 mod message;
@@ -38,18 +42,22 @@ use parking_lot::{Mutex, RwLock};
 pub(crate) use self::password::PasswordHash;
 use self::{
     access::Access,
+    deadlines::Deadlines,
     definitions::{document, record::Record},
 };
 pub use self::{
     access::Identity,
     alarm::{Alarm, AlarmListener, Alarms},
+    clock::{Clock, SystemClock},
     consumer::{Consumer, Credit, Sink, Subscription},
+    deadlines::DeadlineListener,
     definitions::Document,
+    envelope::{Envelope, NoProperties},
     error::Error,
     exchange::{ExchangeKind, ExchangeSettings},
     message::{Delivery, DeliveryId, Message, Publish},
-    publisher::{PublishOutcome, Publisher, ReadHeaders},
-    queue::{ConnectionId, Queue, QueueSettings, QueueStats},
+    publisher::{PublishOutcome, Publisher, ReadHeaders, Settled},
+    queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, QueueStats},
     session::{Declared, Deleted, Session},
     value::{Table, Value},
     vhost::{ExchangeDeclare, QueueDeclare, Vhost},
@@ -69,6 +77,12 @@ pub struct Options {
     pub cached_bytes_max: u64,
     /// Makes up queue names.
     pub random: fastrand::Rng,
+    /// Tells the time, for what expires.
+    pub clock: Arc<dyn Clock>,
+    /// Reads the properties of messages.
+    pub envelope: Arc<dyn Envelope>,
+    /// Whose rules about arguments hold.
+    pub dialect: Dialect,
 }
 
 impl Default for Options {
@@ -77,6 +91,9 @@ impl Default for Options {
             store: store::Options::default(),
             cached_bytes_max: 8 << 20,
             random: fastrand::Rng::new(),
+            clock: Arc::new(SystemClock),
+            envelope: Arc::new(NoProperties),
+            dialect: Dialect::default(),
         }
     }
 }
@@ -97,6 +114,10 @@ pub(crate) struct Core {
     cached_bytes_max: u64,
     queue_next: AtomicU32,
     random: Mutex<fastrand::Rng>,
+    clock: Arc<dyn Clock>,
+    envelope: Arc<dyn Envelope>,
+    dialect: Dialect,
+    deadlines: Deadlines,
 }
 
 impl Core {
@@ -109,8 +130,12 @@ impl Core {
     }
 
     fn server_name(&self) -> String {
+        format!("amq.gen-{}", self.random_name())
+    }
+
+    fn random_name(&self) -> String {
         let bytes = self.random.lock().u128(..).to_be_bytes();
-        format!("amq.gen-{}", URL_SAFE_NO_PAD.encode(bytes))
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 }
 
@@ -133,6 +158,10 @@ impl Broker {
             cached_bytes_max: options.cached_bytes_max,
             queue_next: AtomicU32::new(1),
             random: Mutex::new(options.random),
+            clock: options.clock,
+            envelope: options.envelope,
+            dialect: options.dialect,
+            deadlines: Deadlines::default(),
         };
         let broker = Self {
             core: Arc::new(core),
@@ -183,7 +212,7 @@ impl Broker {
                     queue_max = queue_max.max(queue_next.saturating_sub(1))
                 }
                 Some(Record::Vhost { name }) => {
-                    let vhost = Arc::new(Vhost::new(&name, Arc::clone(&self.core)));
+                    let vhost = Vhost::new(&name, Arc::clone(&self.core));
                     self.vhosts.write().insert(name, vhost);
                 }
                 Some(binding @ (Record::Binding { .. } | Record::ExchangeBinding { .. })) => {
@@ -250,7 +279,7 @@ impl Broker {
         .set()])?;
         vhosts.insert(
             name.to_owned(),
-            Arc::new(Vhost::new(name, Arc::clone(&self.core))),
+            Vhost::new(name, Arc::clone(&self.core)),
         );
         Ok(Some(position))
     }
@@ -364,6 +393,30 @@ impl Broker {
             identity.clone(),
             connection,
         ))
+    }
+
+    /// Lets expire what is due, and tells when the next is, in milliseconds since 1970. Call it then, and when
+    /// [`DeadlineListener::nearer`] is called.
+    pub fn tick(&self, now_ms: u64) -> Option<u64> {
+        while let Some(queue) = self.core.deadlines.take_due(now_ms) {
+            if queue.due(now_ms)
+                && let Some(vhost) = queue.home()
+                && let Err(error) = vhost.delete_expired(&queue, now_ms)
+            {
+                tracing::warn!(queue = %queue.name(), %error, "cannot delete an expired queue");
+            }
+        }
+        self.core.deadlines.next()
+    }
+
+    /// Has `listener` told when something is due earlier than [`Broker::tick`] said.
+    pub fn on_nearer_deadline(&self, listener: std::sync::Weak<dyn DeadlineListener>) {
+        self.core.deadlines.listen(listener);
+    }
+
+    /// The time, by the broker's clock.
+    pub fn now_ms(&self) -> u64 {
+        self.core.clock.now_ms()
     }
 
     /// The node's alarms.

@@ -241,6 +241,17 @@ impl Session {
         Ok((queue, consumer))
     }
 
+    /// Subscribes to answers: they come to a queue of this consumer's own, whose name the answer is sent to through the
+    /// default exchange. It goes with the consumer.
+    pub fn subscribe_replies(
+        &self,
+        subscription: Subscription,
+    ) -> Result<(Arc<Queue>, Arc<Consumer>), Error> {
+        let queue = self.inner.vhost.declare_replies(self.inner.connection)?;
+        let consumer = queue.subscribe(subscription)?;
+        Ok((queue, consumer))
+    }
+
     /// Ends a subscription. What the consumer holds stays out until it is settled; the queue may go with it.
     pub fn unsubscribe(&self, queue: &Arc<Queue>, consumer: &Arc<Consumer>) -> Result<(), Error> {
         if queue.unsubscribe(consumer) {

@@ -115,6 +115,8 @@ fn message<'a>(exchange: &'a str, routing_key: &'a str, body: &'a str) -> Publis
         body,
         persistent: true,
         mandatory: true,
+        expires: false,
+        copies: &[],
     }
 }
 

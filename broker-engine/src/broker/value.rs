@@ -81,7 +81,7 @@ impl Value {
     }
 
     /// The type's name in RabbitMQ's error texts.
-    pub(crate) fn type_name(&self) -> &'static str {
+    pub fn type_name(&self) -> &'static str {
         match self {
             Self::Void => "void",
             Self::Bool(_) => "bool",
@@ -144,6 +144,14 @@ impl Table {
             .iter()
             .find(|(other, _)| other == name)
             .map(|(_, value)| value)
+    }
+
+    /// Gives a name this value alone, where it was or at the end.
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        match self.0.iter_mut().find(|(other, _)| other == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
     }
 
     /// Whether nothing is in it.

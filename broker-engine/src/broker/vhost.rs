@@ -7,6 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
+        Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,13 +20,16 @@ use super::{
     definitions::record::{Change, Record},
     error::Error,
     exchange::{Destination, Exchange, ExchangeKind, ExchangeSettings},
-    queue::{ConnectionId, Queue, QueueSettings},
+    queue::{ConnectionId, Queue, QueueSettings, Rules},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
 };
 use crate::store::{Batch, Position, QueueId, RecoveredQueue};
 
 const RESERVED_PREFIX: &str = "amq.";
+
+/// What the names of queues for answers start with; they are not listed.
+const REPLIES_PREFIX: &str = "amq.rabbitmq.reply-to.";
 
 /// A queue as a client asks for it.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +66,7 @@ pub struct ExchangeDeclare {
 /// A virtual host.
 pub struct Vhost {
     name: Arc<str>,
+    me: Weak<Self>,
     core: Arc<Core>,
     pub(super) topology: RwLock<Topology>,
     /// Grows with every change of the topology, so that publishers may cache routes.
@@ -71,14 +76,15 @@ pub struct Vhost {
 }
 
 impl Vhost {
-    pub(super) fn new(name: &str, core: Arc<Core>) -> Self {
-        Self {
+    pub(super) fn new(name: &str, core: Arc<Core>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
             name: name.into(),
+            me: me.clone(),
             core,
             topology: RwLock::new(Topology::new()),
             version: AtomicU64::new(1),
             defined: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Its name.
@@ -88,7 +94,12 @@ impl Vhost {
 
     /// All its queues, in no order.
     pub fn queues(&self) -> Vec<Arc<Queue>> {
-        self.topology.read().queues.values().cloned().collect()
+        let topology = self.topology.read();
+        let listed = topology
+            .queues
+            .values()
+            .filter(|queue| !queue.name().starts_with(REPLIES_PREFIX));
+        listed.cloned().collect()
     }
 
     /// A queue by name.
@@ -118,6 +129,7 @@ impl Vhost {
         let mut topology = self.topology.write();
         if let Some(queue) = topology.queues.get(declare.name.as_str()) {
             self.check_equivalent(queue, &declare, owner)?;
+            queue.touch();
             return Ok((Arc::clone(queue), self.defined()));
         }
         let name: Arc<str> = if declare.name.is_empty() {
@@ -132,13 +144,14 @@ impl Vhost {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments,
         };
+        let rules = Rules::new((&name, &self.name), &settings, self.core.dialect)?;
         let is_logged = settings.durable && settings.exclusive.is_none();
         let id = if is_logged {
             self.core.next_queue()
         } else {
             QueueId(u32::MAX)
         };
-        let queue = Arc::new(self.new_queue(id, name, settings));
+        let queue = self.new_queue(id, name, (settings, rules));
         let mut changes = Vec::new();
         if is_logged {
             let counter = Record::Counter {
@@ -152,15 +165,31 @@ impl Vhost {
         Ok((queue, position))
     }
 
-    fn new_queue(&self, id: QueueId, name: Arc<str>, settings: QueueSettings) -> Queue {
+    /// A queue for the answers to one consumer.
+    pub(super) fn declare_replies(&self, owner: ConnectionId) -> Result<Arc<Queue>, Error> {
+        let name = format!("{REPLIES_PREFIX}{}", self.core.random_name());
+        let settings = QueueSettings {
+            durable: false,
+            exclusive: Some(owner),
+            auto_delete: true,
+            arguments: Table::default(),
+        };
+        let mut topology = self.topology.write();
+        let declared = (settings, Rules::default());
+        let queue = self.new_queue(QueueId(u32::MAX), name.into(), declared);
+        topology.insert_queue(&queue);
+        self.changed(topology);
+        Ok(queue)
+    }
+
+    fn new_queue(
+        &self,
+        id: QueueId,
+        name: Arc<str>,
+        declared: (QueueSettings, Rules),
+    ) -> Arc<Queue> {
         let names = (Arc::clone(&self.name), name);
-        Queue::new(
-            id,
-            names,
-            settings,
-            Arc::clone(&self.core.store),
-            self.core.cached_bytes_max,
-        )
+        Queue::new(id, names, declared, Arc::clone(&self.core), self.me.clone())
     }
 
     fn check_equivalent(
@@ -241,6 +270,20 @@ impl Vhost {
             .get(queue.name())
             .is_some_and(|other| Arc::ptr_eq(other, queue));
         if is_current && !queue.has_consumers() {
+            queue.delete(false, false)?;
+            self.remove_queue(topology, queue)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a queue that nobody used for as long as it lives unused.
+    pub(super) fn delete_expired(&self, queue: &Arc<Queue>, now_ms: u64) -> Result<(), Error> {
+        let topology = self.topology.write();
+        let is_current = topology
+            .queues
+            .get(queue.name())
+            .is_some_and(|other| Arc::ptr_eq(other, queue));
+        if is_current && queue.is_unused(now_ms) {
             queue.delete(false, false)?;
             self.remove_queue(topology, queue)?;
         }
@@ -383,7 +426,12 @@ impl Vhost {
                     auto_delete,
                     arguments,
                 };
-                let queue = Arc::new(self.new_queue(QueueId(id), name.into(), settings));
+                let rules = Rules::new((&name, &self.name), &settings, self.core.dialect);
+                let rules = rules.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a queue goes on without its arguments");
+                    Rules::default()
+                });
+                let queue = self.new_queue(QueueId(id), name.into(), (settings, rules));
                 if let Some(messages) = recovered.remove(&QueueId(id)) {
                     queue.restore(&messages);
                 }

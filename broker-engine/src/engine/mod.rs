@@ -4,6 +4,7 @@
 //! then the connections, then the log.
 
 mod secrets;
+mod timer;
 mod watch;
 
 use std::io::Write as _;
@@ -18,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::amqp::{self, Identification};
-use crate::broker::{self, Broker, Document};
+use crate::broker::{self, Broker, Dialect, Document};
 use crate::error::Error;
 use crate::listener::{Addresses, Certificate, Control, Listeners, Status};
 use crate::management::{self, ListenerInfo};
-use crate::options::Options;
+use crate::options::{Options, Profile};
 use crate::store::disk::RealDisk;
 
 /// Time clients have to answer that they saw the end coming.
@@ -76,6 +77,7 @@ impl Engine {
         }));
         let certificate = listeners.certificate();
         listeners.serve(&server, &router, &tasks, &shutdown)?;
+        timer::start(Arc::clone(&broker), &tasks, shutdown.clone());
         watch::start(Arc::clone(&broker), &options, &tasks, shutdown.clone());
         if let Some(control) = control {
             let status = status(&options);
@@ -167,7 +169,12 @@ async fn open(options: Options) -> Result<Arc<Broker>, Error> {
         };
         std::fs::create_dir_all(path).map_err(error)?;
         let disk = Arc::new(RealDisk::open(path).map_err(error)?);
-        let (broker, opened) = Broker::open(disk, broker::Options::default())?;
+        let broker_options = broker::Options {
+            envelope: Arc::new(amqp::WireProperties),
+            dialect: dialect(options.profile),
+            ..broker::Options::default()
+        };
+        let (broker, opened) = Broker::open(disk, broker_options)?;
         for damage in &opened.damage {
             tracing::error!(
                 file = damage.file,
@@ -190,6 +197,14 @@ async fn open(options: Options) -> Result<Arc<Broker>, Error> {
         Ok(broker)
     })
     .await
+}
+
+fn dialect(profile: Profile) -> Dialect {
+    match profile {
+        Profile::RabbitMq313 => Dialect::RabbitMq3,
+        Profile::RabbitMq42 => Dialect::RabbitMq4,
+        Profile::LavinMq29 => Dialect::LavinMq,
+    }
 }
 
 fn import(broker: &Broker, file: &Path) -> Result<(), Error> {

@@ -63,7 +63,7 @@ fn describe(node: &Node, queue: &Queue) -> Value {
     json!({
         "name": **queue.name(),
         "vhost": **queue.vhost(),
-        "type": "classic",
+        "type": queue.kind().name(),
         "durable": settings.durable,
         "auto_delete": settings.auto_delete,
         "exclusive": settings.exclusive.is_some(),

@@ -4,21 +4,8 @@ use super::super::error::Error;
 use crate::broker::{Table, Value};
 use crate::codec::amqp::{FieldTable, FieldValue, Properties};
 
-/// Arguments whose meaning is not built: a queue or exchange that ignored them would be a lie.
-const UNSUPPORTED: [&str; 12] = [
-    "x-consumer-timeout",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
-    "x-delivery-limit",
-    "x-expires",
-    "x-max-length",
-    "x-max-length-bytes",
-    "x-max-priority",
-    "x-message-deduplication",
-    "x-message-ttl",
-    "x-overflow",
-    "x-single-active-consumer",
-];
+/// Arguments whose meaning is not built: a queue that ignored them would be a lie.
+const UNSUPPORTED: [&str; 2] = ["x-consumer-timeout", "x-message-deduplication"];
 
 /// The arguments of a declaration.
 ///
@@ -30,10 +17,8 @@ pub(super) fn declared(
     vhost: &str,
     arguments: &FieldTable,
 ) -> Result<Table, Error> {
-    for (argument, value) in &arguments.0 {
-        let is_unsupported = UNSUPPORTED.contains(&argument.as_str())
-            || (argument == "x-queue-type" && value.as_str() != Some("classic"));
-        if is_unsupported {
+    for (argument, _) in &arguments.0 {
+        if UNSUPPORTED.contains(&argument.as_str()) {
             return Err(Error::precondition(format!(
                 "argument '{argument}' for {kind} '{name}' in vhost '{vhost}' is not supported"
             )));
@@ -43,7 +28,7 @@ pub(super) fn declared(
 }
 
 /// A table in the broker's words.
-pub(super) fn table(fields: &FieldTable) -> Table {
+pub(crate) fn table(fields: &FieldTable) -> Table {
     fields
         .0
         .iter()
@@ -51,7 +36,7 @@ pub(super) fn table(fields: &FieldTable) -> Table {
         .collect()
 }
 
-fn value(field: &FieldValue) -> Value {
+pub(super) fn value(field: &FieldValue) -> Value {
     match field {
         FieldValue::Bool(value) => Value::Bool(*value),
         FieldValue::I8(value) => Value::I8(*value),
@@ -76,6 +61,34 @@ fn value(field: &FieldValue) -> Value {
     }
 }
 
+/// A table in the words of the wire.
+pub(crate) fn fields(table: &Table) -> FieldTable {
+    let fields = table.0.iter().map(|(name, value)| (name.clone(), field(value)));
+    FieldTable(fields.collect())
+}
+
+fn field(value: &Value) -> FieldValue {
+    match value {
+        Value::Void => FieldValue::Void,
+        Value::Bool(value) => FieldValue::Bool(*value),
+        Value::I8(value) => FieldValue::I8(*value),
+        Value::U8(value) => FieldValue::U8(*value),
+        Value::I16(value) => FieldValue::I16(*value),
+        Value::U16(value) => FieldValue::U16(*value),
+        Value::I32(value) => FieldValue::I32(*value),
+        Value::U32(value) => FieldValue::U32(*value),
+        Value::I64(value) => FieldValue::I64(*value),
+        Value::F32(value) => FieldValue::F32(value.to_bits()),
+        Value::F64(value) => FieldValue::F64(value.to_bits()),
+        Value::Decimal { scale, value } => FieldValue::Decimal(*scale, *value),
+        Value::String(bytes) => FieldValue::LongString(bytes.clone()),
+        Value::Bytes(bytes) => FieldValue::Bytes(bytes.clone()),
+        Value::Timestamp(value) => FieldValue::Timestamp(*value),
+        Value::Array(values) => FieldValue::Array(values.iter().map(field).collect()),
+        Value::Table(table) => FieldValue::Table(fields(table)),
+    }
+}
+
 /// A message's headers, for headers exchanges; properties were checked when they came in.
 pub(super) fn read_headers(properties: &[u8]) -> Table {
     let headers = Properties::decode(properties).and_then(|properties| properties.headers_table());
@@ -97,14 +110,12 @@ mod tests {
 
     #[test]
     fn an_argument_that_would_be_ignored_is_refused() {
-        let refused = check("x-message-ttl", FieldValue::I32(1)).unwrap_err();
+        let refused = check("x-consumer-timeout", FieldValue::I32(1)).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "PRECONDITION_FAILED - argument 'x-message-ttl' for queue 'q' in vhost '/' \
+            "PRECONDITION_FAILED - argument 'x-consumer-timeout' for queue 'q' in vhost '/' \
              is not supported"
         );
-        assert!(check("x-queue-type", FieldValue::from("quorum")).is_err());
-        assert!(check("x-queue-type", FieldValue::from("classic")).is_ok());
         assert!(check("x-mine", FieldValue::Void).is_ok());
     }
 }

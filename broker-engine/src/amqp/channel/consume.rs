@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::super::delivery::ConsumerSink;
 use super::super::error::Error;
-use super::{Channel, Context, Deferred};
-use crate::broker::{Consumer, Queue, Sink, Subscription};
+use super::{Channel, Context, Deferred, special};
+use crate::broker::{Consumer, Queue, QueueKind, Sink, Subscription};
 use crate::codec::amqp::{BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk, FieldValue};
 
 /// A consumer of the channel and the queue it reads.
@@ -23,7 +23,13 @@ impl Channel {
         context: &Context,
         consume: &BasicConsume<'_>,
     ) -> Result<Deferred, Error> {
-        let name = self.queue_name(consume.queue)?;
+        let is_reply = consume.queue == special::REPLY_TO;
+        let name = if is_reply {
+            self.check_reply_consumer(consume)?;
+            Arc::from("")
+        } else {
+            self.queue_name(consume.queue)?
+        };
         let tag: Arc<str> = match consume.consumer_tag {
             "" => server_tag().into(),
             tag => tag.into(),
@@ -49,7 +55,15 @@ impl Channel {
             prefetch: self.prefetch,
             channel_credit: Arc::clone(&self.credit),
         };
-        let (queue, consumer) = context.session.subscribe(&name, subscription)?;
+        let (queue, consumer) = if is_reply {
+            context.session.subscribe_replies(subscription)?
+        } else {
+            self.check_qos(context, &name)?;
+            context.session.subscribe(&name, subscription)?
+        };
+        if is_reply {
+            self.reply_to = Some((Arc::clone(&tag), Arc::clone(queue.name())));
+        }
         self.reply(
             consume.no_wait,
             None,
@@ -73,6 +87,13 @@ impl Channel {
         context: &Context,
         cancel: &BasicCancel<'_>,
     ) -> Result<Deferred, Error> {
+        if self
+            .reply_to
+            .as_ref()
+            .is_some_and(|(tag, _)| **tag == *cancel.consumer_tag)
+        {
+            self.reply_to = None;
+        }
         if let Some(Subscribed { queue, consumer }) = self.consumers.remove(cancel.consumer_tag) {
             context.session.unsubscribe(&queue, &consumer)?;
         }
@@ -80,6 +101,31 @@ impl Channel {
             consumer_tag: cancel.consumer_tag,
         };
         Ok(self.reply(cancel.no_wait, None, &reply))
+    }
+}
+
+impl Channel {
+    /// The consumer of answers on this channel: one, and it need not acknowledge.
+    fn check_reply_consumer(&self, consume: &BasicConsume<'_>) -> Result<(), Error> {
+        if self.reply_to.is_some() {
+            return Err(Error::precondition("reply consumer already set"));
+        }
+        if !consume.no_ack {
+            return Err(Error::precondition("reply consumer cannot acknowledge"));
+        }
+        Ok(())
+    }
+
+    /// Quorum queues do not count towards a bound of the whole channel.
+    fn check_qos(&self, context: &Context, name: &str) -> Result<(), Error> {
+        let queue = context.session.vhost().queue(name);
+        if self.credit.limit() > 0 && queue.is_some_and(|queue| queue.kind() == QueueKind::Quorum) {
+            return Err(Error::not_implemented(format!(
+                "queue '{name}' in vhost '{}' does not support global qos",
+                context.vhost_name()
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -93,7 +93,7 @@ impl Channel {
             immediate: false,
         };
         let mut publishes = Publishes::default();
-        publishes.push(context, &publish, &properties, &body)?;
+        self.collect(context, &publish, (&properties, &body), &mut publishes)?;
         self.publish(context, &publishes)
     }
 

@@ -12,6 +12,8 @@ mod exchange;
 mod publish;
 mod queue;
 mod settle;
+mod special;
+mod transaction;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 use self::consume::Subscribed;
 use self::content::Content;
 use self::settle::Settlements;
+use self::transaction::Transaction;
 use super::confirms::Confirms;
 use super::connection::Link;
 use super::delivery::Deliveries;
@@ -31,6 +34,7 @@ use crate::codec::amqp::{
     BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method, encode_method,
 };
 
+pub(crate) use self::arguments::{fields, table};
 pub(crate) use self::publish::{Publishes, is_publish};
 
 /// A reply in wire form, and what must be durable before it is sent.
@@ -95,6 +99,9 @@ pub(crate) struct Channel {
     settlements: Settlements,
     publisher: Option<Publisher>,
     confirms: Option<Confirms>,
+    transaction: Option<Transaction>,
+    /// The tag of the consumer that takes answers, and where they go.
+    reply_to: Option<(Arc<str>, Arc<str>)>,
     content: Option<Content>,
     /// Bound of each consumer made from now on; 0 for none.
     prefetch: u32,
@@ -114,6 +121,8 @@ impl Channel {
             settlements: Settlements::default(),
             publisher: None,
             confirms: None,
+            transaction: None,
+            reply_to: None,
             content: None,
             prefetch: 0,
             credit: Arc::default(),
@@ -141,6 +150,13 @@ impl Channel {
         match method {
             Method::ChannelFlow(flow) if flow.active => {
                 self.send(&ChannelFlowOk { active: true });
+                self.deliveries.set_paused(false);
+                self.pump();
+                Ok(None)
+            }
+            Method::ChannelFlow(_) if context.server.is_lavinmq() => {
+                self.deliveries.set_paused(true);
+                self.send(&ChannelFlowOk { active: false });
                 Ok(None)
             }
             Method::ChannelFlow(_) => Err(Error::not_implemented("active=false")),
@@ -159,16 +175,18 @@ impl Channel {
             Method::BasicCancel(cancel) => self.cancel(context, cancel),
             Method::BasicCancelOk(_) => Ok(None),
             Method::BasicGet(get) => self.get(context, get),
-            Method::BasicRecover(recover) => self.recover(recover.requeue, true),
-            Method::BasicRecoverAsync(recover) => self.recover(recover.requeue, false),
+            Method::BasicRecover(recover) => self.recover(context, recover.requeue, true),
+            Method::BasicRecoverAsync(recover) => self.recover(context, recover.requeue, false),
+            Method::ConfirmSelect(_) if self.transaction.is_some() => {
+                Err(Error::precondition("cannot switch from tx to confirm mode"))
+            }
             Method::ConfirmSelect(select) => {
                 self.confirms.get_or_insert_default();
                 Ok(self.reply(select.no_wait, None, &ConfirmSelectOk {}))
             }
-            Method::TxSelect(_) => Err(Error::not_implemented("transactions")),
-            Method::TxCommit(_) | Method::TxRollback(_) => {
-                Err(Error::precondition("channel is not transactional"))
-            }
+            Method::TxSelect(_) => self.tx_select(),
+            Method::TxCommit(_) => self.tx_commit(context),
+            Method::TxRollback(_) => self.tx_rollback(),
             unexpected => Err(Error::new(
                 ReplyCode::CommandInvalid,
                 format!("unexpected method {} on a channel", unexpected.name()),
@@ -244,6 +262,7 @@ impl Channel {
     /// Ends all its consumers and puts back what they hold; harmless when repeated.
     pub(crate) fn release(&mut self, context: &Context) {
         self.settlements.apply();
+        self.undo_transaction();
         self.content = None;
         self.confirms = None;
         // First of all the consumers: nobody delivers to the channel after this.

@@ -3,7 +3,7 @@
 use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::content::{self, Content};
-use super::{Channel, Context, arguments};
+use super::{Channel, Context, arguments, special};
 use crate::broker::{self, Publish};
 use crate::codec::amqp::{
     BasicNack, BasicPublish, BasicReturn, ContentHeader, Encode, Frame, FrameKind, FrameParse,
@@ -31,12 +31,15 @@ impl<'a> Publishes<'a> {
         &mut self,
         context: &Context,
         publish: &BasicPublish<'a>,
-        properties: &'a [u8],
+        (properties, copies): (&'a [u8], &'a [String]),
         body: &'a [u8],
-    ) -> Result<(), Error> {
+    ) -> Result<Properties<'a>, Error> {
         let decoded = Properties::decode(properties)?;
         if let Some(user) = decoded.user_id {
             check_user(context, user)?;
+        }
+        if let Some(expiration) = decoded.expiration {
+            special::check_expiration(expiration)?;
         }
         self.list.push(Publish {
             exchange: publish.exchange,
@@ -45,8 +48,10 @@ impl<'a> Publishes<'a> {
             body,
             persistent: decoded.is_persistent(),
             mandatory: publish.mandatory,
+            expires: decoded.expiration.is_some(),
+            copies,
         });
-        Ok(())
+        Ok(decoded)
     }
 }
 
@@ -81,8 +86,37 @@ impl Channel {
             return Ok(0);
         };
         content::check_header(context, &header)?;
-        publishes.push(context, &publish, header.properties, body)?;
+        self.collect(context, &publish, (header.properties, body), publishes)?;
         Ok(consumed)
+    }
+
+    /// Adds a message to those that are published together. One that must be rewritten first ends their row.
+    pub(super) fn collect<'a>(
+        &mut self,
+        context: &Context,
+        publish: &BasicPublish<'a>,
+        (properties, body): (&'a [u8], &'a [u8]),
+        publishes: &mut Publishes<'a>,
+    ) -> Result<(), Error> {
+        let decoded = publishes.push(context, publish, (properties, &[]), body)?;
+        let rewritten = match self.rewrite(&decoded) {
+            Ok(None) => return Ok(()),
+            Ok(Some(rewritten)) => rewritten,
+            Err(error) => {
+                publishes.list.pop();
+                return Err(error);
+            }
+        };
+        publishes.list.pop();
+        let before = Publishes {
+            channel: publishes.channel,
+            list: std::mem::take(&mut publishes.list),
+        };
+        self.publish(context, &before)?;
+        let mut alone = Publishes::default();
+        let properties = (&*rewritten.properties, &*rewritten.copies);
+        alone.push(context, publish, properties, body)?;
+        self.publish(context, &alone)
     }
 
     /// Publishes what was collected; returns, confirms and refusals follow from the outcome.
@@ -91,6 +125,12 @@ impl Channel {
         context: &Context,
         publishes: &Publishes<'_>,
     ) -> Result<(), Error> {
+        if publishes.is_empty() {
+            return Ok(());
+        }
+        if self.transaction.is_some() {
+            return self.keep(context, &publishes.list);
+        }
         let publisher = self
             .publisher
             .get_or_insert_with(|| context.session.publisher(arguments::read_headers));
@@ -99,7 +139,22 @@ impl Channel {
             self.send_return(&publishes.list[number]);
         }
         if let Some(confirms) = &mut self.confirms {
-            confirms.published(outcome.accepted, outcome.durable);
+            let mut done = 0;
+            for number in outcome.rejected {
+                confirms.published(number - done, outcome.durable);
+                for delivery_tag in confirms.refused(1) {
+                    self.outbox.send(
+                        self.number,
+                        &BasicNack {
+                            delivery_tag,
+                            multiple: false,
+                            requeue: false,
+                        },
+                    );
+                }
+                done = number + 1;
+            }
+            confirms.published(outcome.accepted - done, outcome.durable);
             if let Some(position) = outcome.durable {
                 context.wake_when_durable(position);
             }
@@ -124,7 +179,7 @@ impl Channel {
         }
     }
 
-    fn send_return(&self, publish: &Publish<'_>) {
+    pub(super) fn send_return(&self, publish: &Publish<'_>) {
         let returned = BasicReturn {
             reply_code: ReplyCode::NoRoute.number(),
             reply_text: ReplyCode::NoRoute.name(),

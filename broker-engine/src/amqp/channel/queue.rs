@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::super::error::Error;
-use super::arguments;
+use super::super::reply_code::ReplyCode;
 use super::{Channel, Context, Deferred};
+use super::{arguments, special};
 use crate::broker;
 use crate::codec::amqp::{
     QueueBind, QueueBindOk, QueueDeclare, QueueDeclareOk, QueueDelete, QueueDeleteOk, QueuePurge,
@@ -17,6 +18,9 @@ impl Channel {
         context: &Context,
         declare: &QueueDeclare<'_>,
     ) -> Result<Deferred, Error> {
+        if let Some(reply) = self.reply_queue(context, declare)? {
+            return Ok(reply);
+        }
         let declared = if declare.passive {
             context
                 .session
@@ -40,6 +44,30 @@ impl Channel {
             consumer_count: count(declared.consumers),
         };
         Ok(self.reply(declare.no_wait, declared.durable, &reply))
+    }
+
+    /// The place of answers looks like a queue to whoever asks whether it is there.
+    fn reply_queue(
+        &self,
+        context: &Context,
+        declare: &QueueDeclare<'_>,
+    ) -> Result<Option<Deferred>, Error> {
+        let Some(rest) = declare.queue.strip_prefix(special::REPLY_TO) else {
+            return Ok(None);
+        };
+        let vhost = context.session.vhost();
+        if !rest.is_empty() && vhost.queue(declare.queue).is_none() {
+            return Err(Error::new(
+                ReplyCode::NotFound,
+                format!("no queue '{}' in vhost '{}'", declare.queue, vhost.name()),
+            ));
+        }
+        let reply = QueueDeclareOk {
+            queue: declare.queue,
+            message_count: 0,
+            consumer_count: 1,
+        };
+        Ok(Some(self.reply(declare.no_wait, None, &reply)))
     }
 
     pub(super) fn queue_bind(

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::super::delivery::Unsettled;
 use super::super::error::Error;
-use super::{Channel, Deferred};
+use super::{Channel, Context, Deferred};
 use crate::broker::{DeliveryId, Queue};
 use crate::codec::amqp::{BasicAck, BasicNack, BasicRecoverOk, BasicReject};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     Ack,
     Discard,
     Requeue,
@@ -35,6 +35,10 @@ impl Settlements {
         }
     }
 
+    pub(super) fn add_one(&mut self, verdict: Verdict, queue: Arc<Queue>, id: DeliveryId) {
+        self.0.push((verdict, queue, vec![id]));
+    }
+
     pub(super) fn requeue(&mut self, unsettled: Vec<Unsettled>) {
         self.add(Verdict::Requeue, unsettled);
     }
@@ -52,27 +56,40 @@ impl Settlements {
 }
 
 impl Channel {
+    /// A verdict takes effect soon, or with the transaction.
+    fn decide(&mut self, verdict: Verdict, unsettled: Vec<Unsettled>) {
+        match &mut self.transaction {
+            Some(transaction) => transaction.settle(verdict, unsettled),
+            None => self.settlements.add(verdict, unsettled),
+        }
+    }
+
     pub(super) fn ack(&mut self, ack: &BasicAck) -> Result<Deferred, Error> {
         let unsettled = self.deliveries.take(ack.delivery_tag, ack.multiple)?;
-        self.settlements.add(Verdict::Ack, unsettled);
+        self.decide(Verdict::Ack, unsettled);
         Ok(None)
     }
 
     pub(super) fn nack(&mut self, nack: &BasicNack) -> Result<Deferred, Error> {
         let unsettled = self.deliveries.take(nack.delivery_tag, nack.multiple)?;
-        self.settlements.add(refusal(nack.requeue), unsettled);
+        self.decide(refusal(nack.requeue), unsettled);
         Ok(None)
     }
 
     pub(super) fn reject(&mut self, reject: &BasicReject) -> Result<Deferred, Error> {
         let unsettled = self.deliveries.take(reject.delivery_tag, false)?;
-        self.settlements.add(refusal(reject.requeue), unsettled);
+        self.decide(refusal(reject.requeue), unsettled);
         Ok(None)
     }
 
     /// `basic.recover`: everything unsettled goes back to its queue.
-    pub(super) fn recover(&mut self, requeue: bool, replies: bool) -> Result<Deferred, Error> {
-        if !requeue {
+    pub(super) fn recover(
+        &mut self,
+        context: &Context,
+        requeue: bool,
+        replies: bool,
+    ) -> Result<Deferred, Error> {
+        if !requeue && !context.server.is_lavinmq() {
             return Err(Error::not_implemented("requeue=false"));
         }
         let unsettled = self.deliveries.take_all();

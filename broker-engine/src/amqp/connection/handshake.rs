@@ -10,7 +10,7 @@ use crate::codec::amqp::{
     parse_protocol_header,
 };
 
-const MECHANISMS: &[u8] = b"PLAIN";
+const MECHANISMS: &[u8] = b"PLAIN AMQPLAIN";
 const LOCALES: &[u8] = b"en_US";
 
 /// The well-known login, which RabbitMQ keeps from other machines whatever its password is.
@@ -61,19 +61,24 @@ impl Session {
 
     fn on_start_ok(&mut self, start: &ConnectionStartOk<'_>) -> Result<(), Error> {
         self.client = Client::new(&start.client_properties);
-        if start.mechanism != "PLAIN" {
-            return Err(Error::new(
-                ReplyCode::CommandInvalid,
-                format!("unknown authentication mechanism '{}'", start.mechanism),
-            ));
-        }
+        let login = match start.mechanism {
+            "PLAIN" => plain(start.response)
+                .map(|(name, password)| (name.to_owned(), password.to_vec())),
+            "AMQPLAIN" => amqplain(start.response),
+            other => {
+                return Err(Error::new(
+                    ReplyCode::CommandInvalid,
+                    format!("unknown authentication mechanism '{other}'"),
+                ));
+            }
+        };
         let is_loopback = self.peer.ip().is_loopback();
-        let identity = plain(start.response)
+        let identity = login
             .filter(|(name, _)| is_loopback || *name != LOOPBACK_ONLY_USER)
             .and_then(|(name, password)| {
                 self.server
                     .broker()
-                    .authenticate(name, password, is_loopback)
+                    .authenticate(&name, &password, is_loopback)
             });
         let Some(identity) = identity else {
             tracing::info!(peer = %self.peer, "login refused");
@@ -84,8 +89,11 @@ impl Session {
             }
             return Err(Error::new(
                 ReplyCode::AccessRefused,
-                "Login was refused using authentication mechanism PLAIN. \
-                 For details see the broker logfile.",
+                format!(
+                    "Login was refused using authentication mechanism {}. \
+                     For details see the broker logfile.",
+                    start.mechanism
+                ),
             ));
         };
         self.identity = Some(identity);
@@ -147,6 +155,17 @@ fn plain(response: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(name).ok()?, password))
 }
 
+/// Name and password of an AMQPLAIN response: a table without its length.
+fn amqplain(response: &[u8]) -> Option<(String, Vec<u8>)> {
+    let table = FieldTable::decode(response).ok()?;
+    match (table.get("LOGIN")?, table.get("PASSWORD")?) {
+        (name, FieldValue::LongString(password)) => {
+            Some((name.as_str()?.to_owned(), password.clone()))
+        }
+        _ => None,
+    }
+}
+
 impl Client {
     fn new(properties: &FieldTable) -> Self {
         let can = |capability: &str| match properties.get("capabilities") {
@@ -184,6 +203,16 @@ mod tests {
         );
         assert_eq!(plain(b"guest"), None);
         assert_eq!(plain(b"\0\xff\0x"), None);
+    }
+
+    #[test]
+    fn an_amqplain_response_is_a_table_without_its_length() {
+        assert_eq!(
+            amqplain(b"\x05LOGINS\0\0\0\x01a\x08PASSWORDS\0\0\0\x01b"),
+            Some(("a".to_owned(), b"b".to_vec()))
+        );
+        assert_eq!(amqplain(b"\x05LOGINS\0\0\0\x01a"), None);
+        assert_eq!(amqplain(b"\0guest\0guest"), None);
     }
 
     #[test]

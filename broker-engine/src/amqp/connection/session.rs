@@ -16,7 +16,7 @@ use super::heartbeat::Phase;
 use super::link::Link;
 use crate::broker::{Alarm, Identity, Position};
 use crate::codec::amqp::{
-    ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, Frame, FrameKind, FrameParse, Method,
+    ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk, Frame, FrameKind, FrameParse, Method,
     encode_heartbeat, parse_frame,
 };
 
@@ -318,10 +318,12 @@ impl Session {
                 Ok(())
             }
             Method::ConnectionCloseOk(_) => Ok(()),
-            Method::ConnectionUpdateSecret(_) => Err(Error::new(
-                ReplyCode::NotAllowed,
-                "mechanism PLAIN does not support credential update",
-            )),
+            // Passwords do not expire: the new one has nothing to renew.
+            Method::ConnectionUpdateSecret(_) => {
+                self.outbox()
+                    .send(CHANNEL_ZERO, &ConnectionUpdateSecretOk {});
+                Ok(())
+            }
             method => Err(Error::new(
                 ReplyCode::CommandInvalid,
                 format!("unexpected method {} on channel 0", method.name()),

@@ -1,7 +1,8 @@
 //! The messages of a queue: ready in order, or handed out and not settled.
 //!
-//! Invariant: a message is in exactly one of `returned`, `ready` and `unacked`; everything in `returned` arrived before
-//! everything in `ready`, because messages leave `ready` only at its front.
+//! Invariant: a message is in exactly one of `returned`, `ready` and `unacked`; everything in `returned` goes before
+//! everything in `ready`, because messages leave `ready` only at its front. Queues that rank messages keep them all in
+//! `returned`: the rank is the top byte of the id, the highest the smallest.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,21 +17,46 @@ use crate::store::MessageId;
 
 /// A message in the queue.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) id: DeliveryId,
+pub(crate) struct Entry {
+    pub(crate) id: DeliveryId,
     /// Its id in the log, when it survives a restart.
-    pub(super) logged: Option<MessageId>,
+    pub(crate) logged: Option<MessageId>,
     /// `None` while only the log has it.
-    pub(super) message: Option<Message>,
+    pub(crate) message: Option<Message>,
     pub(super) len: u32,
+    /// How much of the length is not the body, as far as it is known.
+    pub(super) overhead: u16,
     pub(super) returns: u8,
-    pub(super) is_redelivered: bool,
+    pub(crate) is_redelivered: bool,
+}
+
+impl Entry {
+    /// A message that was never in a queue.
+    pub(crate) fn of(message: Message) -> Self {
+        Self {
+            id: DeliveryId(0),
+            logged: None,
+            len: u32::try_from(message.len()).unwrap_or(u32::MAX),
+            overhead: overhead(&message),
+            message: Some(message),
+            returns: 0,
+            is_redelivered: false,
+        }
+    }
+
+    fn body_bytes(&self) -> u64 {
+        u64::from(self.len.saturating_sub(u32::from(self.overhead)))
+    }
+}
+
+pub(super) fn overhead(message: &Message) -> u16 {
+    u16::try_from(message.len() - message.body().len()).unwrap_or(u16::MAX)
 }
 
 /// A message handed out, and to whom (`None`: to a get).
-pub(super) struct Held {
-    pub(super) entry: Entry,
-    pub(super) consumer: Option<Arc<Consumer>>,
+pub(crate) struct Held {
+    pub(crate) entry: Entry,
+    pub(crate) consumer: Option<Arc<Consumer>>,
 }
 
 #[derive(Default)]
@@ -49,20 +75,30 @@ impl Backlog {
         &mut self,
         message: &Message,
         logged: Option<MessageId>,
+        rank: Option<u8>,
         cached_bytes_max: u64,
     ) {
         let len = message.len();
         let is_cached = logged.is_none() || self.cached_bytes + len as u64 <= cached_bytes_max;
         let entry = Entry {
-            id: self.next_id(),
+            id: self.next_id(rank),
             logged,
             message: is_cached.then(|| message.clone()),
             len: u32::try_from(len).unwrap_or(u32::MAX),
+            overhead: overhead(message),
             returns: 0,
             is_redelivered: false,
         };
+        self.append(entry, rank);
+    }
+
+    fn append(&mut self, entry: Entry, rank: Option<u8>) {
         self.count_in(&entry);
-        self.ready.push_back(entry);
+        if rank.is_some() {
+            self.returned.insert(entry.id, entry);
+        } else {
+            self.ready.push_back(entry);
+        }
     }
 
     /// Appends a message that recovery found in the log.
@@ -72,34 +108,36 @@ impl Backlog {
         len: u32,
         returns: u8,
         is_redelivered: bool,
+        (rank, overhead): (Option<u8>, u16),
     ) {
-        let id = self.next_id();
+        let id = self.next_id(rank);
         let entry = Entry {
             id,
             logged: Some(logged),
             message: None,
             len,
+            overhead,
             returns,
             is_redelivered,
         };
-        self.count_in(&entry);
-        self.ready.push_back(entry);
+        self.append(entry, rank);
     }
 
-    fn next_id(&mut self) -> DeliveryId {
+    fn next_id(&mut self, rank: Option<u8>) -> DeliveryId {
         self.next_id += 1;
-        DeliveryId(self.next_id)
+        let rank = rank.map_or(0, |rank| u64::from(u8::MAX - rank) << 56);
+        DeliveryId(rank | self.next_id)
     }
 
     fn count_in(&mut self, entry: &Entry) {
-        self.ready_bytes += u64::from(entry.len);
+        self.ready_bytes += entry.body_bytes();
         if entry.message.is_some() {
             self.cached_bytes += u64::from(entry.len);
         }
     }
 
     fn count_out(&mut self, entry: &Entry) {
-        self.ready_bytes -= u64::from(entry.len);
+        self.ready_bytes -= entry.body_bytes();
         if entry.message.is_some() {
             self.cached_bytes -= u64::from(entry.len);
         }
@@ -111,6 +149,26 @@ impl Backlog {
             .first_key_value()
             .map(|(_, entry)| entry)
             .or_else(|| self.ready.front())
+    }
+
+    /// Keeps the content of the message to hand out next.
+    pub(super) fn cache_front(&mut self, message: Message) {
+        let front = match self.returned.first_entry() {
+            Some(first) => first.into_mut(),
+            None => match self.ready.front_mut() {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        if front.message.is_none() {
+            self.cached_bytes += u64::from(front.len);
+            front.message = Some(message);
+        }
+    }
+
+    /// Whether nothing is ready or handed out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.front().is_none() && self.unacked.is_empty()
     }
 
     /// Takes the message to hand out next.

@@ -4,21 +4,32 @@
 //! There is no task: whoever publishes, settles or becomes writable pumps the queue, under one short lock a batch.
 
 mod backlog;
+mod limits;
 mod pump;
+mod rules;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+pub(crate) use self::{
+    backlog::Entry,
+    limits::Dead,
+    rules::{Overflow, Rules},
+};
+pub use self::rules::{Dialect, QueueKind};
 use self::backlog::Backlog;
 use super::{
+    Core,
     consumer::{Consumer, Subscription},
     error::Error,
     message::{Delivery, DeliveryId, Message},
+    dead_letter::Reason,
     topology::Kind,
     value::Table,
+    vhost::Vhost,
 };
-use crate::store::{Batch, MessageId, QueueId, Store};
+use crate::store::{Batch, MessageId, QueueId};
 
 /// A connection, as the owner of exclusive queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,8 +75,11 @@ pub struct Queue {
     name: Arc<str>,
     vhost: Arc<str>,
     settings: QueueSettings,
-    store: Arc<Store>,
-    cached_bytes_max: u64,
+    rules: Rules,
+    core: Arc<Core>,
+    /// Where dead messages are routed.
+    home: Weak<Vhost>,
+    me: Weak<Self>,
     state: Mutex<State>,
 }
 
@@ -85,6 +99,20 @@ struct State {
     /// The highest that was.
     out_actual: MessageId,
     totals: Totals,
+    /// The only one that is served, where that is asked for.
+    active: Option<Arc<Consumer>>,
+    /// Messages that left and are not sent off yet.
+    dead: Vec<Dead>,
+    /// Whether something in here may expire.
+    may_expire: bool,
+    /// The time, as of the latest look at the clock.
+    now_ms: u64,
+    /// When the node's timers look at this queue.
+    deadline_ms: Option<u64>,
+    /// When it was last used, if that matters.
+    used_ms: u64,
+    /// Messages on their way that the queue agreed to take, and their bytes.
+    reserved: (usize, u64),
 }
 
 #[derive(Default)]
@@ -99,19 +127,23 @@ impl Queue {
     pub(super) fn new(
         id: QueueId,
         (vhost, name): (Arc<str>, Arc<str>),
-        settings: QueueSettings,
-        store: Arc<Store>,
-        cached_bytes_max: u64,
-    ) -> Self {
-        Self {
+        (settings, rules): (QueueSettings, Rules),
+        core: Arc<Core>,
+        home: Weak<Vhost>,
+    ) -> Arc<Self> {
+        let queue = Arc::new_cyclic(|me| Self {
             id,
             name,
             vhost,
             settings,
-            store,
-            cached_bytes_max,
+            rules,
+            core,
+            home,
+            me: me.clone(),
             state: Mutex::default(),
-        }
+        });
+        queue.touch();
+        queue
     }
 
     /// Its name.
@@ -129,8 +161,26 @@ impl Queue {
         &self.settings
     }
 
+    /// How it is kept.
+    pub fn kind(&self) -> QueueKind {
+        self.rules.kind
+    }
+
     pub(super) fn id(&self) -> QueueId {
         self.id
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(super) fn home(&self) -> Option<Arc<Vhost>> {
+        self.home.upgrade()
+    }
+
+    /// Whether a message goes to the log for this queue.
+    pub(super) fn is_logging(&self, persistent: bool) -> bool {
+        self.is_logged() && (persistent || self.rules.kind == QueueKind::Quorum)
     }
 
     /// Whether persistent messages in it go to the log.
@@ -163,38 +213,62 @@ impl Queue {
         let mut state = self.state.lock();
         for message in &recovered.messages {
             let is_redelivered = message.id <= recovered.handed_out || message.returns > 0;
-            state
-                .backlog
-                .push_recovered(message.id, message.len, message.returns, is_redelivered);
+            let place = self.recovered_place(message.id);
+            state.backlog.push_recovered(
+                message.id,
+                message.len,
+                message.returns,
+                is_redelivered,
+                place,
+            );
         }
         (state.out_logged, state.out_actual) = (recovered.handed_out, recovered.handed_out);
+        self.check_soon(&mut state);
     }
 
     /// Appends messages, with their ids in the log where they have one, and hands out what it can.
+    /// `now_ms` is given when one of them may expire. Returns what had to go for it; send it off with [`Queue::bury`].
     pub(super) fn push<'a>(
         &self,
         messages: impl Iterator<Item = (&'a Message, Option<MessageId>)>,
-    ) {
+        now_ms: Option<u64>,
+    ) -> Vec<Dead> {
         let mut state = self.state.lock();
         if state.is_deleted {
-            return;
+            return Vec::new();
+        }
+        if let Some(now_ms) = now_ms {
+            (state.may_expire, state.now_ms) = (true, now_ms);
+        } else {
+            self.note_time(&mut state);
         }
         for (message, logged) in messages {
-            let logged = logged.filter(|_| self.is_logged());
-            state.backlog.push(message, logged, self.cached_bytes_max);
+            let rank = self.rank(message);
+            let cached_bytes_max = self.core.cached_bytes_max;
+            state.backlog.push(message, logged, rank, cached_bytes_max);
             state.totals.published += 1;
+            if self.rules.rejects() {
+                Self::use_reserved(&mut state, message.body().len());
+            }
         }
         self.pump_locked(&mut state);
+        std::mem::take(&mut state.dead)
     }
 
     /// Takes the oldest ready message, and tells how many remain. Without `no_ack` it must be settled.
     pub fn get(&self, no_ack: bool) -> Result<Option<(Delivery, usize)>, Error> {
         let mut state = self.state.lock();
-        let Some((delivery, settled)) = self.take_one(&mut state, None, no_ack)? else {
+        self.note_time(&mut state);
+        self.touch_locked(&mut state);
+        let taken = self.take_one(&mut state, None, no_ack);
+        let remaining = state.backlog.ready_len();
+        if state.may_expire {
+            self.enforce(&mut state);
+        }
+        self.unlock(state);
+        let Some((delivery, settled)) = taken? else {
             return Ok(None);
         };
-        let remaining = state.backlog.ready_len();
-        drop(state);
         self.log_settled(settled.as_slice());
         Ok(Some((delivery, remaining)))
     }
@@ -207,6 +281,9 @@ impl Queue {
 
     /// Settles messages for good that the consumer refused.
     pub fn discard(&self, ids: &[DeliveryId]) {
+        if self.rules.dead_letter.is_some() {
+            return self.reject(ids);
+        }
         let logged = self.settle(ids, |_| {});
         self.log(&logged, Batch::drop_messages);
     }
@@ -224,8 +301,30 @@ impl Queue {
             count(&mut state.totals);
             logged.extend(held.entry.logged);
         }
+        self.note_time(&mut state);
         self.pump_locked(&mut state);
+        self.unlock(state);
         logged
+    }
+
+    /// As [`Queue::discard`], where dead messages go somewhere.
+    fn reject(&self, ids: &[DeliveryId]) {
+        let mut state = self.state.lock();
+        for id in ids {
+            let Some(held) = state.backlog.settle(*id) else {
+                continue;
+            };
+            if let Some(consumer) = held.consumer {
+                consumer.release(1);
+            }
+            state.dead.push(Dead {
+                entry: held.entry,
+                reason: Reason::Rejected,
+            });
+        }
+        self.note_time(&mut state);
+        self.pump_locked(&mut state);
+        self.unlock(state);
     }
 
     /// Puts messages back where they were in the queue, to be handed out again with the redelivered flag.
@@ -242,12 +341,23 @@ impl Queue {
             let mut entry = held.entry;
             entry.is_redelivered = true;
             entry.returns = entry.returns.saturating_add(1);
+            if self
+                .rules
+                .delivery_limit
+                .is_some_and(|limit| u64::from(entry.returns) > limit)
+            {
+                let reason = Reason::DeliveryLimit;
+                state.dead.push(Dead { entry, reason });
+                continue;
+            }
             logged.extend(entry.logged);
             state.backlog.put_back(entry);
         }
         // Counted before anyone can settle them again, so that the log never counts a message that is gone.
         self.log(&logged, Batch::returned);
+        self.note_time(&mut state);
         self.pump_locked(&mut state);
+        self.unlock(state);
     }
 
     /// Removes what is ready, not what is handed out. Returns how many went.
@@ -266,7 +376,8 @@ impl Queue {
             return Err(Error::no_such(Kind::Queue, &self.name, &self.vhost));
         }
         let is_taken = state.consumers.iter().any(|consumer| consumer.exclusive());
-        if is_taken || (subscription.exclusive && !state.consumers.is_empty()) {
+        let is_shared = !state.consumers.is_empty() || self.rules.is_single_active;
+        if is_taken || (subscription.exclusive && is_shared) {
             return Err(Error::AccessRefused(format!(
                 "queue '{}' in vhost '{}' in exclusive use",
                 self.name, self.vhost
@@ -279,6 +390,7 @@ impl Queue {
         state.consumers.insert(at, Arc::clone(&consumer));
         state.turn = 0;
         state.had_consumer = true;
+        self.choose_active(&mut state);
         self.foresee_deliveries(&mut state);
         Ok(consumer)
     }
@@ -292,6 +404,10 @@ impl Queue {
             .retain(|other| !Arc::ptr_eq(other, consumer));
         consumer.cancel();
         state.turn = 0;
+        self.choose_active(&mut state);
+        if state.consumers.is_empty() {
+            self.touch_locked(&mut state);
+        }
         let is_last = state.consumers.is_empty() && before > 0;
         self.settings.auto_delete && is_last && !state.is_deleted
     }
@@ -364,7 +480,7 @@ impl Queue {
     /// Appends what nobody waits for. A failure is not lost: the log stays failed and the node exits, or the volume is
     /// full and the messages come back after a restart, flagged as redelivered.
     fn append(&self, batch: Batch) {
-        if let Err(error) = self.store.append(batch) {
+        if let Err(error) = self.core.store.append(batch) {
             tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a settlement");
         }
     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Queue, State};
+use super::{Dead, Queue, State};
 use crate::{
     broker::{
         consumer::Consumer,
+        dead_letter::Reason,
         error::Error,
         message::{Delivery, Message},
     },
@@ -23,13 +24,26 @@ const OUT_AHEAD: u64 = 4096 << 16;
 impl Queue {
     /// Hands out what consumers can take. To be called when a sink became writable or a bound was raised.
     pub fn pump(&self) {
-        self.pump_locked(&mut self.state.lock());
+        let mut state = self.state.lock();
+        self.note_time(&mut state);
+        self.pump_locked(&mut state);
+        self.unlock(state);
     }
 
+    /// Hands out what consumers can take, then sees that the queue's limits hold.
     pub(super) fn pump_locked(&self, state: &mut State) {
-        if state.consumers.is_empty() || state.is_deleted {
+        if state.is_deleted {
             return;
         }
+        if !state.consumers.is_empty() {
+            self.hand_out(state);
+        }
+        if state.may_expire || self.rules.is_limited() {
+            self.enforce(state);
+        }
+    }
+
+    fn hand_out(&self, state: &mut State) {
         loop {
             let auto_acked = match self.select(state) {
                 Ok((0, _)) => return,
@@ -125,11 +139,17 @@ impl Queue {
                     }
                 },
             };
+            if state.may_expire && self.expiry(&message).is_some_and(|at| at < state.now_ms) {
+                entry.message = Some(message);
+                let reason = Reason::Expired;
+                state.dead.push(Dead { entry, reason });
+                continue;
+            }
             let delivery = Delivery {
                 id: entry.id,
                 redelivered: entry.is_redelivered,
                 returns: entry.returns,
-                message: message.clone(),
+                message: self.presented(&message, entry.returns),
             };
             state.totals.delivered += 1;
             state.totals.redelivered += u64::from(entry.is_redelivered);
@@ -143,9 +163,9 @@ impl Queue {
         }
     }
 
-    fn read_back(&self, logged: Option<MessageId>) -> Result<Message, store::Error> {
+    pub(super) fn read_back(&self, logged: Option<MessageId>) -> Result<Message, store::Error> {
         let id = logged.ok_or(store::Error::NoMessage)?;
-        let bytes = self.store.read(self.id, id)?;
+        let bytes = self.core.store.read(self.id, id)?;
         Message::from_bytes(bytes)
             .ok_or_else(|| store::Error::Damaged("its parts do not fit its length".into()))
     }
@@ -159,7 +179,7 @@ impl Queue {
         let is_late = id > state.out_logged;
         let position = self.log_handed_out(state, id)?;
         if is_late {
-            self.store.wait(position)?;
+            self.core.store.wait(position)?;
         }
         Ok(())
     }
@@ -168,14 +188,14 @@ impl Queue {
         let ahead = MessageId(id.0.saturating_add(OUT_AHEAD));
         let mut batch = Batch::new();
         batch.handed_out(self.id, ahead);
-        let position = self.store.append(batch)?.position;
+        let position = self.core.store.append(batch)?.position;
         state.out_logged = ahead;
         Ok(position)
     }
 
     /// States ahead of time that messages to come will be handed out, so that the first ones need not wait for the log.
     pub(super) fn foresee_deliveries(&self, state: &mut State) {
-        let next = self.store.last_message();
+        let next = self.core.store.last_message();
         if self.is_logged()
             && state.backlog.front().is_none()
             && next > state.out_logged
@@ -189,6 +209,13 @@ impl Queue {
 /// The consumer whose turn it is among those that can take a message now, the highest priority first.
 fn next_in_turn(state: &State) -> Option<usize> {
     let consumers = &state.consumers;
+    if let Some(active) = &state.active {
+        let is_active = |consumer: &Arc<Consumer>| Arc::ptr_eq(consumer, active);
+        return consumers
+            .iter()
+            .position(is_active)
+            .filter(|at| consumers[*at].is_ready());
+    }
     let mut start = 0;
     while let Some(first) = consumers.get(start) {
         let end = start

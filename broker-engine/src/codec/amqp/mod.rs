@@ -22,7 +22,7 @@ pub use header::ContentHeader;
 pub use method::*;
 pub use properties::Properties;
 pub use reader::Reader;
-pub use table::{FieldTable, FieldValue, TABLE_DEPTH_MAX};
+pub use table::{FieldTable, FieldValue, TABLE_DEPTH_MAX, encode_table};
 pub use writer::Writer;
 
 /// Bytes a frame adds around its payload: type, channel, size and end octet.

@@ -1,6 +1,6 @@
 //! The properties of class basic, read from their wire form only by those who need one.
 
-use super::{Error, FieldTable, Reader};
+use super::{Error, FieldTable, Reader, Writer};
 
 const CONTENT_TYPE: u16 = 1 << 15;
 const CONTENT_ENCODING: u16 = 1 << 14;
@@ -83,6 +83,50 @@ impl<'a> Properties<'a> {
         Ok(properties)
     }
 
+    /// Flags and property list in wire form.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 2];
+        let mut writer = Writer::new(&mut bytes);
+        let mut flags = 0;
+        let mut text = |flag: u16, value: Option<&str>, writer: &mut Writer<'_>| {
+            if let Some(value) = value {
+                flags |= flag;
+                writer.shortstr(value);
+            }
+        };
+        text(CONTENT_TYPE, self.content_type, &mut writer);
+        text(CONTENT_ENCODING, self.content_encoding, &mut writer);
+        if let Some(headers) = self.headers {
+            writer.longstr(headers);
+        }
+        for octet in [self.delivery_mode, self.priority].into_iter().flatten() {
+            writer.octet(octet);
+        }
+        text(CORRELATION_ID, self.correlation_id, &mut writer);
+        text(REPLY_TO, self.reply_to, &mut writer);
+        text(EXPIRATION, self.expiration, &mut writer);
+        text(MESSAGE_ID, self.message_id, &mut writer);
+        if let Some(timestamp) = self.timestamp {
+            writer.longlong(timestamp);
+        }
+        text(KIND, self.kind, &mut writer);
+        text(USER_ID, self.user_id, &mut writer);
+        text(APP_ID, self.app_id, &mut writer);
+        text(CLUSTER_ID, self.cluster_id, &mut writer);
+        let others = [
+            (HEADERS, self.headers.is_some()),
+            (DELIVERY_MODE, self.delivery_mode.is_some()),
+            (PRIORITY, self.priority.is_some()),
+            (TIMESTAMP, self.timestamp.is_some()),
+        ];
+        for (flag, _) in others.iter().filter(|(_, is_set)| *is_set) {
+            flags |= flag;
+        }
+        bytes[..2].copy_from_slice(&flags.to_be_bytes());
+        bytes
+    }
+
     /// The decoded headers table; empty when the message has none.
     ///
     /// # Errors
@@ -118,11 +162,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_encoded_decodes_to_the_same() {
+        let all = Properties {
+            content_type: Some("a"),
+            content_encoding: Some("b"),
+            headers: Some(b"\x01kV"),
+            delivery_mode: Some(2),
+            priority: Some(9),
+            correlation_id: Some("c"),
+            reply_to: Some("d"),
+            expiration: Some("1"),
+            message_id: Some("e"),
+            timestamp: Some(3),
+            kind: Some("f"),
+            user_id: Some("g"),
+            app_id: Some("h"),
+            cluster_id: Some("i"),
+        };
+        for properties in [all, Properties::default()] {
+            assert_eq!(Properties::decode(&properties.encode()), Ok(properties));
+        }
+    }
+
+    #[test]
     fn garbage_never_panics() {
         let mut random = fastrand::Rng::with_seed(3);
         for _ in 0..20_000 {
             let bytes: Vec<u8> = (0..random.usize(0..48)).map(|_| random.u8(..)).collect();
             if let Ok(properties) = Properties::decode(&bytes) {
+                assert_eq!(Properties::decode(&properties.encode()), Ok(properties.clone()));
                 // Only the absence of a panic is the property.
                 let _ = properties.headers_table();
             }

@@ -228,6 +228,14 @@ impl FieldTable {
     }
 }
 
+/// The content of a table in wire form, without its length.
+#[must_use]
+pub fn encode_table(table: &FieldTable) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    table.encode(&mut Writer::new(&mut buffer));
+    buffer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

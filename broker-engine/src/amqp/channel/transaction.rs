@@ -1,0 +1,143 @@
+//! Class `tx`: publishes and settlements that take effect together or not at all.
+
+use super::super::delivery::Unsettled;
+use super::super::error::Error;
+use super::settle::Verdict;
+use super::{Channel, Context, Deferred, arguments};
+use crate::broker::{Publish, Settled};
+use crate::codec::amqp::{TxCommitOk, TxRollbackOk, TxSelectOk};
+
+/// What a transaction did so far.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    messages: Vec<Kept>,
+    settled: Vec<(Verdict, Vec<Unsettled>)>,
+}
+
+/// A message that waits for the commit.
+#[derive(Debug)]
+struct Kept {
+    exchange: String,
+    routing_key: String,
+    properties: Vec<u8>,
+    body: Vec<u8>,
+    persistent: bool,
+    mandatory: bool,
+    expires: bool,
+    copies: Vec<String>,
+}
+
+impl Kept {
+    fn new(publish: &Publish<'_>) -> Self {
+        Self {
+            exchange: publish.exchange.to_owned(),
+            routing_key: publish.routing_key.to_owned(),
+            properties: publish.properties.to_vec(),
+            body: publish.body.to_vec(),
+            persistent: publish.persistent,
+            mandatory: publish.mandatory,
+            expires: publish.expires,
+            copies: publish.copies.to_vec(),
+        }
+    }
+
+    fn as_publish(&self) -> Publish<'_> {
+        Publish {
+            exchange: &self.exchange,
+            routing_key: &self.routing_key,
+            properties: &self.properties,
+            body: &self.body,
+            persistent: self.persistent,
+            mandatory: self.mandatory,
+            expires: self.expires,
+            copies: &self.copies,
+        }
+    }
+}
+
+impl Transaction {
+    pub(super) fn settle(&mut self, verdict: Verdict, unsettled: Vec<Unsettled>) {
+        self.settled.push((verdict, unsettled));
+    }
+}
+
+impl Channel {
+    pub(super) fn tx_select(&mut self) -> Result<Deferred, Error> {
+        if self.confirms.is_some() {
+            return Err(Error::precondition("cannot switch from confirm to tx mode"));
+        }
+        self.transaction.get_or_insert_default();
+        self.send(&TxSelectOk {});
+        Ok(None)
+    }
+
+    /// Keeps messages for the commit. A message that could not be published is refused now.
+    pub(super) fn keep(
+        &mut self,
+        context: &Context,
+        messages: &[Publish<'_>],
+    ) -> Result<(), Error> {
+        for message in messages {
+            self.publisher
+                .get_or_insert_with(|| context.session.publisher(arguments::read_headers))
+                .check(message)?;
+            if let Some(transaction) = &mut self.transaction {
+                transaction.messages.push(Kept::new(message));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tx_commit(&mut self, context: &Context) -> Result<Deferred, Error> {
+        let Some(transaction) = &mut self.transaction else {
+            return Err(Error::precondition("channel is not transactional"));
+        };
+        let Transaction { messages, settled } = std::mem::take(transaction);
+        let publishes: Vec<Publish<'_>> = messages.iter().map(Kept::as_publish).collect();
+        let mut final_ones = Vec::new();
+        for (verdict, unsettled) in settled {
+            for Unsettled { queue, id, .. } in unsettled {
+                let is_ack = match verdict {
+                    Verdict::Ack => true,
+                    Verdict::Discard if queue.buries() => {
+                        self.settlements.add_one(verdict, queue, id);
+                        continue;
+                    }
+                    Verdict::Discard => false,
+                    Verdict::Requeue => {
+                        self.settlements.add_one(verdict, queue, id);
+                        continue;
+                    }
+                };
+                final_ones.push(Settled { queue, id, is_ack });
+            }
+        }
+        let outcome = self
+            .publisher
+            .get_or_insert_with(|| context.session.publisher(arguments::read_headers))
+            .commit(&publishes, final_ones)?;
+        for number in outcome.unroutable {
+            self.send_return(&publishes[number]);
+        }
+        self.settlements.apply();
+        Ok(self.reply(false, outcome.durable, &TxCommitOk {}))
+    }
+
+    pub(super) fn tx_rollback(&mut self) -> Result<Deferred, Error> {
+        if self.transaction.is_none() {
+            return Err(Error::precondition("channel is not transactional"));
+        }
+        self.undo_transaction();
+        self.send(&TxRollbackOk {});
+        Ok(None)
+    }
+
+    /// Forgets what was published; what was settled waits for its settlement again.
+    pub(super) fn undo_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            for (_, unsettled) in std::mem::take(transaction).settled {
+                self.deliveries.restore(unsettled);
+            }
+        }
+    }
+}

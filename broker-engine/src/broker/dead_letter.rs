@@ -1,0 +1,287 @@
+//! Dead messages: where they go, and what is written on them.
+//!
+//! Owns the `x-death` headers, cycle detection, and the entry that moves messages: they arrive where they go and leave
+//! where they were in one entry of the log, so that a crash neither loses nor doubles them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    message::{Message, Parts, Publish},
+    publisher::Route,
+    queue::{Dead, Queue},
+    value::{Table, Value},
+    vhost::Vhost,
+};
+use crate::store::{Batch, MessageId};
+
+/// Why a message left its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Rejected,
+    Expired,
+    MaxLength,
+    DeliveryLimit,
+}
+
+impl Reason {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::MaxLength => "maxlen",
+            Self::DeliveryLimit => "delivery_limit",
+        }
+    }
+}
+
+/// Moves dead messages on. What that drives out of other queues moves on as well, one queue after the other.
+pub(super) fn bury(vhost: &Vhost, source: &Queue, dead: Vec<Dead>) {
+    let mut ahead = bury_from(vhost, source, dead);
+    while let Some((queue, dead)) = ahead.pop() {
+        if queue.rules().dead_letter.is_some() {
+            ahead.extend(bury_from(vhost, &queue, dead));
+        } else {
+            queue.bury(dead);
+        }
+    }
+}
+
+/// A message on its way.
+struct Moving {
+    dead: Dead,
+    route: Route,
+    content: Content,
+    persistent: bool,
+}
+
+enum Content {
+    /// In the entry, and its number there.
+    Logged(std::ops::Range<usize>, u16),
+    Unlogged(Message),
+    /// Nobody takes it.
+    Nowhere,
+}
+
+fn bury_from(vhost: &Vhost, source: &Queue, dead: Vec<Dead>) -> Vec<(Arc<Queue>, Vec<Dead>)> {
+    let now_ms = source.core().clock.now_ms();
+    let mut pushed_out = Vec::new();
+    let mut batch = Batch::new();
+    let mut moving = Vec::new();
+    for dead in dead {
+        let Some(message) = source.message_of(&dead.entry) else {
+            continue;
+        };
+        moving.push(stage(vhost, source, (dead, &message), now_ms, &mut batch));
+        if batch.is_full() {
+            move_on(source, &mut batch, &mut moving, now_ms, &mut pushed_out);
+        }
+    }
+    move_on(source, &mut batch, &mut moving, now_ms, &mut pushed_out);
+    pushed_out
+}
+
+fn stage(
+    vhost: &Vhost,
+    source: &Queue,
+    (dead, message): (Dead, &Message),
+    now_ms: u64,
+    batch: &mut Batch,
+) -> Moving {
+    let nowhere = |dead| Moving {
+        dead,
+        route: Route::new(Vec::new()),
+        content: Content::Nowhere,
+        persistent: false,
+    };
+    let Some(target) = &source.rules().dead_letter else {
+        return nowhere(dead);
+    };
+    let envelope = &source.core().envelope;
+    let mut headers = envelope.headers(message.properties());
+    let mut keys = vec![message.routing_key().to_owned()];
+    keys.extend(copies(&headers, "CC"));
+    note_death(source, message, (dead.reason, &keys), &mut headers, now_ms);
+    if let Some(key) = &target.key {
+        headers.0.retain(|(name, _)| name != "CC");
+        keys = vec![key.clone()];
+    }
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let mut queues = vhost.route_dead(&target.exchange, &names, &|| headers.clone());
+    if dead.reason != Reason::Rejected {
+        queues.retain(|queue| !is_cycle(queue.name(), &headers));
+    }
+    let route = Route::new(queues);
+    if route.is_empty() {
+        return nowhere(dead);
+    }
+    let properties = envelope.without_expiration(message.properties());
+    let properties = envelope.with_headers(&properties, &headers);
+    let publish = Publish {
+        exchange: &target.exchange,
+        routing_key: &keys[0],
+        properties: &properties,
+        body: message.body(),
+        persistent: dead.entry.logged.is_some() || envelope.is_persistent(&properties),
+        mandatory: false,
+        expires: false,
+        copies: &[],
+    };
+    let stamp = route.is_timed().then_some(now_ms);
+    let Some(parts) = Parts::new(&publish, stamp) else {
+        return nowhere(dead);
+    };
+    let parts = parts.of(&publish);
+    let logged = route.logged(publish.persistent);
+    let content = if logged.is_empty() {
+        Content::Unlogged(Message::from_parts(Bytes::from(parts.concat())))
+    } else {
+        let place = batch.messages() as u16;
+        Content::Logged(batch.publish(logged, &parts), place)
+    };
+    Moving {
+        dead,
+        route,
+        content,
+        persistent: publish.persistent,
+    }
+}
+
+/// Logs both halves of the move at once, then puts the messages where they go.
+fn move_on(
+    source: &Queue,
+    batch: &mut Batch,
+    moving: &mut Vec<Moving>,
+    now_ms: u64,
+    pushed_out: &mut Vec<(Arc<Queue>, Vec<Dead>)>,
+) {
+    let (mut batch, moving) = (std::mem::take(batch), std::mem::take(moving));
+    let mut left: Vec<MessageId> = moving
+        .iter()
+        .filter_map(|moving| moving.dead.entry.logged)
+        .collect();
+    if !left.is_empty() {
+        left.sort_unstable();
+        batch.drop_messages(source.id(), &left);
+    }
+    let mut appended = None;
+    if !batch.is_empty() {
+        match source.core().store.append(batch) {
+            Ok(entry) => appended = Some(entry),
+            Err(error) => {
+                tracing::warn!(queue = %source.name(), vhost = %source.vhost(), %error, "the log did not take dead messages");
+                return source.take_back(moving.into_iter().map(|moving| moving.dead).collect());
+            }
+        }
+    }
+    for Moving {
+        route,
+        content,
+        persistent,
+        ..
+    } in moving
+    {
+        let (message, logged) = match (content, &appended) {
+            (Content::Logged(range, place), Some(entry)) => (
+                Message::from_parts(entry.bytes.slice(range)),
+                Some(MessageId(entry.first.0 + u64::from(place))),
+            ),
+            (Content::Unlogged(message), _) => (message, None),
+            (Content::Logged(..) | Content::Nowhere, _) => continue,
+        };
+        let now_ms = message.arrived_ms().map(|_| now_ms);
+        for queue in route.queues() {
+            let logged = logged.filter(|_| queue.is_logging(persistent));
+            let dead = queue.push(std::iter::once((&message, logged)), now_ms);
+            if !dead.is_empty() {
+                pushed_out.push((Arc::clone(queue), dead));
+            }
+        }
+    }
+}
+
+/// The further keys that a header names.
+pub(super) fn copies(headers: &Table, name: &str) -> Vec<String> {
+    let Some(Value::Array(keys)) = headers.get(name) else {
+        return Vec::new();
+    };
+    keys.iter()
+        .filter_map(|key| key.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// Writes a death into the headers: the newest first, one entry per queue and reason, with a count.
+fn note_death(
+    source: &Queue,
+    message: &Message,
+    (reason, keys): (Reason, &[String]),
+    headers: &mut Table,
+    now_ms: u64,
+) {
+    let text = |text: &str| Value::String(text.into());
+    let mut deaths = match headers.get("x-death") {
+        Some(Value::Array(deaths)) => deaths.clone(),
+        _ => Vec::new(),
+    };
+    let known = deaths.iter().position(|death| {
+        let Value::Table(death) = death else {
+            return false;
+        };
+        death.get("queue") == Some(&text(source.name()))
+            && death.get("reason") == Some(&text(reason.name()))
+    });
+    let death = match known.map(|at| deaths.remove(at)) {
+        Some(Value::Table(mut death)) => {
+            let count = death.get("count").and_then(Value::as_i64).unwrap_or(0);
+            death.set("count", Value::I64(count.saturating_add(1)));
+            death
+        }
+        _ => {
+            let keys = keys.iter().map(|key| text(key)).collect();
+            let mut death = Table(vec![
+                ("count".to_owned(), Value::I64(1)),
+                ("reason".to_owned(), text(reason.name())),
+                ("queue".to_owned(), text(source.name())),
+                ("time".to_owned(), Value::Timestamp(now_ms / 1000)),
+                ("exchange".to_owned(), text(message.exchange())),
+                ("routing-keys".to_owned(), Value::Array(keys)),
+            ]);
+            let envelope = &source.core().envelope;
+            if let Some(expiration_ms) = envelope.expiration_ms(message.properties()) {
+                death.set("original-expiration", text(&expiration_ms.to_string()));
+            }
+            death
+        }
+    };
+    deaths.insert(0, Value::Table(death));
+    headers.set("x-death", Value::Array(deaths));
+    let is_first = headers.get("x-first-death-reason").is_none();
+    for (order, is_written) in [("first", is_first), ("last", true)] {
+        if is_written {
+            headers.set(&format!("x-{order}-death-exchange"), text(message.exchange()));
+            headers.set(&format!("x-{order}-death-queue"), text(source.name()));
+            headers.set(&format!("x-{order}-death-reason"), text(reason.name()));
+        }
+    }
+}
+
+/// Whether the message was in that queue before and nobody rejected it since: it would go round for ever.
+fn is_cycle(queue: &str, headers: &Table) -> bool {
+    let Some(Value::Array(deaths)) = headers.get("x-death") else {
+        return false;
+    };
+    let field = |death: &Value, name: &str| match death {
+        Value::Table(death) => death.get(name).and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    };
+    let Some(at) = deaths
+        .iter()
+        .position(|death| field(death, "queue").as_deref() == Some(queue))
+    else {
+        return false;
+    };
+    deaths[..=at]
+        .iter()
+        .all(|death| field(death, "reason").as_deref() != Some(Reason::Rejected.name()))
+}

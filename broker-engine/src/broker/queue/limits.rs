@@ -1,0 +1,355 @@
+//! What a queue does by itself: expire, drop what is too many, refuse, and go when nobody uses it.
+//!
+//! Invariant: a message that leaves here is in `State::dead` until the lock is released, and in the log of this queue
+//! until the entry that removes it also puts it where dead messages go.
+
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+
+use super::{
+    Queue, State,
+    backlog::{Entry, Held, overhead},
+    rules::{Overflow, Rules},
+};
+use crate::{
+    broker::{
+        dead_letter::{self, Reason},
+        message::{DeliveryId, Message},
+        value::Value,
+    },
+    store::{Batch, MessageId},
+};
+
+/// How long dead messages wait in their queue when the log did not take their move.
+const RETRY_MS: u64 = 1000;
+
+/// A message that a queue gives up, and why.
+pub(crate) struct Dead {
+    pub(crate) entry: Entry,
+    pub(crate) reason: Reason,
+}
+
+impl Queue {
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Looks at the clock, if anything here depends on it.
+    pub(super) fn note_time(&self, state: &mut State) {
+        if state.may_expire {
+            state.now_ms = self.core.clock.now_ms();
+        }
+    }
+
+    /// When a message expires in this queue.
+    pub(super) fn expiry(&self, message: &Message) -> Option<u64> {
+        let arrived_ms = message.arrived_ms()?;
+        let own = self.core.envelope.expiration_ms(message.properties());
+        let ttl_ms = own
+            .into_iter()
+            .chain(self.rules.ttl_ms)
+            .min()?;
+        Some(arrived_ms.saturating_add(ttl_ms))
+    }
+
+    /// Applies the queue's limits after a change. Consumers that could take something have it by now.
+    pub(super) fn enforce(&self, state: &mut State) {
+        if self.rules.is_limited() && self.rules.overflow == Overflow::DropHead {
+            while self.is_over(state)
+                && let Some(entry) = state.backlog.pop()
+            {
+                let reason = Reason::MaxLength;
+                state.dead.push(Dead { entry, reason });
+            }
+        }
+        if state.may_expire {
+            self.expire(state);
+        }
+    }
+
+    fn is_over(&self, state: &State) -> bool {
+        let (length, bytes) = (state.backlog.ready_len(), state.backlog.ready_bytes());
+        self.rules.length_max.is_some_and(|max| length as u64 > max)
+            || self.rules.bytes_max.is_some_and(|max| bytes > max)
+    }
+
+    /// Only at the head: a message that expired behind one that did not waits for its turn, as in RabbitMQ.
+    fn expire(&self, state: &mut State) {
+        loop {
+            match self.front_expiry(state) {
+                None => break,
+                Some(at_ms) if at_ms > state.now_ms => {
+                    self.wake_at(state, at_ms);
+                    break;
+                }
+                Some(_) => {
+                    let Some(entry) = state.backlog.pop() else {
+                        break;
+                    };
+                    let reason = Reason::Expired;
+                    state.dead.push(Dead { entry, reason });
+                }
+            }
+        }
+        if state.backlog.is_empty() && self.rules.ttl_ms.is_none() {
+            state.may_expire = false;
+        }
+    }
+
+    fn front_expiry(&self, state: &mut State) -> Option<u64> {
+        let front = state.backlog.front()?;
+        if let Some(message) = &front.message {
+            return self.expiry(message);
+        }
+        let message = match self.read_back(front.logged) {
+            Ok(message) => message,
+            Err(error) => {
+                // Whoever takes the message finds out again, and deals with it.
+                tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "cannot tell when a message expires");
+                return None;
+            }
+        };
+        let expiry = self.expiry(&message);
+        state.backlog.cache_front(message);
+        expiry
+    }
+
+    fn wake_at(&self, state: &mut State, at_ms: u64) {
+        if state.deadline_ms.is_none_or(|deadline| at_ms < deadline) {
+            state.deadline_ms = Some(at_ms);
+            self.core.deadlines.add(at_ms, self.me.clone());
+        }
+    }
+
+    /// Starts the time after which an unused queue goes.
+    pub(crate) fn touch(&self) {
+        if self.rules.expires_ms.is_some() {
+            self.touch_locked(&mut self.state.lock());
+        }
+    }
+
+    pub(super) fn touch_locked(&self, state: &mut State) {
+        if let Some(expires_ms) = self.rules.expires_ms {
+            state.used_ms = self.core.clock.now_ms();
+            let at_ms = state.used_ms.saturating_add(expires_ms);
+            self.wake_at(state, at_ms);
+        }
+    }
+
+    /// Whether nobody used it for as long as it lives unused.
+    pub(crate) fn is_unused(&self, now_ms: u64) -> bool {
+        let state = self.state.lock();
+        self.rules.expires_ms.is_some_and(|expires_ms| {
+            state.consumers.is_empty() && state.used_ms.saturating_add(expires_ms) <= now_ms
+        })
+    }
+
+    /// Does what is due, and asks to be called when something is due again. True when the queue must go.
+    pub(crate) fn due(&self, now_ms: u64) -> bool {
+        let mut state = self.state.lock();
+        if state.is_deleted {
+            return false;
+        }
+        state.deadline_ms = None;
+        state.now_ms = now_ms;
+        self.enforce(&mut state);
+        if let Some(expires_ms) = self.rules.expires_ms
+            && state.consumers.is_empty()
+        {
+            let at_ms = state.used_ms.saturating_add(expires_ms);
+            if at_ms <= now_ms {
+                return true;
+            }
+            self.wake_at(&mut state, at_ms);
+        }
+        self.unlock(state);
+        false
+    }
+
+    /// Sees to it that the head is looked at: recovery does not tell what expired meanwhile.
+    pub(super) fn check_soon(&self, state: &mut State) {
+        if !state.backlog.is_empty() {
+            state.may_expire = true;
+            self.wake_at(state, 0);
+        }
+    }
+
+    /// Keeps room for a message whose body has `bytes`, if the queue takes one more. The message must come, or
+    /// [`Queue::unreserve`].
+    pub(crate) fn reserve(&self, bytes: usize) -> bool {
+        let mut state = self.state.lock();
+        let (count, reserved_bytes) = state.reserved;
+        let length = (state.backlog.ready_len() + count + 1) as u64;
+        let total_bytes = state.backlog.ready_bytes() + reserved_bytes + bytes as u64;
+        let fits = self.rules.length_max.is_none_or(|max| length <= max)
+            && self.rules.bytes_max.is_none_or(|max| total_bytes <= max);
+        if fits {
+            state.reserved = (count + 1, reserved_bytes + bytes as u64);
+        }
+        fits
+    }
+
+    /// Gives kept room back.
+    pub(crate) fn unreserve(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        Self::use_reserved(&mut state, bytes);
+    }
+
+    pub(super) fn use_reserved(state: &mut State, bytes: usize) {
+        let (count, reserved_bytes) = state.reserved;
+        state.reserved = (
+            count.saturating_sub(1),
+            reserved_bytes.saturating_sub(bytes as u64),
+        );
+    }
+
+    /// Releases the lock and sends off what died under it.
+    pub(super) fn unlock(&self, mut state: MutexGuard<'_, State>) {
+        if state.dead.is_empty() {
+            return;
+        }
+        let dead = std::mem::take(&mut state.dead);
+        drop(state);
+        self.bury(dead);
+    }
+
+    pub(crate) fn bury(&self, dead: Vec<Dead>) {
+        if self.rules.dead_letter.is_some()
+            && let Some(home) = self.home.upgrade()
+        {
+            return dead_letter::bury(&home, self, dead);
+        }
+        let mut logged: Vec<_> = dead.iter().filter_map(|dead| dead.entry.logged).collect();
+        logged.sort_unstable();
+        self.log(&logged, Batch::drop_messages);
+    }
+
+    /// Takes back what could not be sent off, to be tried again.
+    pub(crate) fn take_back(&self, dead: Vec<Dead>) {
+        let mut state = self.state.lock();
+        if !state.is_deleted {
+            for mut dead in dead {
+                dead.entry.is_redelivered = true;
+                state.backlog.put_back(dead.entry);
+            }
+            let soon_ms = self.core.clock.now_ms().saturating_add(RETRY_MS);
+            self.wake_at(&mut state, soon_ms);
+        }
+    }
+
+    /// A message's rank here, where messages have ranks.
+    pub(super) fn rank(&self, message: &Message) -> Option<u8> {
+        let max = self.rules.priority_max?;
+        let own = self.core.envelope.priority(message.properties());
+        Some(own.min(max))
+    }
+
+    /// Rank and overhead of a message that recovery found, read only where they count.
+    pub(super) fn recovered_place(&self, id: MessageId) -> (Option<u8>, u16) {
+        if self.rules.priority_max.is_none() && self.rules.bytes_max.is_none() {
+            return (None, 0);
+        }
+        match self.read_back(Some(id)) {
+            Ok(message) => (self.rank(&message), overhead(&message)),
+            Err(error) => {
+                tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "the rank of a message is lost");
+                (self.rules.priority_max.map(|_| 0), 0)
+            }
+        }
+    }
+
+    /// Whether messages refused for good go somewhere.
+    pub fn buries(&self) -> bool {
+        self.rules.dead_letter.is_some()
+    }
+
+    /// Takes messages that are out and has the batch remove them. What becomes of them follows from the batch.
+    pub(crate) fn take_held(
+        &self,
+        ids: &[DeliveryId],
+        is_ack: bool,
+        batch: &mut Batch,
+    ) -> Vec<Held> {
+        let mut state = self.state.lock();
+        let held: Vec<Held> = ids
+            .iter()
+            .filter_map(|id| state.backlog.settle(*id))
+            .collect();
+        drop(state);
+        let mut logged: Vec<_> = held.iter().filter_map(|held| held.entry.logged).collect();
+        logged.sort_unstable();
+        if !logged.is_empty() {
+            if is_ack {
+                batch.ack(self.id, &logged);
+            } else {
+                batch.drop_messages(self.id, &logged);
+            }
+        }
+        held
+    }
+
+    /// The batch was taken: the messages are gone.
+    pub(crate) fn settled(&self, held: Vec<Held>, is_ack: bool) {
+        let mut state = self.state.lock();
+        for held in held {
+            if let Some(consumer) = held.consumer {
+                consumer.release(1);
+            }
+            state.totals.acked += u64::from(is_ack);
+        }
+        self.note_time(&mut state);
+        self.pump_locked(&mut state);
+        self.unlock(state);
+    }
+
+    /// The batch was refused: the messages are out as before.
+    pub(crate) fn hold_again(&self, held: Vec<Held>) {
+        let mut state = self.state.lock();
+        for held in held {
+            state.backlog.hold(held.entry, held.consumer);
+        }
+    }
+
+    /// The message of an entry that left the queue and is still in its log.
+    pub(crate) fn message_of(&self, entry: &Entry) -> Option<Message> {
+        if let Some(message) = &entry.message {
+            return Some(message.clone());
+        }
+        match self.read_back(entry.logged) {
+            Ok(message) => Some(message),
+            Err(error) => {
+                tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "a dead message was set aside");
+                None
+            }
+        }
+    }
+
+    /// The message as a consumer of this queue sees it: where returns count, they are told.
+    pub(super) fn presented(&self, message: &Message, returns: u8) -> Message {
+        if !self.rules.counts_returns || returns == 0 {
+            return message.clone();
+        }
+        let envelope = &self.core.envelope;
+        let mut headers = envelope.headers(message.properties());
+        headers.set("x-delivery-count", Value::I64(i64::from(returns)));
+        let properties = envelope.with_headers(message.properties(), &headers);
+        message.with_properties(&properties)
+    }
+
+    /// Chooses who is served where only one consumer is: the one that was, else the first in rank.
+    pub(super) fn choose_active(&self, state: &mut State) {
+        if !self.rules.is_single_active {
+            return;
+        }
+        let is_there = state.active.as_ref().is_some_and(|active| {
+            state
+                .consumers
+                .iter()
+                .any(|consumer| Arc::ptr_eq(consumer, active))
+        });
+        if !is_there {
+            state.active = state.consumers.first().cloned();
+        }
+    }
+}
