@@ -259,7 +259,10 @@ fn note_death(
     let is_first = headers.get("x-first-death-reason").is_none();
     for (order, is_written) in [("first", is_first), ("last", true)] {
         if is_written {
-            headers.set(&format!("x-{order}-death-exchange"), text(message.exchange()));
+            headers.set(
+                &format!("x-{order}-death-exchange"),
+                text(message.exchange()),
+            );
             headers.set(&format!("x-{order}-death-queue"), text(source.name()));
             headers.set(&format!("x-{order}-death-reason"), text(reason.name()));
         }

@@ -70,7 +70,11 @@ impl Deadlines {
     /// Takes a queue that is due.
     pub(crate) fn take_due(&self, now_ms: u64) -> Option<Arc<Queue>> {
         let mut state = self.state.lock();
-        while state.heap.peek().is_some_and(|first| first.0.at_ms <= now_ms) {
+        while state
+            .heap
+            .peek()
+            .is_some_and(|first| first.0.at_ms <= now_ms)
+        {
             let queue = state.heap.pop().and_then(|first| first.0.queue.upgrade());
             if queue.is_some() {
                 return queue;

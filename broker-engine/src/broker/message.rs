@@ -42,7 +42,11 @@ impl Message {
         let key = usize::from(*bytes.get(1 + exchange)?);
         let head = bytes.get(2 + exchange + key..6 + exchange + key)?;
         let properties = u32::from_le_bytes(head.try_into().ok()?);
-        let stamp = if properties & STAMPED == 0 { 0 } else { STAMP_LEN };
+        let stamp = if properties & STAMPED == 0 {
+            0
+        } else {
+            STAMP_LEN
+        };
         let end = (properties & !STAMPED) as usize + stamp;
         bytes.get(6 + exchange + key..6 + exchange + key + end)?;
         std::str::from_utf8(&bytes[1..1 + exchange]).ok()?;
@@ -166,7 +170,9 @@ impl Parts {
         Some(Self {
             exchange_len: [u8::try_from(publish.exchange.len()).ok()?],
             key_len: [u8::try_from(publish.routing_key.len()).ok()?],
-            properties_len: (properties < STAMPED).then_some(properties | mark)?.to_le_bytes(),
+            properties_len: (properties < STAMPED)
+                .then_some(properties | mark)?
+                .to_le_bytes(),
             stamp: arrived_ms.map(u64::to_le_bytes),
         })
     }

@@ -24,6 +24,8 @@ mod routing;
 mod session;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_rules;
 mod topology;
 mod value;
 mod vhost;
@@ -277,10 +279,7 @@ impl Broker {
             name: name.to_owned(),
         }
         .set()])?;
-        vhosts.insert(
-            name.to_owned(),
-            Vhost::new(name, Arc::clone(&self.core)),
-        );
+        vhosts.insert(name.to_owned(), Vhost::new(name, Arc::clone(&self.core)));
         Ok(Some(position))
     }
 

@@ -220,12 +220,7 @@ impl Vhost {
 }
 
 /// Follows the bindings from an exchange. An exchange that leads nowhere hands over to its alternate.
-fn walk(
-    topology: &Topology,
-    exchange: &str,
-    keys: &[&str],
-    headers: &dyn Fn() -> Table,
-) -> Found {
+fn walk(topology: &Topology, exchange: &str, keys: &[&str], headers: &dyn Fn() -> Table) -> Found {
     if exchange.is_empty() {
         let queues = keys.iter().filter_map(|key| topology.queues.get(*key));
         return Found {

@@ -6,8 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
-        Weak,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };

@@ -1,53 +1,12 @@
 //! What was confirmed is there after a clean stop, and after a process that was killed.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use lapin::BasicProperties;
 use lapin::Confirmation;
 use lapin::options::BasicPublishOptions;
 
-use crate::support::{TestBroker, confirm_mode, connect, declare, get, publish};
-
-/// `brokerd` as a process of its own; killed when dropped.
-struct Process {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Process {
-    fn start(data_dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_brokerd"))
-            .arg("--data-dir")
-            .arg(data_dir)
-            .args(["--amqp=127.0.0.1:0", "--user=test:secret", "--log=warn"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line
-            .trim()
-            .strip_prefix("ready amqp=")
-            .unwrap()
-            .parse()
-            .unwrap();
-        Self { child, address }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // SIGKILL; the process may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::support::{Process, TestBroker, confirm_mode, connect, declare, get, publish};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_restart_keeps_durable_queues_bindings_and_persistent_messages() {

@@ -1,6 +1,9 @@
 //! Starts engines on ports of their own and connects lapin to them.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use broker_engine::Engine;
@@ -72,6 +75,43 @@ impl TestBroker {
         let connection = self.connect().await;
         let channel = connection.create_channel().await.unwrap();
         (connection, channel)
+    }
+}
+
+/// `brokerd` as a process of its own; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Process {
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_brokerd"))
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(["--amqp=127.0.0.1:0", "--user=test:secret", "--log=warn"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim()
+            .strip_prefix("ready amqp=")
+            .unwrap()
+            .parse()
+            .unwrap();
+        Self { child, address }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // SIGKILL; the process may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -63,7 +63,10 @@ pub(super) fn value(field: &FieldValue) -> Value {
 
 /// A table in the words of the wire.
 pub(crate) fn fields(table: &Table) -> FieldTable {
-    let fields = table.0.iter().map(|(name, value)| (name.clone(), field(value)));
+    let fields = table
+        .0
+        .iter()
+        .map(|(name, value)| (name.clone(), field(value)));
     FieldTable(fields.collect())
 }
 

@@ -18,8 +18,9 @@ pub(super) struct Rewritten {
 
 /// Checks an expiration: milliseconds as text.
 pub(super) fn check_expiration(expiration: &str) -> Result<(), Error> {
-    let refused =
-        |reason: String| Error::precondition(format!("invalid expiration '{expiration}': {reason}"));
+    let refused = |reason: String| {
+        Error::precondition(format!("invalid expiration '{expiration}': {reason}"))
+    };
     let digits = expiration.strip_prefix(['-', '+']).unwrap_or(expiration);
     let end = digits
         .find(|character: char| !character.is_ascii_digit())

@@ -62,8 +62,9 @@ impl Session {
     fn on_start_ok(&mut self, start: &ConnectionStartOk<'_>) -> Result<(), Error> {
         self.client = Client::new(&start.client_properties);
         let login = match start.mechanism {
-            "PLAIN" => plain(start.response)
-                .map(|(name, password)| (name.to_owned(), password.to_vec())),
+            "PLAIN" => {
+                plain(start.response).map(|(name, password)| (name.to_owned(), password.to_vec()))
+            }
             "AMQPLAIN" => amqplain(start.response),
             other => {
                 return Err(Error::new(

@@ -16,8 +16,8 @@ use super::heartbeat::Phase;
 use super::link::Link;
 use crate::broker::{Alarm, Identity, Position};
 use crate::codec::amqp::{
-    ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk, Frame, FrameKind, FrameParse, Method,
-    encode_heartbeat, parse_frame,
+    ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk, Frame,
+    FrameKind, FrameParse, Method, encode_heartbeat, parse_frame,
 };
 
 /// How far the conversation is.

@@ -46,10 +46,7 @@ impl Queue {
     pub(super) fn expiry(&self, message: &Message) -> Option<u64> {
         let arrived_ms = message.arrived_ms()?;
         let own = self.core.envelope.expiration_ms(message.properties());
-        let ttl_ms = own
-            .into_iter()
-            .chain(self.rules.ttl_ms)
-            .min()?;
+        let ttl_ms = own.into_iter().chain(self.rules.ttl_ms).min()?;
         Some(arrived_ms.saturating_add(ttl_ms))
     }
 

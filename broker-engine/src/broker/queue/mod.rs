@@ -12,19 +12,19 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use self::backlog::Backlog;
+pub use self::rules::{Dialect, QueueKind};
 pub(crate) use self::{
     backlog::Entry,
     limits::Dead,
     rules::{Overflow, Rules},
 };
-pub use self::rules::{Dialect, QueueKind};
-use self::backlog::Backlog;
 use super::{
     Core,
     consumer::{Consumer, Subscription},
+    dead_letter::Reason,
     error::Error,
     message::{Delivery, DeliveryId, Message},
-    dead_letter::Reason,
     topology::Kind,
     value::Table,
     vhost::Vhost,

@@ -167,11 +167,17 @@ struct Arguments<'a> {
 
 impl Arguments<'_> {
     fn invalid(&self, argument: &str, reason: impl std::fmt::Display) -> Error {
-        Error::PreconditionFailed(format!("invalid arg '{argument}' for {}: {reason}", self.what))
+        Error::PreconditionFailed(format!(
+            "invalid arg '{argument}' for {}: {reason}",
+            self.what
+        ))
     }
 
     fn wrong_type(&self, argument: &str, value: &Value) -> Error {
-        self.invalid(argument, format!("{{unacceptable_type,{}}}", value.type_name()))
+        self.invalid(
+            argument,
+            format!("{{unacceptable_type,{}}}", value.type_name()),
+        )
     }
 
     fn number(&self, argument: &str, min: u64, max: u64) -> Result<Option<u64>, Error> {
@@ -347,7 +353,10 @@ mod tests {
                  rabbit_classic_queue",
             ),
             (
-                vec![("x-queue-type", text("quorum")), ("x-max-priority", Value::U8(3))],
+                vec![
+                    ("x-queue-type", text("quorum")),
+                    ("x-max-priority", Value::U8(3)),
+                ],
                 "invalid arg 'x-max-priority' for queue 'q' in vhost '/' of queue type \
                  rabbit_quorum_queue",
             ),

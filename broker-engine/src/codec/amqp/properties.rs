@@ -190,7 +190,10 @@ mod tests {
         for _ in 0..20_000 {
             let bytes: Vec<u8> = (0..random.usize(0..48)).map(|_| random.u8(..)).collect();
             if let Ok(properties) = Properties::decode(&bytes) {
-                assert_eq!(Properties::decode(&properties.encode()), Ok(properties.clone()));
+                assert_eq!(
+                    Properties::decode(&properties.encode()),
+                    Ok(properties.clone())
+                );
                 // Only the absence of a panic is the property.
                 let _ = properties.headers_table();
             }
