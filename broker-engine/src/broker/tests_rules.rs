@@ -85,6 +85,8 @@ impl Node {
         let options = Options {
             store: store::Options {
                 drive: Drive::Manual,
+                file_bytes: 16 << 10,
+                roll_bytes: 64 << 10,
                 ..Default::default()
             },
             clock: Arc::<TestClock>::clone(&clock),
@@ -320,7 +322,7 @@ fn the_highest_rank_goes_first_and_within_one_the_oldest_also_after_a_restart() 
     assert_eq!(body(&first), "a");
     queue.requeue(&[first.id]);
     node.broker.close().unwrap();
-    let node = Node::open(&disk, 0);
+    let node = Node::open(&disk.power_cut(1), 0);
     let queue = node.session.vhost().queue("q").unwrap();
     assert_eq!(bodies(&queue), ["a", "A", "b", "c", "d"]);
 }
@@ -386,7 +388,7 @@ fn what_expired_while_the_node_was_down_is_dead_when_it_comes_back() {
     };
     node.send("q", "m", &short);
     node.broker.close().unwrap();
-    let node = Node::open(&disk, 500);
+    let node = Node::open(&disk.power_cut(1), 500);
     node.broker.tick(500);
     assert_eq!(node.session.vhost().queue("q").unwrap().stats().ready, 0);
     let dead = node.session.vhost().queue("dead").unwrap();
@@ -500,7 +502,7 @@ fn exchanges_lead_to_exchanges_in_circles_and_to_alternates_also_after_a_restart
     node.wait(session.queue_bind("rest", "other", "", &none).unwrap());
     node.broker.close().unwrap();
 
-    let node = Node::open(&disk, 0);
+    let node = Node::open(&disk.power_cut(1), 0);
     let send = |exchange: &'static str, key: &'static str| {
         let publish = Publish {
             exchange,
