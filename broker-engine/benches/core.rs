@@ -182,6 +182,8 @@ fn publish_to_consumer(rounds: usize, size: usize, no_ack: bool) {
             body: &body,
             persistent: false,
             mandatory: false,
+            expires: false,
+            copies: &[],
         })
         .collect();
     let acks = if no_ack { "auto-ack" } else { "acks" };

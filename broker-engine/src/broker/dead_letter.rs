@@ -54,6 +54,7 @@ struct Moving {
     route: Route,
     content: Content,
     persistent: bool,
+    body_len: usize,
 }
 
 enum Content {
@@ -94,6 +95,7 @@ fn stage(
         route: Route::new(Vec::new()),
         content: Content::Nowhere,
         persistent: false,
+        body_len: 0,
     };
     let Some(target) = &source.rules().dead_letter else {
         return nowhere(dead);
@@ -112,6 +114,8 @@ fn stage(
     if dead.reason != Reason::Rejected {
         queues.retain(|queue| !is_cycle(queue.name(), &headers));
     }
+    let bytes = message.body().len();
+    queues.retain(|queue| !queue.rules().rejects() || queue.reserve(bytes));
     let route = Route::new(queues);
     if route.is_empty() {
         return nowhere(dead);
@@ -145,6 +149,7 @@ fn stage(
         route,
         content,
         persistent: publish.persistent,
+        body_len: bytes,
     }
 }
 
@@ -171,6 +176,9 @@ fn move_on(
             Ok(entry) => appended = Some(entry),
             Err(error) => {
                 tracing::warn!(queue = %source.name(), vhost = %source.vhost(), %error, "the log did not take dead messages");
+                for moving in &moving {
+                    moving.route.unreserve(moving.body_len);
+                }
                 return source.take_back(moving.into_iter().map(|moving| moving.dead).collect());
             }
         }
@@ -274,9 +282,11 @@ fn is_cycle(queue: &str, headers: &Table) -> bool {
     let Some(Value::Array(deaths)) = headers.get("x-death") else {
         return false;
     };
-    let field = |death: &Value, name: &str| match death {
-        Value::Table(death) => death.get(name).and_then(Value::as_str).map(str::to_owned),
-        _ => None,
+    let field = |death: &Value, name: &str| {
+        let Value::Table(death) = death else {
+            return None;
+        };
+        death.get(name).and_then(Value::as_str).map(str::to_owned)
     };
     let Some(at) = deaths
         .iter()

@@ -61,6 +61,14 @@ impl Route {
         self.queues.is_empty()
     }
 
+    /// Gives back the room that its queues kept for a message.
+    pub(super) fn unreserve(&self, bytes: usize) {
+        if self.may_reject {
+            let rejecting = self.queues.iter().filter(|queue| queue.rules().rejects());
+            rejecting.for_each(|queue| queue.unreserve(bytes));
+        }
+    }
+
     pub(super) fn is_timed(&self) -> bool {
         self.is_timed
     }
@@ -200,9 +208,18 @@ impl Publisher {
         }
         let (mut outcome, mut staged) = (PublishOutcome::default(), Staged::default());
         for (number, message) in messages.iter().enumerate() {
-            let route = self.route(message)?;
-            if !self.stage(&mut staged, message, route)? && message.mandatory {
-                outcome.unroutable.push(number);
+            let is_taken = self.route(message).and_then(|route| {
+                let route = self.accepting(message, number, route, &mut outcome);
+                self.stage(&mut staged, message, route)
+            });
+            match is_taken {
+                Ok(true) => {}
+                Ok(false) if message.mandatory => outcome.unroutable.push(number),
+                Ok(false) => {}
+                Err(error) => {
+                    unreserve(&staged.pending);
+                    return Err(error);
+                }
             }
         }
         let mut parts: Vec<(Arc<Queue>, bool, Vec<DeliveryId>)> = Vec::new();
@@ -445,13 +462,9 @@ impl Publisher {
     }
 }
 
-/// Gives back the room that full queues kept.
+/// Gives back the room that queues kept for messages that do not come.
 fn unreserve(pending: &[Pending]) {
-    for pending in pending.iter().filter(|pending| pending.route.may_reject) {
-        for queue in pending.route.queues() {
-            if queue.rules().rejects() {
-                queue.unreserve(pending.body_len);
-            }
-        }
+    for pending in pending {
+        pending.route.unreserve(pending.body_len);
     }
 }

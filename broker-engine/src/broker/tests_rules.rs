@@ -160,7 +160,7 @@ fn publish<'a>(queue: &'a str, body: &'a str, properties: &'a [u8]) -> Publish<'
         body: body.as_bytes(),
         persistent: true,
         mandatory: true,
-        expires: !read(properties).expiration.is_none(),
+        expires: read(properties).expiration.is_some(),
         copies: &[],
     }
 }

@@ -1,13 +1,13 @@
 //! Mistakes of clients: the reply code and text, and whether the channel or the connection ends.
 
 use broker_engine::codec::amqp::{
-    BasicAck, BasicConsume, BasicPublish, BasicQos, ChannelClose, ChannelCloseOk, ChannelOpen,
-    ExchangeDeclare, FieldTable, Method, QueueBind, QueueDeclare, QueueDelete, TxSelect,
-    encode_content,
+    BasicAck, BasicConsume, BasicPublish, BasicQos, ChannelClose, ChannelCloseOk, ChannelFlow,
+    ChannelOpen, ConfirmSelect, ConnectionUpdateSecret, ExchangeDeclare, FieldTable, FieldValue,
+    Method, Properties, QueueBind, QueueDeclare, QueueDelete, TxCommit, TxSelect, encode_content,
 };
 
 use crate::raw::Raw;
-use crate::support::TestBroker;
+use crate::support::{TestBroker, confirm_mode, declare};
 
 /// What a client does wrong.
 type Mistake<'a> = &'a dyn Fn(&mut Raw);
@@ -136,6 +136,75 @@ async fn each_soft_error_has_rabbitmqs_code_and_text() {
         encode_content(&mut content, 1, &[0, 0], b"body", 0);
         raw.write(&content);
     });
+    fails(
+        406,
+        "PRECONDITION_FAILED - invalid arg 'x-max-length' for queue 'new' in vhost '/': {value_negative,-1}",
+        &|raw| {
+            let argument = ("x-max-length".to_owned(), FieldValue::I32(-1));
+            let declare = QueueDeclare {
+                reserved_1: 0,
+                queue: "new",
+                passive: false,
+                durable: true,
+                exclusive: false,
+                auto_delete: false,
+                no_wait: false,
+                arguments: FieldTable(vec![argument]),
+            };
+            raw.send(1, &declare);
+        },
+    );
+    let publish_with = |raw: &mut Raw, properties: &Properties<'_>| {
+        raw.send(1, &publish("", "q"));
+        let mut content = Vec::new();
+        encode_content(&mut content, 1, &properties.encode(), b"body", 0);
+        raw.write(&content);
+    };
+    fails(
+        406,
+        "PRECONDITION_FAILED - invalid expiration 'soon': {error,no_integer}",
+        &|raw| {
+            let properties = Properties {
+                expiration: Some("soon"),
+                ..Properties::default()
+            };
+            publish_with(raw, &properties);
+        },
+    );
+    fails(
+        406,
+        "PRECONDITION_FAILED - fast reply consumer does not exist",
+        &|raw| {
+            let properties = Properties {
+                reply_to: Some("amq.rabbitmq.reply-to"),
+                ..Properties::default()
+            };
+            publish_with(raw, &properties);
+        },
+    );
+    fails(
+        406,
+        "PRECONDITION_FAILED - reply consumer cannot acknowledge",
+        &|raw| {
+            raw.send(1, &consume("amq.rabbitmq.reply-to", "a"));
+        },
+    );
+    fails(
+        406,
+        "PRECONDITION_FAILED - channel is not transactional",
+        &|raw| {
+            raw.send(1, &TxCommit {});
+        },
+    );
+    fails(
+        406,
+        "PRECONDITION_FAILED - cannot switch from tx to confirm mode",
+        &|raw| {
+            raw.send(1, &TxSelect {});
+            raw.expect(1, "tx.select-ok");
+            raw.send(1, &ConfirmSelect { no_wait: false });
+        },
+    );
     fails(404, "NOT_FOUND - no previously declared queue", &|raw| {
         let bind = QueueBind {
             reserved_1: 0,
@@ -203,8 +272,8 @@ async fn each_hard_error_ends_the_connection() {
         (504, "CHANNEL_ERROR - second 'channel.open' seen", &|raw| {
             raw.send(1, &ChannelOpen { reserved_1: "" });
         }),
-        (540, "NOT_IMPLEMENTED - transactions", &|raw| {
-            raw.send(1, &TxSelect {})
+        (540, "NOT_IMPLEMENTED - active=false", &|raw| {
+            raw.send(1, &ChannelFlow { active: false })
         }),
         (540, "NOT_IMPLEMENTED - immediate=true", &|raw| {
             raw.send(
@@ -299,4 +368,36 @@ async fn consumers_hear_that_their_queue_is_deleted_only_if_they_can() {
     raw.expect(1, "queue.declare-ok");
     raw.send(1, &consume("q", "c"));
     raw.expect(1, "basic.consume-ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_is_taken_and_the_connection_goes_on() {
+    let broker = TestBroker::start().await;
+    let mut raw = Raw::open(broker.address());
+    raw.send(
+        0,
+        &ConnectionUpdateSecret {
+            new_secret: b"new",
+            reason: "renewed",
+        },
+    );
+    raw.expect(0, "connection.update-secret-ok");
+    raw.open_channel(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lavinmq_pauses_deliveries_when_it_is_asked_to() {
+    let broker = TestBroker::start_with(&["--profile=lavinmq-2.9"]).await;
+    let (_connection, channel) = broker.channel().await;
+    declare(&channel, "q").await;
+    confirm_mode(&channel).await;
+    let mut raw = Raw::open(broker.address());
+    raw.send(1, &consume("q", "a"));
+    raw.expect(1, "basic.consume-ok");
+    raw.send(1, &ChannelFlow { active: false });
+    raw.expect(1, "channel.flow-ok");
+    crate::support::publish(&channel, "", "q", b"m").await;
+    raw.send(1, &ChannelFlow { active: true });
+    raw.expect(1, "channel.flow-ok");
+    raw.expect(1, "basic.deliver");
 }

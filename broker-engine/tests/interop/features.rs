@@ -66,21 +66,18 @@ fn deaths(properties: &BasicProperties) -> Vec<String> {
     let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
         return Vec::new();
     };
-    deaths
-        .as_slice()
-        .iter()
-        .map(|death| match death {
-            AMQPValue::FieldTable(death) => {
-                let field = |name: &str| match death.inner().get(name) {
-                    Some(AMQPValue::LongString(text)) => text.to_string(),
-                    Some(AMQPValue::LongLongInt(count)) => count.to_string(),
-                    other => panic!("{name} is {other:?}"),
-                };
-                format!("{} {} {}", field("queue"), field("reason"), field("count"))
-            }
-            other => panic!("a death is {other:?}"),
-        })
-        .collect()
+    let describe = |death: &AMQPValue| {
+        let AMQPValue::FieldTable(death) = death else {
+            panic!("a death is {death:?}")
+        };
+        let field = |name: &str| match death.inner().get(name) {
+            Some(AMQPValue::LongString(text)) => text.to_string(),
+            Some(AMQPValue::LongLongInt(count)) => count.to_string(),
+            other => panic!("{name} is {other:?}"),
+        };
+        format!("{} {} {}", field("queue"), field("reason"), field("count"))
+    };
+    deaths.as_slice().iter().map(describe).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,3 +32,52 @@ pub(super) fn choose<'e>(
         .max_by(|left, right| (left.0, left.1).cmp(&(right.0, right.1)))
         .map(|(.., binding)| binding)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::broker::{exchange::Destination, value::Table};
+
+    fn binding(name: &str) -> Binding {
+        Binding {
+            destination: Destination::Exchange(name.into(), true),
+            arguments: Table::default(),
+        }
+    }
+
+    fn chosen(bindings: &[(&str, Binding)], key: u32) -> String {
+        let bindings = bindings.iter().map(|(weight, binding)| (*weight, binding));
+        let chosen = choose(bindings, &key.to_be_bytes()).unwrap();
+        chosen.destination.name().to_string()
+    }
+
+    #[test]
+    fn each_binding_gets_its_share_and_keeps_it_when_another_goes() {
+        let mut bindings = vec![
+            ("1", binding("a")),
+            ("1", binding("b")),
+            ("2", binding("c")),
+        ];
+        let before: Vec<String> = (0..4000).map(|key| chosen(&bindings, key)).collect();
+        let mut shares: HashMap<&str, usize> = HashMap::new();
+        for name in &before {
+            *shares.entry(name).or_default() += 1;
+        }
+        for (name, share) in [("a", 1000), ("b", 1000), ("c", 2000)] {
+            assert!(shares[name].abs_diff(share) < 200, "{shares:?}");
+        }
+        bindings.remove(0);
+        for (key, name) in before.iter().enumerate().filter(|(_, name)| *name != "a") {
+            assert_eq!(chosen(&bindings, key as u32), *name);
+        }
+    }
+
+    #[test]
+    fn a_weight_is_a_number_within_bounds() {
+        assert_eq!(weight("10"), Some(10));
+        assert_eq!(weight("ten"), None);
+        assert_eq!(weight("1001"), None);
+    }
+}

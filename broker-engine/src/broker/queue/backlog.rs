@@ -31,10 +31,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// The id of what was refused before it came in.
+    pub(crate) const NEVER_QUEUED: DeliveryId = DeliveryId(0);
+
     /// A message that was never in a queue.
     pub(crate) fn of(message: Message) -> Self {
         Self {
-            id: DeliveryId(0),
+            id: Self::NEVER_QUEUED,
             logged: None,
             len: u32::try_from(message.len()).unwrap_or(u32::MAX),
             overhead: overhead(&message),

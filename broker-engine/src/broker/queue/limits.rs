@@ -24,6 +24,9 @@ use crate::{
 /// How long dead messages wait in their queue when the log did not take their move.
 const RETRY_MS: u64 = 1000;
 
+/// How many messages expire before others get the lock, and the dead ones are sent off.
+const EXPIRED_MAX: usize = 1024;
+
 /// A message that a queue gives up, and why.
 pub(crate) struct Dead {
     pub(crate) entry: Entry,
@@ -73,7 +76,11 @@ impl Queue {
 
     /// Only at the head: a message that expired behind one that did not waits for its turn, as in RabbitMQ.
     fn expire(&self, state: &mut State) {
-        loop {
+        for number in 0.. {
+            if number == EXPIRED_MAX {
+                self.wake_at(state, state.now_ms);
+                break;
+            }
             match self.front_expiry(state) {
                 None => break,
                 Some(at_ms) if at_ms > state.now_ms => {
@@ -226,7 +233,8 @@ impl Queue {
     pub(crate) fn take_back(&self, dead: Vec<Dead>) {
         let mut state = self.state.lock();
         if !state.is_deleted {
-            for mut dead in dead {
+            let own = |dead: &Dead| dead.entry.id != Entry::NEVER_QUEUED;
+            for mut dead in dead.into_iter().filter(own) {
                 dead.entry.is_redelivered = true;
                 state.backlog.put_back(dead.entry);
             }

@@ -242,12 +242,13 @@ impl Queue {
         } else {
             self.note_time(&mut state);
         }
+        let rejects = self.rules.rejects();
         for (message, logged) in messages {
             let rank = self.rank(message);
             let cached_bytes_max = self.core.cached_bytes_max;
             state.backlog.push(message, logged, rank, cached_bytes_max);
             state.totals.published += 1;
-            if self.rules.rejects() {
+            if rejects {
                 Self::use_reserved(&mut state, message.body().len());
             }
         }
