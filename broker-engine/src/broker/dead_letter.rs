@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
+    delay,
     message::{Message, Parts, Publish},
     publisher::Route,
     queue::{Dead, Queue},
@@ -40,7 +41,7 @@ impl Reason {
 pub(super) fn bury(vhost: &Vhost, source: &Queue, dead: Vec<Dead>) {
     let mut ahead = bury_from(vhost, source, dead);
     while let Some((queue, dead)) = ahead.pop() {
-        if queue.rules().dead_letter.is_some() {
+        if queue.rules().hands_on() {
             ahead.extend(bury_from(vhost, &queue, dead));
         } else {
             queue.bury(dead);
@@ -90,6 +91,9 @@ fn stage(
     now_ms: u64,
     batch: &mut Batch,
 ) -> Moving {
+    if let Some(exchange) = &source.rules().delays {
+        return stage_delayed(vhost, source, exchange, (dead, message), now_ms, batch);
+    }
     let nowhere = |dead| Moving {
         dead,
         route: Route::new(Vec::new()),
@@ -114,41 +118,82 @@ fn stage(
     if dead.reason != Reason::Rejected {
         queues.retain(|queue| !is_cycle(queue.name(), &headers));
     }
-    let bytes = message.body().len();
-    queues.retain(|queue| !queue.rules().rejects() || queue.reserve(bytes));
-    let route = Route::new(queues);
-    if route.is_empty() {
-        return nowhere(dead);
-    }
     let properties = envelope.without_expiration(message.properties());
-    let properties = envelope.with_headers(&properties, &headers);
     let publish = Publish {
         exchange: &target.exchange,
         routing_key: &keys[0],
-        properties: &properties,
+        properties: &envelope.with_headers(&properties, &headers),
         body: message.body(),
-        persistent: dead.entry.logged.is_some() || envelope.is_persistent(&properties),
+        persistent: false,
         mandatory: false,
         expires: false,
         copies: &[],
     };
-    let stamp = route.is_timed().then_some(now_ms);
-    let Some(parts) = Parts::new(&publish, stamp) else {
-        return nowhere(dead);
+    place(source, (dead, queues), publish, now_ms, batch)
+}
+
+/// A message whose delay is over goes on as it came.
+fn stage_delayed(
+    vhost: &Vhost,
+    source: &Queue,
+    exchange: &str,
+    (dead, message): (Dead, &Message),
+    now_ms: u64,
+    batch: &mut Batch,
+) -> Moving {
+    let envelope = &source.core().envelope;
+    let mut headers = envelope.headers(message.properties());
+    delay::note_waited(&mut headers);
+    let mut keys = vec![message.routing_key().to_owned()];
+    keys.extend(copies(&headers, "CC"));
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let queues = vhost.route_dead(exchange, &names, &|| headers.clone());
+    let publish = Publish {
+        exchange: message.exchange(),
+        routing_key: message.routing_key(),
+        properties: &envelope.with_headers(message.properties(), &headers),
+        body: message.body(),
+        persistent: false,
+        mandatory: false,
+        expires: envelope.expiration_ms(message.properties()).is_some(),
+        copies: &[],
     };
-    let parts = parts.of(&publish);
-    let logged = route.logged(publish.persistent);
-    let content = if logged.is_empty() {
-        Content::Unlogged(Message::from_parts(Bytes::from(parts.concat())))
-    } else {
-        let place = batch.messages() as u16;
-        Content::Logged(batch.publish(logged, &parts), place)
+    place(source, (dead, queues), publish, now_ms, batch)
+}
+
+/// Copies a message to where its new queues will share it.
+fn place(
+    source: &Queue,
+    (dead, mut queues): (Dead, Vec<Arc<Queue>>),
+    publish: Publish<'_>,
+    now_ms: u64,
+    batch: &mut Batch,
+) -> Moving {
+    let bytes = publish.body.len();
+    queues.retain(|queue| !queue.rules().rejects() || queue.reserve(bytes));
+    let route = Route::new(queues);
+    let is_persistent = || source.core().envelope.is_persistent(publish.properties);
+    let persistent = dead.entry.logged.is_some() || is_persistent();
+    let stamp = (publish.expires || route.is_timed()).then_some(now_ms);
+    let parts = Parts::new(&publish, stamp).filter(|_| !route.is_empty());
+    let content = match &parts {
+        None => Content::Nowhere,
+        Some(parts) => {
+            let parts = parts.of(&publish);
+            let logged = route.logged(persistent);
+            if logged.is_empty() {
+                Content::Unlogged(Message::from_parts(Bytes::from(parts.concat())))
+            } else {
+                let place = batch.messages() as u16;
+                Content::Logged(batch.publish(logged, &parts), place)
+            }
+        }
     };
     Moving {
         dead,
         route,
         content,
-        persistent: publish.persistent,
+        persistent,
         body_len: bytes,
     }
 }

@@ -13,6 +13,7 @@ mod consumer;
 mod dead_letter;
 mod deadlines;
 pub mod definitions;
+mod delay;
 mod envelope;
 mod error;
 mod exchange;

@@ -51,7 +51,7 @@ impl Route {
         Self {
             logged: logging(true),
             always_logged: logging(false),
-            is_timed: queues.iter().any(|queue| queue.rules().ttl_ms.is_some()),
+            is_timed: queues.iter().any(|queue| queue.rules().is_timed()),
             may_reject: queues.iter().any(|queue| queue.rules().rejects()),
             queues,
         }

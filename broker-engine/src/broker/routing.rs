@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::{
+    delay,
     error::Error,
     exchange::{Destination, Exchange, ExchangeKind, Headers},
     queue::Queue,
@@ -41,6 +42,15 @@ impl Vhost {
                     "cannot publish to internal exchange '{exchange}' in vhost '{}'",
                     self.name()
                 )));
+            }
+            if found.settings.kind == ExchangeKind::Delayed
+                && delay::delay_ms(&headers()).is_some()
+                && let Some(queue) = topology.queues.get(&*delay::queue_name(exchange))
+            {
+                return Ok(Found {
+                    queues: vec![Arc::clone(queue)],
+                    holds: false,
+                });
             }
         }
         Ok(walk(&topology, exchange, keys, headers))
@@ -115,7 +125,8 @@ impl Vhost {
             ExchangeKind::Headers
             | ExchangeKind::Direct
             | ExchangeKind::Fanout
-            | ExchangeKind::Topic => {
+            | ExchangeKind::Topic
+            | ExchangeKind::Delayed => {
                 "Invalid x-match field value; expected all, any, all-with-x or any-with-x"
                     .to_owned()
             }

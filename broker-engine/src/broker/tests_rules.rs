@@ -527,3 +527,62 @@ fn exchanges_lead_to_exchanges_in_circles_and_to_alternates_also_after_a_restart
     node.wait(unbound.unwrap());
     assert_eq!(send("first", "a.b").0, [0, 1]);
 }
+
+#[test]
+fn a_delayed_exchange_hands_on_in_the_order_of_time_also_after_a_restart() {
+    let disk = FaultyDisk::new();
+    let node = Node::open(&disk, 1_000);
+    node.declare("q", &[]);
+    let declare = ExchangeDeclare {
+        name: "later".to_owned(),
+        kind: "x-delayed-message".to_owned(),
+        durable: true,
+        ..ExchangeDeclare::default()
+    };
+    let refused = node.session.exchange_declare(declare.clone());
+    assert!(matches!(refused, Err(Error::PreconditionFailed(_))));
+    let arguments = Table(vec![("x-delayed-type".to_owned(), text("direct"))]);
+    let declare = ExchangeDeclare {
+        arguments,
+        ..declare
+    };
+    node.wait(node.session.exchange_declare(declare).unwrap());
+    let none = Table::default();
+    node.wait(node.session.queue_bind("q", "later", "k", &none).unwrap());
+    for (delay, body) in [(300, "c"), (100, "a"), (100, "b"), (0, "now")] {
+        let headers = Table(vec![("x-delay".to_owned(), Value::I32(delay))]);
+        let properties = Properties {
+            headers,
+            ..Properties::default()
+        };
+        let json = serde_json::to_vec(&properties).unwrap();
+        let publish = Publish {
+            exchange: "later",
+            ..publish("k", body, &json)
+        };
+        let read_headers = |properties: &[u8]| read(properties).headers;
+        let outcome = node.session.publisher(read_headers).publish(&[publish]);
+        assert_eq!(outcome.unroutable, [0; 0]);
+        node.wait(outcome.durable);
+    }
+    let queue = node.session.vhost().queue("q").unwrap();
+    assert_eq!(bodies(&queue), ["now"]);
+    assert_eq!(node.pass(99), Some(1_100));
+    node.pass(1);
+    assert_eq!(bodies(&queue), ["a", "b"]);
+    node.broker.close().unwrap();
+    let node = Node::open(&disk.power_cut(1), 1_200);
+    assert_eq!(node.broker.tick(1_200), Some(1_300));
+    node.pass(100);
+    let queue = node.session.vhost().queue("q").unwrap();
+    let (delivery, _) = queue.get(true).unwrap().unwrap();
+    assert_eq!(body(&delivery), "c");
+    let headers = read(delivery.message.properties()).headers;
+    assert_eq!(
+        headers,
+        Table(vec![("x-delay".to_owned(), Value::I32(-300))])
+    );
+    assert_eq!(delivery.message.exchange(), "later");
+    node.session.exchange_delete("later", false).unwrap();
+    assert!(node.session.vhost().queue("amq.delayed.later").is_none());
+}

@@ -17,6 +17,7 @@ use super::{
     Core,
     consumer::Consumer,
     definitions::record::{Change, Record},
+    delay,
     error::Error,
     exchange::{Destination, Exchange, ExchangeKind, ExchangeSettings},
     queue::{ConnectionId, Queue, QueueSettings, Rules},
@@ -97,7 +98,8 @@ impl Vhost {
         let listed = topology
             .queues
             .values()
-            .filter(|queue| !queue.name().starts_with(REPLIES_PREFIX));
+            .filter(|queue| !queue.name().starts_with(REPLIES_PREFIX))
+            .filter(|queue| !delay::is_hidden(queue.name()));
         listed.cloned().collect()
     }
 
@@ -332,6 +334,11 @@ impl Vhost {
             internal: declare.internal,
             arguments: declare.arguments,
         };
+        if settings.chooses_as().is_none() {
+            return Err(Error::PreconditionFailed(
+                "Invalid argument, 'x-delayed-type' must be an existing exchange type".to_owned(),
+            ));
+        }
         let mut topology = self.topology.write();
         if let Some(exchange) = topology.exchanges.get(declare.name.as_str()) {
             let what = (Kind::Exchange, declare.name.as_str(), &*self.name);
@@ -343,12 +350,56 @@ impl Vhost {
         if settings.durable {
             changes.push(exchange_record(&self.name, &declare.name, &settings).set());
         }
+        let waiting = (kind == ExchangeKind::Delayed)
+            .then(|| self.waiting_queue(&topology, &declare.name, &settings, &mut changes))
+            .flatten();
         let position = self.define(&changes)?;
+        if let Some(queue) = &waiting {
+            topology.insert_queue(queue);
+        }
         topology
             .exchanges
             .insert(declare.name.into(), Exchange::new(settings));
         self.changed(topology);
         Ok(position)
+    }
+
+    /// The queue in which a new exchange's messages wait for their time, unless it is there.
+    fn waiting_queue(
+        &self,
+        topology: &Topology,
+        exchange: &str,
+        settings: &ExchangeSettings,
+        changes: &mut Vec<Change>,
+    ) -> Option<Arc<Queue>> {
+        let name = delay::queue_name(exchange);
+        if topology.queues.contains_key(name.as_str()) {
+            return None;
+        }
+        let settings = QueueSettings {
+            durable: settings.durable,
+            exclusive: None,
+            auto_delete: false,
+            arguments: delay::arguments(exchange),
+        };
+        let rules = Rules {
+            delays: Some(exchange.to_owned()),
+            ..Rules::default()
+        };
+        let is_logged = settings.durable;
+        let id = if is_logged {
+            self.core.next_queue()
+        } else {
+            QueueId(u32::MAX)
+        };
+        let queue = self.new_queue(id, name.into(), (settings, rules));
+        if is_logged {
+            let counter = Record::Counter {
+                queue_next: self.core.queue_next(),
+            };
+            changes.extend([counter.set(), queue_record(&self.name, &queue).set()]);
+        }
+        Some(queue)
     }
 
     pub(super) fn check_exchange_exists(&self, name: &str) -> Result<(), Error> {
@@ -377,6 +428,10 @@ impl Vhost {
         }
         let changes = topology.remove_exchange(&self.name, name);
         let position = self.define(&changes);
+        if let Some(waiting) = topology.queues.get(&*delay::queue_name(name)).cloned() {
+            waiting.delete(false, false)?;
+            return self.remove_queue(topology, &waiting).and(position);
+        }
         self.changed(topology);
         position
     }

@@ -28,16 +28,19 @@ pub enum ExchangeKind {
     Headers,
     /// One of them, by a hash of the key: each gets its share, and keeps its keys when others come and go.
     ConsistentHash,
+    /// As another kind says (`x-delayed-type`), once the message's `x-delay` is over.
+    Delayed,
 }
 
 impl ExchangeKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Direct,
         Self::Fanout,
         Self::Topic,
         Self::Headers,
         Self::ConsistentHash,
+        Self::Delayed,
     ];
 
     /// The kind of a name in a declaration.
@@ -53,6 +56,7 @@ impl ExchangeKind {
             Self::Topic => "topic",
             Self::Headers => "headers",
             Self::ConsistentHash => "x-consistent-hash",
+            Self::Delayed => "x-delayed-message",
         }
     }
 }
@@ -79,6 +83,15 @@ pub struct ExchangeSettings {
 }
 
 impl ExchangeSettings {
+    /// By which kind it chooses; none when its arguments do not say.
+    pub(crate) fn chooses_as(&self) -> Option<ExchangeKind> {
+        if self.kind != ExchangeKind::Delayed {
+            return Some(self.kind);
+        }
+        let name = self.arguments.get("x-delayed-type")?.as_str()?;
+        ExchangeKind::from_name(name).filter(|kind| *kind != ExchangeKind::Delayed)
+    }
+
     /// Where messages go that no binding takes.
     pub(crate) fn alternate(&self) -> Option<&str> {
         self.arguments
@@ -157,6 +170,7 @@ impl<'a> Headers<'a> {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) settings: ExchangeSettings,
+    kind: ExchangeKind,
     bindings: HashMap<Box<str>, Vec<Binding>>,
     /// The keys of a topic exchange.
     patterns: Patterns,
@@ -165,6 +179,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(settings: ExchangeSettings) -> Self {
         Self {
+            kind: settings.chooses_as().unwrap_or(settings.kind),
             settings,
             bindings: HashMap::new(),
             patterns: Patterns::default(),
@@ -173,10 +188,13 @@ impl Exchange {
 
     /// Whether the arguments make sense for this kind.
     pub(crate) fn accepts(&self, key: &str, arguments: &Table) -> bool {
-        match self.settings.kind {
+        match self.kind {
             ExchangeKind::Headers => headers::is_valid(arguments),
             ExchangeKind::ConsistentHash => hash::weight(key).is_some(),
-            ExchangeKind::Direct | ExchangeKind::Fanout | ExchangeKind::Topic => true,
+            ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::Topic
+            | ExchangeKind::Delayed => true,
         }
     }
 
@@ -193,7 +211,7 @@ impl Exchange {
             destination: destination.clone(),
             arguments: arguments.clone(),
         });
-        if self.settings.kind == ExchangeKind::Topic {
+        if self.kind == ExchangeKind::Topic {
             self.patterns.insert(key);
         }
         true
@@ -214,7 +232,7 @@ impl Exchange {
         let is_removed = bindings.len() < before;
         if bindings.is_empty() {
             self.bindings.remove(key);
-            if self.settings.kind == ExchangeKind::Topic {
+            if self.kind == ExchangeKind::Topic {
                 self.patterns.remove(key);
             }
         }
@@ -234,10 +252,16 @@ impl Exchange {
 
     /// Whether routes depend on more than the key.
     pub(crate) fn needs_headers(&self) -> bool {
-        match self.settings.kind {
+        if self.settings.kind == ExchangeKind::Delayed {
+            return true;
+        }
+        match self.kind {
             ExchangeKind::Headers => true,
             ExchangeKind::ConsistentHash => self.settings.arguments.get("hash-header").is_some(),
-            ExchangeKind::Direct | ExchangeKind::Fanout | ExchangeKind::Topic => false,
+            ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::Topic
+            | ExchangeKind::Delayed => false,
         }
     }
 
@@ -253,7 +277,7 @@ impl Exchange {
                 .iter()
                 .for_each(|binding| found(&binding.destination));
         };
-        match self.settings.kind {
+        match self.kind {
             ExchangeKind::Direct => self
                 .bindings
                 .get(key)
@@ -273,6 +297,7 @@ impl Exchange {
                     .filter(|binding| headers::matches(&binding.arguments, headers))
                     .for_each(|binding| found(&binding.destination));
             }
+            ExchangeKind::Delayed => {}
             ExchangeKind::ConsistentHash => {
                 let header = self.settings.arguments.get("hash-header");
                 let chosen = match header.and_then(Value::as_str) {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a message is in exactly one of `returned`, `ready` and `unacked`; everything in `returned` goes before
 //! everything in `ready`, because messages leave `ready` only at its front. Queues that rank messages keep them all in
-//! `returned`: the rank is the top byte of the id, the highest the smallest.
+//! `returned`: the rank is in the id's upper bits, so that what goes first has the smallest id.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -56,6 +56,15 @@ pub(super) fn overhead(message: &Message) -> u16 {
     u16::try_from(message.len() - message.body().len()).unwrap_or(u16::MAX)
 }
 
+/// What decides over a message's place before the order of arrival does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// The highest goes first.
+    Priority(u8),
+    /// The earliest time, in milliseconds since 1970, goes first.
+    Due(u64),
+}
+
 /// A message handed out, and to whom (`None`: to a get).
 pub(crate) struct Held {
     pub(crate) entry: Entry,
@@ -78,7 +87,7 @@ impl Backlog {
         &mut self,
         message: &Message,
         logged: Option<MessageId>,
-        rank: Option<u8>,
+        rank: Option<Rank>,
         cached_bytes_max: u64,
     ) {
         let len = message.len();
@@ -95,7 +104,7 @@ impl Backlog {
         self.append(entry, rank);
     }
 
-    fn append(&mut self, entry: Entry, rank: Option<u8>) {
+    fn append(&mut self, entry: Entry, rank: Option<Rank>) {
         self.count_in(&entry);
         if rank.is_some() {
             self.returned.insert(entry.id, entry);
@@ -111,7 +120,7 @@ impl Backlog {
         len: u32,
         returns: u8,
         is_redelivered: bool,
-        (rank, overhead): (Option<u8>, u16),
+        (rank, overhead): (Option<Rank>, u16),
     ) {
         let id = self.next_id(rank);
         let entry = Entry {
@@ -126,10 +135,21 @@ impl Backlog {
         self.append(entry, rank);
     }
 
-    fn next_id(&mut self, rank: Option<u8>) -> DeliveryId {
+    fn next_id(&mut self, rank: Option<Rank>) -> DeliveryId {
         self.next_id += 1;
-        let rank = rank.map_or(0, |rank| u64::from(u8::MAX - rank) << 56);
-        DeliveryId(rank | self.next_id)
+        match rank {
+            None => DeliveryId(self.next_id),
+            Some(Rank::Priority(priority)) => {
+                DeliveryId(u64::from(u8::MAX - priority) << 56 | self.next_id)
+            }
+            Some(Rank::Due(at_ms)) => {
+                let mut id = DeliveryId((at_ms << 20 | self.next_id & 0xf_ffff).max(1));
+                while self.returned.contains_key(&id) || self.unacked.contains_key(&id) {
+                    id.0 += 1;
+                }
+                id
+            }
+        }
     }
 
     fn count_in(&mut self, entry: &Entry) {

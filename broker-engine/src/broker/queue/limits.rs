@@ -9,12 +9,13 @@ use parking_lot::MutexGuard;
 
 use super::{
     Queue, State,
-    backlog::{Entry, Held, overhead},
+    backlog::{Entry, Held, Rank, overhead},
     rules::{Overflow, Rules},
 };
 use crate::{
     broker::{
         dead_letter::{self, Reason},
+        delay,
         message::{DeliveryId, Message},
         value::Value,
     },
@@ -48,6 +49,10 @@ impl Queue {
     /// When a message expires in this queue.
     pub(super) fn expiry(&self, message: &Message) -> Option<u64> {
         let arrived_ms = message.arrived_ms()?;
+        if self.rules.delays.is_some() {
+            let headers = self.core.envelope.headers(message.properties());
+            return Some(arrived_ms.saturating_add(delay::delay_ms(&headers).unwrap_or(0)));
+        }
         let own = self.core.envelope.expiration_ms(message.properties());
         let ttl_ms = own.into_iter().chain(self.rules.ttl_ms).min()?;
         Some(arrived_ms.saturating_add(ttl_ms))
@@ -219,7 +224,7 @@ impl Queue {
     }
 
     pub(crate) fn bury(&self, dead: Vec<Dead>) {
-        if self.rules.dead_letter.is_some()
+        if self.rules.hands_on()
             && let Some(home) = self.home.upgrade()
         {
             return dead_letter::bury(&home, self, dead);
@@ -244,22 +249,26 @@ impl Queue {
     }
 
     /// A message's rank here, where messages have ranks.
-    pub(super) fn rank(&self, message: &Message) -> Option<u8> {
+    pub(super) fn rank(&self, message: &Message) -> Option<Rank> {
+        if self.rules.delays.is_some() {
+            return Some(Rank::Due(self.expiry(message).unwrap_or(0)));
+        }
         let max = self.rules.priority_max?;
         let own = self.core.envelope.priority(message.properties());
-        Some(own.min(max))
+        Some(Rank::Priority(own.min(max)))
     }
 
     /// Rank and overhead of a message that recovery found, read only where they count.
-    pub(super) fn recovered_place(&self, id: MessageId) -> (Option<u8>, u16) {
-        if self.rules.priority_max.is_none() && self.rules.bytes_max.is_none() {
+    pub(super) fn recovered_place(&self, id: MessageId) -> (Option<Rank>, u16) {
+        let is_ranked = self.rules.priority_max.is_some() || self.rules.delays.is_some();
+        if !is_ranked && self.rules.bytes_max.is_none() {
             return (None, 0);
         }
         match self.read_back(Some(id)) {
             Ok(message) => (self.rank(&message), overhead(&message)),
             Err(error) => {
                 tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "the rank of a message is lost");
-                (self.rules.priority_max.map(|_| 0), 0)
+                (is_ranked.then_some(Rank::Priority(0)), 0)
             }
         }
     }

@@ -4,6 +4,7 @@
 
 use super::{
     super::{
+        delay,
         error::Error,
         topology::Kind,
         value::{Table, Value},
@@ -102,6 +103,8 @@ pub(crate) struct Rules {
     pub(crate) delivery_limit: Option<u64>,
     /// Whether redeliveries tell how often the message came back.
     pub(crate) counts_returns: bool,
+    /// The exchange whose messages wait here until they are due.
+    pub(crate) delays: Option<String>,
 }
 
 /// RabbitMQ 4's limit for quorum queues that name none.
@@ -133,6 +136,7 @@ impl Rules {
             is_single_active: arguments.flag("x-single-active-consumer")?,
             delivery_limit: arguments.number("x-delivery-limit", 0, u64::MAX)?,
             counts_returns: kind == QueueKind::Quorum,
+            delays: delay::exchange_of(name, &settings.arguments),
         };
         arguments.word("x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
         if dialect == Dialect::LavinMq {
@@ -152,6 +156,16 @@ impl Rules {
     /// Whether it must look at the queue after a change.
     pub(crate) fn is_limited(&self) -> bool {
         self.length_max.is_some() || self.bytes_max.is_some()
+    }
+
+    /// Whether messages that leave go somewhere.
+    pub(crate) fn hands_on(&self) -> bool {
+        self.dead_letter.is_some() || self.delays.is_some()
+    }
+
+    /// Whether every message here waits for a limited time.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.ttl_ms.is_some() || self.delays.is_some()
     }
 
     /// Whether publishers are refused when the queue is full.
