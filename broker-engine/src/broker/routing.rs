@@ -233,7 +233,10 @@ impl Vhost {
 /// Follows the bindings from an exchange. An exchange that leads nowhere hands over to its alternate.
 fn walk(topology: &Topology, exchange: &str, keys: &[&str], headers: &dyn Fn() -> Table) -> Found {
     if exchange.is_empty() {
-        let queues = keys.iter().filter_map(|key| topology.queues.get(*key));
+        let queues = keys
+            .iter()
+            .filter(|key| !delay::is_hidden(key))
+            .filter_map(|key| topology.queues.get(*key));
         return Found {
             queues: queues.cloned().collect(),
             holds: true,

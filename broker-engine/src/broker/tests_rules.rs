@@ -567,6 +567,12 @@ fn a_delayed_exchange_hands_on_in_the_order_of_time_also_after_a_restart() {
     }
     let queue = node.session.vhost().queue("q").unwrap();
     assert_eq!(bodies(&queue), ["now"]);
+    let hidden = "amq.delayed.later";
+    assert!(matches!(
+        node.session.readable_queue(hidden),
+        Err(Error::NotFound(_))
+    ));
+    assert_eq!(node.plain(hidden, "past the exchange").unroutable, [0]);
     assert_eq!(node.pass(99), Some(1_100));
     node.pass(1);
     assert_eq!(bodies(&queue), ["a", "b"]);

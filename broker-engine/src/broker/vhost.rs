@@ -227,6 +227,7 @@ impl Vhost {
     pub(super) fn usable_queue(&self, name: &str, user: ConnectionId) -> Result<Arc<Queue>, Error> {
         let queue = self
             .queue(name)
+            .filter(|_| !delay::is_hidden(name))
             .ok_or_else(|| Error::no_such(Kind::Queue, name, &self.name))?;
         if queue
             .settings()
@@ -247,7 +248,8 @@ impl Vhost {
         user: ConnectionId,
     ) -> Result<(usize, Option<Position>), Error> {
         let topology = self.topology.write();
-        let Some(queue) = topology.queues.get(name).cloned() else {
+        let found = topology.queues.get(name).cloned();
+        let Some(queue) = found.filter(|_| !delay::is_hidden(name)) else {
             return Ok((0, None));
         };
         if queue
