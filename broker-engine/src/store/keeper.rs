@@ -31,6 +31,10 @@ const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 const SPARES_MAX: usize = 4;
 /// How often a full volume is tried again.
 const RETRY: Duration = Duration::from_millis(100);
+/// The shortest log file worth having, in bytes.
+const FILE_BYTES_MIN: u64 = 4096;
+/// What must stay free on a full volume beyond a roll's messages and manifests, in bytes.
+const ROLL_BYTES_SPARE: u64 = 4096;
 
 /// The name of a log file.
 pub(super) fn wal_name(number: u32) -> String {
@@ -66,6 +70,23 @@ pub(super) fn prepare(
         return Err(error);
     }
     Ok(Arc::new(OpenFile::new(number, name, file, len)))
+}
+
+/// The file a start goes on in. On a full volume a smaller one will do: what is there can be handed out and acknowledged,
+/// and room comes back.
+pub(super) fn prepare_first(
+    disk: &dyn Disk,
+    number: u32,
+    len: u64,
+    spare: Option<Arc<OpenFile>>,
+) -> io::Result<Arc<OpenFile>> {
+    let mut len = len;
+    loop {
+        match prepare(disk, number, len, spare.clone()) {
+            Err(error) if is_full(&error) && len / 2 >= FILE_BYTES_MIN => len /= 2,
+            made => return made,
+        }
+    }
 }
 
 /// What a roll works on, as of its cut.
@@ -181,18 +202,37 @@ impl Log {
             .filter_map(|number| inner.state.live_bytes.get(number))
             .sum();
         let is_hollow = stored > self.options.roll_bytes && live < stored / 4;
-        (retained > self.options.roll_bytes || is_hollow) && retained >= inner.roll_above
+        ((retained > self.options.roll_bytes || is_hollow) && retained >= inner.roll_above)
+            || (inner.is_full && retained > 0 && self.is_room_to_roll(inner))
+    }
+
+    /// Whether a full volume has room for what a roll would copy before it gives the log files back.
+    fn is_room_to_roll(&self, inner: &Inner) -> bool {
+        let live: u64 = inner
+            .wals
+            .iter()
+            .filter_map(|wal| inner.state.live_bytes.get(&wal.number))
+            .sum();
+        let available = self.disk.available_bytes().unwrap_or(0);
+        live + ROLL_BYTES_SPARE <= available
     }
 
     /// Moves what is live out of the older log files, and lets go of them. To be called by the keeper.
     pub(super) fn roll(&self) {
         let cut = {
             let mut inner = self.inner.lock();
-            if inner.next.is_none() || inner.refusal().is_some() {
+            if inner.refusal().is_some() {
                 return;
             }
-            self.rotate(&mut inner);
-            self.cut(&mut inner)
+            // A full volume has no next file: then the current one goes on, and the manifest accounts for its records.
+            if !self.rotate(&mut inner) && !inner.is_full {
+                return;
+            }
+            let cut = self.cut(&mut inner);
+            if inner.is_full && !self.fits(&cut) {
+                return;
+            }
+            cut
         };
         // A manifest never speaks of what may still be lost.
         self.write(true);
@@ -211,6 +251,22 @@ impl Log {
                 inner.roll_above = retained_bytes(&inner) + self.options.file_bytes;
             }
         }
+    }
+
+    /// Whether what a roll writes has room on a full volume. A manifest that could not be written would be fatal.
+    fn fits(&self, cut: &Cut) -> bool {
+        let copied: u64 = cut
+            .copies
+            .values()
+            .flatten()
+            .map(|stored| FRAME_HEAD_LEN as u64 + u64::from(stored.len))
+            .sum();
+        // Both copies of the manifest, and one while it is replaced.
+        let manifests = 3 * cut.manifest.encode().len() as u64;
+        let needed = copied + copied / 4 + manifests + ROLL_BYTES_SPARE;
+        self.disk
+            .available_bytes()
+            .is_ok_and(|available| needed <= available)
     }
 
     /// Everything the log says so far. The messages in the log files, and in segments less than half live, are to be

@@ -10,7 +10,7 @@ use super::{
     disk::{Disk, DiskFile},
     error::Error,
     ids::Lane,
-    keeper::{is_live, prepare, wal_name},
+    keeper::{is_live, prepare_first, wal_name},
     log::{Log, OpenFile, Segment, Start},
     manifest::{self, Manifest},
     record::{self, FILE_HEAD_LEN, FileHead, Found},
@@ -55,7 +55,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Recove
     opening.read_wals(&options)?;
     let number = opening.manifest.next_file;
     let spare = opening.spares.pop();
-    let first = prepare(&*disk, number, options.file_bytes, spare)
+    let first = prepare_first(&*disk, number, options.file_bytes, spare)
         .map_err(Error::io("preparing a log file"))?;
     let Opening {
         manifest,

@@ -610,6 +610,39 @@ fn a_full_volume_refuses_messages_before_anything_is_promised_and_recovers() {
 }
 
 #[test]
+fn a_start_on_a_full_volume_serves_what_is_there_and_takes_more_once_that_is_gone() {
+    let options = Options {
+        drive: Drive::Manual,
+        file_bytes: 64 * 1024,
+        roll_bytes: 1 << 20,
+        ..Options::default()
+    };
+    let disk = FaultyDisk::new();
+    disk.set_capacity_bytes(Some(220 * 1024));
+    let (store, _) = open(&disk, options.clone());
+    let mut promised = Vec::new();
+    while let Ok((id, position)) = publish(&store, &[QUEUE], &[3; 5000]) {
+        store.wait(position).unwrap();
+        promised.push(id);
+        assert!(promised.len() < 100, "the volume never filled up");
+    }
+
+    let disk = disk.kill();
+    disk.set_capacity_bytes(Some(220 * 1024));
+    let (store, recovery) = open(&disk, options.clone());
+    assert_eq!(ids_of(&recovery, QUEUE), promised);
+    for id in &promised {
+        let position = ack(&store, QUEUE, &[*id]);
+        store.wait(position).unwrap();
+    }
+    let (id, position) = publish(&store, &[QUEUE], &[4; 5000]).unwrap();
+    store.wait(position).unwrap();
+
+    let (_, recovery) = open(&disk.power_cut(1), options);
+    assert_eq!(ids_of(&recovery, QUEUE), [id]);
+}
+
+#[test]
 fn an_entry_larger_than_a_file_gets_a_larger_file() {
     let disk = FaultyDisk::new();
     let (store, _) = open(&disk, manual());
