@@ -1,6 +1,6 @@
 //! The format of `rabbitmq.conf`: one `key = value` a line, comments behind `#`.
 //!
-//! Reads syntax alone; which keys there may be is [`super::settings`]'.
+//! Reads syntax alone; which keys there may be is the `settings` beside this file.
 
 use crate::model::Invalid;
 
