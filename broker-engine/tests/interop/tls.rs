@@ -4,6 +4,8 @@ use std::path::Path;
 
 use lapin::tcp::OwnedTLSConfig;
 use lapin::{Connection, ConnectionProperties};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
 
 use crate::support::{TestBroker, confirm_mode, declare, get, publish};
 
@@ -46,6 +48,53 @@ async fn a_client_that_trusts_the_certificate_can_publish() {
     let body = vec![1; 500_000];
     publish(&channel, "", "q", &body).await;
     assert_eq!(get(&channel, "q").await, Some((body, false)));
+}
+
+/// Sends a command to the control socket and returns the answer.
+async fn control(socket: &Path, command: &str) -> String {
+    let mut stream = BufReader::new(UnixStream::connect(socket).await.unwrap());
+    let line = format!("{{\"command\":\"{command}\"}}\n");
+    stream.write_all(line.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_line(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_certificate_is_for_new_clients_and_leaves_the_old_ones_connected() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = write_certificate(directory.path());
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let broker = TestBroker::start_with(&[
+        "--amqps=127.0.0.1:0",
+        "--tls-cert",
+        &path("cert.pem"),
+        "--tls-key",
+        &path("key.pem"),
+        "--control",
+        &path("control.sock"),
+    ])
+    .await;
+    let old = connect(&broker, first.clone()).await.unwrap();
+    let channel = old.create_channel().await.unwrap();
+    declare(&channel, "q").await;
+
+    let second = write_certificate(directory.path());
+    let socket = directory.path().join("control.sock");
+    assert!(control(&socket, "reload").await.contains("\"ok\":true"));
+
+    assert!(
+        connect(&broker, first).await.is_err(),
+        "the old one is not shown any more"
+    );
+    connect(&broker, second.clone()).await.unwrap();
+    confirm_mode(&channel).await;
+    publish(&channel, "", "q", b"still here").await;
+
+    std::fs::write(path("cert.pem"), "not a certificate").unwrap();
+    let refusal = control(&socket, "reload").await;
+    assert!(refusal.contains("\"ok\":false"), "{refusal}");
+    connect(&broker, second).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
