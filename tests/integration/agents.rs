@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -134,6 +138,39 @@ impl Endpoint {
         self.fleet.work();
         let id = self.fleet.create(name).await;
         self.node_of(&id, |node| node.intended.is_some()).await
+    }
+
+    /// Serves the agents' endpoints over TLS; tells where.
+    async fn listen(&self) -> SocketAddr {
+        let (key, certificate) = self
+            .authority
+            .issue_own_server(
+                &["127.0.0.1".parse().unwrap()],
+                &[],
+                SystemClock.now(),
+                Duration::from_secs(600),
+            )
+            .unwrap();
+        let tls = Tls {
+            certificates: Arc::new(
+                Certificates::from_pem(certificate.pem.as_bytes(), key.as_bytes()).unwrap(),
+            ),
+            clients: Clients::Optional {
+                ca_pem: self.authority.certificate_pem().to_owned(),
+            },
+        };
+        let listener = Listener::tls("127.0.0.1:0".parse().unwrap(), &tls)
+            .await
+            .unwrap();
+        let address = listener.address();
+        let attach = axum::middleware::from_fn(listener::attach_peer_certificate);
+        let service = self
+            .router
+            .clone()
+            .layer(attach)
+            .into_make_service_with_connect_info::<Peer>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        address
     }
 
     async fn node_of(&self, id: &warren::model::BrokerId, wanted: impl Fn(&Node) -> bool) -> Node {
@@ -288,6 +325,38 @@ async fn the_long_poll_answers_when_intent_changes_and_when_the_time_is_up() {
     );
 }
 
+/// An agent of the fleet's host at work.
+struct RunningAgent {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), host_agent::Error>>,
+}
+
+impl RunningAgent {
+    /// Enrols over mutual TLS and starts nodes with `executable`.
+    async fn start(endpoint: &Endpoint, data_dir: &Path, executable: &Path) -> Self {
+        endpoint
+            .token("one-time", "host", TimeDelta::hours(1))
+            .await;
+        let options = host_agent::Options {
+            control_url: format!("https://{}", endpoint.listen().await),
+            ca_pem: endpoint.authority.certificate_pem().to_owned(),
+            token: Some("one-time".to_owned()),
+            data_dir: data_dir.to_owned(),
+            executable: executable.to_owned(),
+            timing: host_agent::Timing::default(),
+        };
+        let stop = CancellationToken::new();
+        let on_stop = host_agent::OnStop::StopNodes;
+        let task = tokio::spawn(host_agent::run(options, stop.clone(), on_stop));
+        Self { stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_agent_enrols_runs_its_nodes_renews_its_certificate_and_deletes_them() {
     let lifetimes = Lifetimes {
@@ -295,56 +364,11 @@ async fn an_agent_enrols_runs_its_nodes_renews_its_certificate_and_deletes_them(
         ..Lifetimes::default()
     };
     let mut endpoint = Endpoint::start(lifetimes).await;
-    endpoint
-        .token("one-time", "host", TimeDelta::hours(1))
-        .await;
-    let (key, certificate) = endpoint
-        .authority
-        .issue_own_server(
-            &["127.0.0.1".parse().unwrap()],
-            &[],
-            SystemClock.now(),
-            Duration::from_secs(600),
-        )
-        .unwrap();
-    let tls = Tls {
-        certificates: Arc::new(
-            Certificates::from_pem(certificate.pem.as_bytes(), key.as_bytes()).unwrap(),
-        ),
-        clients: Clients::Optional {
-            ca_pem: endpoint.authority.certificate_pem().to_owned(),
-        },
-    };
-    let listener = Listener::tls("127.0.0.1:0".parse().unwrap(), &tls)
-        .await
-        .unwrap();
-    let control_url = format!("https://{}", listener.address());
-    let attach = axum::middleware::from_fn(listener::attach_peer_certificate);
-    let service = endpoint
-        .router
-        .clone()
-        .layer(attach)
-        .into_make_service_with_connect_info::<Peer>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-
     let dir = tempfile::tempdir().unwrap();
     let executable = dir.path().join("node.sh");
     std::fs::write(&executable, "#!/bin/sh\nexec sleep 600\n").unwrap();
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let options = host_agent::Options {
-        control_url,
-        ca_pem: endpoint.authority.certificate_pem().to_owned(),
-        token: Some("one-time".to_owned()),
-        data_dir: dir.path().join("agent"),
-        executable,
-        timing: host_agent::Timing::default(),
-    };
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(host_agent::run(
-        options,
-        stop.clone(),
-        host_agent::OnStop::StopNodes,
-    ));
+    let agent = RunningAgent::start(&endpoint, &dir.path().join("agent"), &executable).await;
 
     endpoint.fleet.work();
     let id = endpoint.fleet.create("supervised").await;
@@ -375,8 +399,69 @@ async fn an_agent_enrols_runs_its_nodes_renews_its_certificate_and_deletes_them(
     endpoint.fleet.delete(&id).await;
     endpoint.fleet.reaches(&id, None).await;
     assert!(!volume.exists());
-    stop.cancel();
-    running.await.unwrap().unwrap();
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_nodes_certificate_is_renewed_under_the_running_engine() {
+    let lifetimes = Lifetimes {
+        node: Duration::from_secs(4),
+        ..Lifetimes::default()
+    };
+    let mut endpoint = Endpoint::start(lifetimes).await;
+    let dir = tempfile::tempdir().unwrap();
+    let executable = Path::new(env!("CARGO_BIN_EXE_warren"));
+    let agent = RunningAgent::start(&endpoint, &dir.path().join("agent"), executable).await;
+    endpoint.fleet.work();
+    let id = endpoint.fleet.create("renewed").await;
+    let ready = |node: &Node| {
+        node.observed
+            .as_ref()
+            .is_some_and(|seen| seen.phase == Phase::Ready)
+    };
+    let before = endpoint.node_of(&id, ready).await;
+
+    let authority = endpoint.authority.certificate_pem();
+    let first = shown_certificate(authority, &before).await;
+    let renewed = async {
+        while shown_certificate(authority, &before).await == first {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed)
+        .await
+        .expect("never renewed");
+
+    let after = endpoint.node_of(&id, ready).await;
+    assert_eq!(
+        after.observed.unwrap().process,
+        before.observed.unwrap().process,
+        "the same process shows the new one"
+    );
+    endpoint.fleet.delete(&id).await;
+    endpoint.fleet.reaches(&id, None).await;
+    agent.stop().await;
+}
+
+/// The certificate that a node shows, verified as its clients do.
+async fn shown_certificate(authority: &str, node: &Node) -> Vec<u8> {
+    let mut roots = rustls::RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_slice(authority.as_bytes()).unwrap();
+    roots.add(certificate).unwrap();
+    let config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let place = node.placement.as_ref().unwrap();
+    let stream = TcpStream::connect((place.address, place.amqps_port))
+        .await
+        .unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector
+        .connect(place.address.into(), stream)
+        .await
+        .unwrap();
+    let (_, session) = stream.get_ref();
+    session.peer_certificates().unwrap()[0].to_vec()
 }
 
 async fn serial(endpoint: &Endpoint) -> Option<String> {

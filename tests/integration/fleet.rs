@@ -9,6 +9,7 @@ use std::time::Duration;
 use agent_api::{Capacity, NodeObservation, Phase, Run};
 use serde_json::json;
 use sqlx::PgPool;
+use test_support::network::free_port;
 use test_support::postgres::{self, Database};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -83,11 +84,11 @@ impl Fleet {
         db::host_touch(&mut conn, host_id, &capacity, now)
             .await
             .unwrap();
-        let provisioner = Fake::new((0..places).map(|place| Placement {
+        let provisioner = Fake::new((0..places).map(|_| Placement {
             host_id,
             address: "127.0.0.1".parse().unwrap(),
-            amqps_port: 20_000 + place * 2,
-            management_port: 20_001 + place * 2,
+            amqps_port: free_port(),
+            management_port: free_port(),
         }));
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
