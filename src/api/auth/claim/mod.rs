@@ -77,7 +77,7 @@ impl Claim {
             );
             return Err(Error::Scope(text));
         }
-        if !self.time.starts_with(&self.date) {
+        if self.time[..8] != self.date {
             return Err(Error::Scope(format!(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date \
                  from HTTP: '{}' != '{}', from '{}'.",
