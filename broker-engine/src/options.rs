@@ -56,6 +56,10 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Profile::RabbitMq42)]
     pub profile: Profile,
 
+    /// What a confirmed message outlives
+    #[arg(long, value_enum, default_value_t = Durability::Sync)]
+    pub durability: Durability,
+
     /// Memory use above which publishers are blocked
     #[arg(long, value_name = "BYTES")]
     pub memory_limit: Option<u64>,
@@ -164,6 +168,16 @@ impl Profile {
     }
 }
 
+/// When a message counts as stored, and is confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Durability {
+    /// Written and synced to the volume: what was confirmed survives a power cut
+    Sync,
+    /// Written to the operating system: what was confirmed survives the end of the process, however
+    /// sudden; with the machine goes what the system had not written back, commonly the last 30 seconds
+    Write,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +209,13 @@ mod tests {
         ])
         .unwrap();
         assert!(tls.amqp_or_default().is_empty());
+    }
+
+    #[test]
+    fn confirmed_messages_survive_power_cuts_unless_less_is_asked_for() {
+        assert_eq!(parse(&[]).unwrap().durability, Durability::Sync);
+        let write = parse(&["--durability", "write"]).unwrap();
+        assert_eq!(write.durability, Durability::Write);
     }
 
     #[test]

@@ -23,8 +23,8 @@ use crate::broker::{self, Broker, Dialect, Document};
 use crate::error::Error;
 use crate::listener::{Addresses, Certificate, Control, Listeners, Status};
 use crate::management::{self, ListenerInfo};
-use crate::options::{Options, Profile};
-use crate::store::disk::RealDisk;
+use crate::options::{Durability, Options, Profile};
+use crate::store::{self, disk::RealDisk};
 
 /// Time clients have to answer that they saw the end coming.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -172,6 +172,10 @@ async fn open(options: Options) -> Result<Arc<Broker>, Error> {
         let broker_options = broker::Options {
             envelope: Arc::new(amqp::WireProperties),
             dialect: dialect(options.profile),
+            store: store::Options {
+                durability: durability(options.durability),
+                ..store::Options::default()
+            },
             ..broker::Options::default()
         };
         let (broker, opened) = Broker::open(disk, broker_options)?;
@@ -204,6 +208,13 @@ fn dialect(profile: Profile) -> Dialect {
         Profile::RabbitMq313 => Dialect::RabbitMq3,
         Profile::RabbitMq42 => Dialect::RabbitMq4,
         Profile::LavinMq29 => Dialect::LavinMq,
+    }
+}
+
+fn durability(durability: Durability) -> store::Durability {
+    match durability {
+        Durability::Sync => store::Durability::Sync,
+        Durability::Write => store::Durability::Write,
     }
 }
 
