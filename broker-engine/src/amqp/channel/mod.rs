@@ -99,6 +99,8 @@ pub(crate) struct Channel {
     settlements: Settlements,
     publisher: Option<Publisher>,
     confirms: Option<Confirms>,
+    /// Whether the latest publishes went to the log, which takes all of a read as one entry.
+    is_logging: bool,
     transaction: Option<Transaction>,
     /// The tag of the consumer that takes answers, and where they go.
     reply_to: Option<(Arc<str>, Arc<str>)>,
@@ -121,6 +123,7 @@ impl Channel {
             settlements: Settlements::default(),
             publisher: None,
             confirms: None,
+            is_logging: false,
             transaction: None,
             reply_to: None,
             content: None,

@@ -10,11 +10,16 @@ use crate::codec::amqp::{
     Method, Properties, encode_content, encode_method, parse_frame,
 };
 
+/// How much is collected before it is published: few enough that its bytes are still in the processor's cache.
+const GROUP_MESSAGES: usize = 64;
+const GROUP_BYTES: usize = 16 * 1024;
+
 /// Complete publishes of one channel that borrow from the bytes they came in.
 #[derive(Default)]
 pub(crate) struct Publishes<'a> {
     pub(crate) channel: u16,
     list: Vec<Publish<'a>>,
+    body_bytes: usize,
 }
 
 impl<'a> Publishes<'a> {
@@ -24,6 +29,12 @@ impl<'a> Publishes<'a> {
 
     pub(crate) fn clear(&mut self) {
         self.list.clear();
+        self.body_bytes = 0;
+    }
+
+    /// Whether there is enough to publish, when nothing is gained by waiting for the rest of the read.
+    fn is_group(&self) -> bool {
+        self.list.len() >= GROUP_MESSAGES || self.body_bytes >= GROUP_BYTES
     }
 
     /// Adds a message after checking what it says about itself.
@@ -41,6 +52,7 @@ impl<'a> Publishes<'a> {
         if let Some(expiration) = decoded.expiration {
             special::check_expiration(expiration)?;
         }
+        self.body_bytes += body.len();
         self.list.push(Publish {
             exchange: publish.exchange,
             routing_key: publish.routing_key,
@@ -87,6 +99,11 @@ impl Channel {
         };
         content::check_header(context, &header)?;
         self.collect(context, &publish, (header.properties, body), publishes)?;
+        if publishes.is_group() && !self.is_logging {
+            let outcome = self.publish(context, publishes);
+            publishes.clear();
+            outcome?;
+        }
         Ok(consumed)
     }
 
@@ -108,11 +125,9 @@ impl Channel {
             }
         };
         publishes.list.pop();
-        let before = Publishes {
-            channel: publishes.channel,
-            list: std::mem::take(&mut publishes.list),
-        };
-        self.publish(context, &before)?;
+        let outcome = self.publish(context, publishes);
+        publishes.clear();
+        outcome?;
         let mut alone = Publishes::default();
         let properties = (&*rewritten.properties, &*rewritten.copies);
         alone.push(context, publish, properties, body)?;
@@ -135,6 +150,7 @@ impl Channel {
             .publisher
             .get_or_insert_with(|| context.session.publisher(arguments::read_headers));
         let outcome = publisher.publish(&publishes.list);
+        self.is_logging = outcome.durable.is_some();
         for number in outcome.unroutable {
             self.send_return(&publishes.list[number]);
         }
