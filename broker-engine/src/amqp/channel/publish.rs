@@ -20,6 +20,8 @@ pub(crate) struct Publishes<'a> {
     pub(crate) channel: u16,
     list: Vec<Publish<'a>>,
     body_bytes: usize,
+    /// The latest method, as it came and decoded: the next one usually has the same bytes.
+    latest: Option<(&'a [u8], BasicPublish<'a>)>,
 }
 
 impl<'a> Publishes<'a> {
@@ -32,9 +34,43 @@ impl<'a> Publishes<'a> {
         self.body_bytes = 0;
     }
 
+    /// Decodes `basic.publish`; `None` for another method.
+    fn decode(&mut self, payload: &'a [u8]) -> Result<Option<BasicPublish<'a>>, Error> {
+        if let Some((bytes, publish)) = &self.latest
+            && *bytes == payload
+        {
+            return Ok(Some(publish.clone()));
+        }
+        let Method::BasicPublish(publish) = Method::decode(payload)? else {
+            return Ok(None);
+        };
+        self.latest = Some((payload, publish.clone()));
+        Ok(Some(publish))
+    }
+
     /// Whether there is enough to publish, when nothing is gained by waiting for the rest of the read.
     fn is_group(&self) -> bool {
         self.list.len() >= GROUP_MESSAGES || self.body_bytes >= GROUP_BYTES
+    }
+
+    /// Adds a message that says nothing about itself but its delivery mode.
+    fn push_plain(
+        &mut self,
+        publish: &BasicPublish<'a>,
+        (properties, persistent): (&'a [u8], bool),
+        body: &'a [u8],
+    ) {
+        self.body_bytes += body.len();
+        self.list.push(Publish {
+            exchange: publish.exchange,
+            routing_key: publish.routing_key,
+            properties,
+            body,
+            persistent,
+            mandatory: publish.mandatory,
+            expires: false,
+            copies: &[],
+        });
     }
 
     /// Adds a message after checking what it says about itself.
@@ -87,7 +123,7 @@ impl Channel {
         publishes: &mut Publishes<'a>,
     ) -> Result<usize, Error> {
         self.expect_no_content()?;
-        let Method::BasicPublish(publish) = Method::decode(frame.payload)? else {
+        let Some(publish) = publishes.decode(frame.payload)? else {
             return Ok(0);
         };
         if publish.immediate {
@@ -115,6 +151,10 @@ impl Channel {
         (properties, body): (&'a [u8], &'a [u8]),
         publishes: &mut Publishes<'a>,
     ) -> Result<(), Error> {
+        if let Some(persistent) = Properties::plain_persistence(properties) {
+            publishes.push_plain(publish, (properties, persistent), body);
+            return Ok(());
+        }
         let decoded = publishes.push(context, publish, (properties, &[]), body)?;
         let rewritten = match self.rewrite(&decoded) {
             Ok(None) => return Ok(()),

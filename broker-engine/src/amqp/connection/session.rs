@@ -3,7 +3,7 @@
 //! Owns the channels and routes each frame to its own. Publishes of one read are collected and
 //! handed to the channel together, before anything else happens on that connection.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(super) struct Session {
     pub(super) client: Client,
     pub(super) identity: Option<Identity>,
     pub(super) context: Option<Context>,
-    pub(super) channels: HashMap<u16, Channel>,
+    pub(super) channels: BTreeMap<u16, Box<Channel>>,
     pub(super) channel_max: u16,
     pub(super) heartbeat_s: u16,
     is_secure: bool,
@@ -78,7 +78,7 @@ impl Session {
             client: Client::default(),
             identity: None,
             context: None,
-            channels: HashMap::new(),
+            channels: BTreeMap::new(),
             channel_max: 0,
             heartbeat_s: 0,
             is_secure,
@@ -353,8 +353,8 @@ impl Session {
                 self.channel_max
             )));
         }
-        self.channels
-            .insert(number, Channel::new(number, Arc::clone(self.outbox())));
+        let channel = Channel::new(number, Arc::clone(self.outbox()));
+        self.channels.insert(number, Box::new(channel));
         self.outbox()
             .send(number, &ChannelOpenOk { reserved_1: b"" });
         Ok(())
@@ -401,7 +401,9 @@ impl Session {
         }
         let durable = self.link.durable();
         if self.link.is_log_failed() {
-            self.channels.values_mut().for_each(Channel::fail_confirms);
+            for channel in self.channels.values_mut() {
+                channel.fail_confirms();
+            }
             if self.pending_reply.take().is_some() {
                 let error = Error::new(ReplyCode::InternalError, "the message log failed");
                 self.fail(CHANNEL_ZERO, &error, (0, 0));
@@ -460,7 +462,7 @@ impl Session {
     /// Gives everything back that the connection holds; harmless when repeated.
     pub(super) fn release(&mut self) {
         if let Some(context) = self.context.take() {
-            for (_, mut channel) in self.channels.drain() {
+            for mut channel in std::mem::take(&mut self.channels).into_values() {
                 channel.release(&context);
             }
             context.close();

@@ -18,6 +18,9 @@ const APP_ID: u16 = 1 << 3;
 const CLUSTER_ID: u16 = 1 << 2;
 const MORE_FLAGS: u16 = 1;
 
+/// The delivery mode of messages that survive a restart.
+const PERSISTENT: u8 = 2;
+
 /// Properties that borrow from the header; `None` where the flag is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Properties<'a> {
@@ -139,7 +142,18 @@ impl<'a> Properties<'a> {
     /// Whether the message asks to survive a restart.
     #[must_use]
     pub fn is_persistent(&self) -> bool {
-        self.delivery_mode == Some(2)
+        self.delivery_mode == Some(PERSISTENT)
+    }
+
+    /// Whether a message asks to survive a restart, from properties that hold nothing but that, as most do.
+    #[must_use]
+    pub fn plain_persistence(bytes: &[u8]) -> Option<bool> {
+        const MODE_ONLY: [u8; 2] = DELIVERY_MODE.to_be_bytes();
+        match *bytes {
+            [0, 0] => Some(false),
+            [a, b, mode] if [a, b] == MODE_ONLY => Some(mode == PERSISTENT),
+            _ => None,
+        }
     }
 }
 
@@ -159,6 +173,25 @@ mod tests {
         for end in 0..bytes.len() {
             assert_eq!(Properties::decode(&bytes[..end]), Err(Error::Truncated));
         }
+    }
+
+    #[test]
+    fn plain_properties_say_the_same_as_decoded_ones() {
+        for mode in [None, Some(1), Some(2), Some(3)] {
+            let properties = Properties {
+                delivery_mode: mode,
+                ..Properties::default()
+            };
+            let bytes = properties.encode();
+            let plain = Properties::plain_persistence(&bytes);
+            assert_eq!(plain, Some(properties.is_persistent()));
+            let more = Properties {
+                priority: Some(1),
+                ..properties
+            };
+            assert_eq!(Properties::plain_persistence(&more.encode()), None);
+        }
+        assert_eq!(Properties::plain_persistence(&[0x10, 0]), None);
     }
 
     #[test]
