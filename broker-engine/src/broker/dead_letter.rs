@@ -10,8 +10,8 @@ use bytes::Bytes;
 use super::{
     delay,
     message::{Message, Parts, Publish},
-    publisher::Route,
     queue::{Dead, Queue},
+    route::Route,
     value::{Table, Value},
     vhost::Vhost,
 };
@@ -246,7 +246,7 @@ fn move_on(
         let now_ms = message.arrived_ms().map(|_| now_ms);
         for queue in route.queues() {
             let logged = logged.filter(|_| queue.is_logging(persistent));
-            let dead = queue.push(std::iter::once((&message, logged)), now_ms);
+            let dead = queue.push(std::iter::once((message.clone(), logged)), now_ms);
             if !dead.is_empty() {
                 pushed_out.push((Arc::clone(queue), dead));
             }

@@ -27,6 +27,18 @@ pub struct Publish<'a> {
     pub copies: &'a [String],
 }
 
+impl Publish<'_> {
+    /// No less than the message takes when it is stored.
+    pub(super) fn stored_len_max(&self) -> usize {
+        let lengths = 2 + size_of::<u32>() + STAMP_LEN;
+        lengths
+            + self.exchange.len()
+            + self.routing_key.len()
+            + self.properties.len()
+            + self.body.len()
+    }
+}
+
 /// Set in the properties' length when a stamp follows the properties.
 const STAMPED: u32 = 1 << 31;
 const STAMP_LEN: usize = 8;

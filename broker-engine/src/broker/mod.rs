@@ -21,6 +21,7 @@ mod message;
 mod password;
 mod publisher;
 mod queue;
+mod route;
 mod routing;
 mod session;
 #[cfg(test)]

@@ -11,81 +11,21 @@ use super::{
     error::Error,
     message::{DeliveryId, Message, Parts, Publish},
     queue::{Dead, Entry, Overflow, Queue},
+    route::Route,
     routing::Found,
     session::Session,
     value::Table,
 };
-use crate::store::{Batch, MessageId, Position, QueueId};
+use crate::store::{Batch, MessageId, Position};
 
 /// How many routes a publisher remembers.
 const ROUTES_MAX: usize = 1024;
 
+/// How many messages a publisher keeps memory for between batches.
+const SCRATCH_MAX: usize = 64;
+
 /// Reads the headers out of a message's properties; only headers exchanges ask.
 pub type ReadHeaders = fn(properties: &[u8]) -> Table;
-
-/// The queues a message goes to.
-#[derive(Debug)]
-pub(super) struct Route {
-    queues: Vec<Arc<Queue>>,
-    /// Those that keep persistent messages in the log.
-    logged: Vec<QueueId>,
-    /// Those that keep every message there.
-    always_logged: Vec<QueueId>,
-    /// Whether messages wait in one of them for a limited time only.
-    is_timed: bool,
-    /// Whether one of them refuses messages when it is full.
-    may_reject: bool,
-}
-
-impl Route {
-    /// Each queue once, whatever number of bindings led to it.
-    pub(super) fn new(mut queues: Vec<Arc<Queue>>) -> Self {
-        queues.sort_unstable_by_key(Arc::as_ptr);
-        queues.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        let logging = |persistent: bool| {
-            let logging = queues
-                .iter()
-                .filter(move |queue| queue.is_logging(persistent));
-            logging.map(|queue| queue.id()).collect()
-        };
-        Self {
-            logged: logging(true),
-            always_logged: logging(false),
-            is_timed: queues.iter().any(|queue| queue.rules().is_timed()),
-            may_reject: queues.iter().any(|queue| queue.rules().rejects()),
-            queues,
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.queues.is_empty()
-    }
-
-    /// Gives back the room that its queues kept for a message.
-    pub(super) fn unreserve(&self, bytes: usize) {
-        if self.may_reject {
-            let rejecting = self.queues.iter().filter(|queue| queue.rules().rejects());
-            rejecting.for_each(|queue| queue.unreserve(bytes));
-        }
-    }
-
-    pub(super) fn is_timed(&self) -> bool {
-        self.is_timed
-    }
-
-    pub(super) fn queues(&self) -> &[Arc<Queue>] {
-        &self.queues
-    }
-
-    /// For which queues a message goes to the log.
-    pub(super) fn logged(&self, persistent: bool) -> &[QueueId] {
-        if persistent {
-            &self.logged
-        } else {
-            &self.always_logged
-        }
-    }
-}
 
 /// What became of a batch of messages.
 #[derive(Debug, Default)]
@@ -121,11 +61,11 @@ pub struct Publisher {
     routes: HashMap<Box<str>, HashMap<Box<str>, Arc<Route>>>,
     routes_len: usize,
     last: Option<(Box<str>, Box<str>, Arc<Route>)>,
+    scratch: Staged,
 }
 
 /// A message of the batch on its way to the queues.
 struct Pending {
-    route: Arc<Route>,
     content: Range<usize>,
     /// Its number in the log's entry, if it goes there.
     place: Option<u16>,
@@ -138,10 +78,26 @@ struct Staged {
     batch: Batch,
     unlogged: BytesMut,
     pending: Vec<Pending>,
+    /// Routes, and how many messages in a row take each.
+    runs: Vec<(Arc<Route>, usize)>,
+    /// About how many bytes the messages of the call take in memory, and in the log.
+    expected_bytes: (usize, usize),
     /// How many messages of the call came before these.
     first: usize,
     /// The time, if one of them may expire.
     now_ms: Option<u64>,
+}
+
+impl Staged {
+    /// Forgets the messages, and gives back the room that queues kept for them.
+    fn unreserve(&mut self) {
+        let mut pending = self.pending.drain(..);
+        for (route, len) in self.runs.drain(..) {
+            for pending in pending.by_ref().take(len) {
+                route.unreserve(pending.body_len);
+            }
+        }
+    }
 }
 
 impl Publisher {
@@ -154,13 +110,15 @@ impl Publisher {
             routes: HashMap::new(),
             routes_len: 0,
             last: None,
+            scratch: Staged::default(),
         }
     }
 
     /// Publishes messages in order. Consumers that can take them get them before this returns.
     pub fn publish(&mut self, messages: &[Publish<'_>]) -> PublishOutcome {
         let mut outcome = PublishOutcome::default();
-        let mut staged = Staged::default();
+        let mut staged = self.staged(messages);
+        self.refresh();
         for (number, message) in messages.iter().enumerate() {
             if staged.batch.is_full() || staged.unlogged.len() >= Batch::BYTES_TARGET {
                 if self.flush(&mut staged, &mut outcome).is_err() {
@@ -168,10 +126,14 @@ impl Publisher {
                 }
                 staged.first = number;
             }
-            let route = self
-                .route(message)
-                .map(|route| self.accepting(message, number, route, &mut outcome));
-            match route.and_then(|route| self.stage(&mut staged, message, route)) {
+            let staging = match self.last_route(message) {
+                Some(route) if !route.may_reject() => self.stage(&mut staged, message, route),
+                _ => self.route(message).and_then(|route| {
+                    let route = self.accepting(message, number, route, &mut outcome);
+                    self.stage(&mut staged, message, &route)
+                }),
+            };
+            match staging {
                 Ok(true) => {}
                 Ok(false) if message.mandatory && outcome.rejected.last() != Some(&number) => {
                     outcome.unroutable.push(number);
@@ -188,6 +150,7 @@ impl Publisher {
         }
         // The outcome says what went wrong.
         let _ = self.flush(&mut staged, &mut outcome);
+        self.keep_scratch(staged);
         outcome
     }
 
@@ -210,14 +173,14 @@ impl Publisher {
         for (number, message) in messages.iter().enumerate() {
             let is_taken = self.route(message).and_then(|route| {
                 let route = self.accepting(message, number, route, &mut outcome);
-                self.stage(&mut staged, message, route)
+                self.stage(&mut staged, message, &route)
             });
             match is_taken {
                 Ok(true) => {}
                 Ok(false) if message.mandatory => outcome.unroutable.push(number),
                 Ok(false) => {}
                 Err(error) => {
-                    unreserve(&staged.pending);
+                    staged.unreserve();
                     return Err(error);
                 }
             }
@@ -255,13 +218,9 @@ impl Publisher {
 
     /// Writes what is staged to the log and puts it in the queues, or refuses all of it.
     fn flush(&self, staged: &mut Staged, outcome: &mut PublishOutcome) -> Result<(), ()> {
-        let Staged {
-            batch,
-            unlogged,
-            pending,
-            first,
-            now_ms,
-        } = std::mem::take(staged);
+        let batch = std::mem::take(&mut staged.batch);
+        let unlogged = std::mem::take(&mut staged.unlogged).freeze();
+        let now_ms = staged.now_ms.take();
         let (mut logged, mut first_id) = (Bytes::new(), MessageId(0));
         if !batch.is_empty() {
             match self.session.core().store.append(batch) {
@@ -270,69 +229,85 @@ impl Publisher {
                     outcome.durable = Some(appended.position);
                 }
                 Err(error) => {
+                    let first = staged.first;
                     outcome.accepted = first;
                     outcome.unroutable.retain(|number| *number < first);
                     outcome.rejected.retain(|number| *number < first);
-                    unreserve(&pending);
+                    staged.unreserve();
                     outcome.error = Some(error.into());
                     return Err(());
                 }
             }
         }
-        let unlogged = unlogged.freeze();
-        let messages: Vec<(Message, Option<MessageId>, bool)> = pending
-            .iter()
-            .map(|pending| match pending.place {
-                Some(place) => {
-                    let id = MessageId(first_id.0 + u64::from(place));
-                    (
-                        Message::from_parts(logged.slice(pending.content.clone())),
-                        Some(id),
-                        pending.persistent,
-                    )
-                }
-                None => (
-                    Message::from_parts(unlogged.slice(pending.content.clone())),
-                    None,
-                    pending.persistent,
-                ),
-            })
-            .collect();
-        let mut start = 0;
-        while let Some(head) = pending.get(start) {
-            let run = pending[start..]
-                .iter()
-                .take_while(|other| Arc::ptr_eq(&other.route, &head.route))
-                .count();
-            for queue in &head.route.queues {
-                let messages = messages[start..start + run].iter();
-                let messages = messages.map(|(message, id, persistent)| {
-                    (message, id.filter(|_| queue.is_logging(*persistent)))
+        let mut rest = staged.pending.as_slice();
+        for (route, len) in &staged.runs {
+            let (run, others) = rest.split_at(*len);
+            rest = others;
+            for queue in route.queues() {
+                let messages = run.iter().map(|pending| {
+                    let (bytes, id) = match pending.place {
+                        Some(place) => (&logged, Some(MessageId(first_id.0 + u64::from(place)))),
+                        None => (&unlogged, None),
+                    };
+                    let message = Message::from_parts(bytes.slice(pending.content.clone()));
+                    let id = id.filter(|_| queue.is_logging(pending.persistent));
+                    (message, id)
                 });
                 let dead = queue.push(messages, now_ms);
                 if !dead.is_empty() {
                     dead_letter::bury(self.session.vhost(), queue, dead);
                 }
             }
-            start += run;
         }
+        staged.pending.clear();
+        staged.runs.clear();
         Ok(())
     }
 
-    /// Where a message goes, from the cache while nothing changed.
-    fn route(&mut self, message: &Publish<'_>) -> Result<Arc<Route>, Error> {
+    /// What the messages of a call are collected in: the lists of an earlier call, empty.
+    fn staged(&mut self, messages: &[Publish<'_>]) -> Staged {
+        let mut staged = std::mem::take(&mut self.scratch);
+        let lens = messages.iter().map(Publish::stored_len_max);
+        let in_memory = lens.sum::<usize>().min(Batch::BYTES_TARGET);
+        let in_log = in_memory + messages.len() * Batch::PUBLISH_LEN;
+        staged.expected_bytes = (in_memory, in_log);
+        staged.first = 0;
+        staged
+    }
+
+    /// Keeps the memory of lists that a small batch needs: there may be very many publishers.
+    fn keep_scratch(&mut self, staged: Staged) {
+        let is_small = staged.pending.capacity() <= SCRATCH_MAX;
+        if is_small && staged.runs.capacity() <= SCRATCH_MAX {
+            self.scratch = staged;
+        }
+    }
+
+    /// Forgets the routes when any may have changed.
+    fn refresh(&mut self) {
         let versions = self.session.versions();
         if versions != self.versions {
             self.versions = versions;
             self.forget();
         }
+    }
+
+    /// Where a message goes, if it goes where the one before went.
+    fn last_route(&self, message: &Publish<'_>) -> Option<&Arc<Route>> {
+        let (exchange, key, route) = self.last.as_ref()?;
+        let is_same = **exchange == *message.exchange
+            && **key == *message.routing_key
+            && message.copies.is_empty();
+        is_same.then_some(route)
+    }
+
+    /// Where a message goes, from the cache while nothing changed.
+    fn route(&mut self, message: &Publish<'_>) -> Result<Arc<Route>, Error> {
+        self.refresh();
         if !message.copies.is_empty() {
             return self.route_copies(message);
         }
-        if let Some((exchange, key, route)) = &self.last
-            && **exchange == *message.exchange
-            && **key == *message.routing_key
-        {
+        if let Some(route) = self.last_route(message) {
             return Ok(Arc::clone(route));
         }
         let cached = self
@@ -392,11 +367,11 @@ impl Publisher {
         route: Arc<Route>,
         outcome: &mut PublishOutcome,
     ) -> Arc<Route> {
-        if !route.may_reject {
+        if !route.may_reject() {
             return route;
         }
         let (taking, refusing): (Vec<_>, Vec<_>) = route
-            .queues
+            .queues()
             .iter()
             .cloned()
             .partition(|queue| !queue.rules().rejects() || queue.reserve(message.body.len()));
@@ -422,12 +397,12 @@ impl Publisher {
         &self,
         staged: &mut Staged,
         message: &Publish<'_>,
-        route: Arc<Route>,
+        route: &Arc<Route>,
     ) -> Result<bool, Error> {
         if route.is_empty() {
             return Ok(false);
         }
-        let stamp = (message.expires || route.is_timed).then(|| {
+        let stamp = (message.expires || route.is_timed()).then(|| {
             let clock = &self.session.core().clock;
             *staged.now_ms.get_or_insert_with(|| clock.now_ms())
         });
@@ -436,17 +411,26 @@ impl Publisher {
         let parts = parts.of(message);
         let logged = route.logged(message.persistent);
         let (content, place) = if logged.is_empty() {
+            if staged.unlogged.is_empty() {
+                staged.unlogged.reserve(staged.expected_bytes.0);
+            }
             let start = staged.unlogged.len();
             for part in parts {
                 staged.unlogged.extend_from_slice(part);
             }
             (start..staged.unlogged.len(), None)
         } else {
+            if staged.batch.is_empty() {
+                staged.batch = Batch::with_capacity(staged.expected_bytes.1);
+            }
             let place = staged.batch.messages() as u16;
             (staged.batch.publish(logged, &parts), Some(place))
         };
+        match staged.runs.last_mut() {
+            Some((last, len)) if Arc::ptr_eq(last, route) => *len += 1,
+            _ => staged.runs.push((Arc::clone(route), 1)),
+        }
         staged.pending.push(Pending {
-            route,
             content,
             place,
             persistent: message.persistent,
@@ -459,12 +443,5 @@ impl Publisher {
         self.routes.clear();
         self.routes_len = 0;
         self.last = None;
-    }
-}
-
-/// Gives back the room that queues kept for messages that do not come.
-fn unreserve(pending: &[Pending]) {
-    for pending in pending {
-        pending.route.unreserve(pending.body_len);
     }
 }

@@ -32,6 +32,9 @@ impl Batch {
     /// How many bytes a batch should reach before it is appended; a single message may be larger.
     pub const BYTES_TARGET: usize = 1 << 20;
 
+    /// What a message for one queue takes besides its content.
+    pub(crate) const PUBLISH_LEN: usize = 18;
+
     /// A batch without operations.
     pub fn new() -> Self {
         Self::default()

@@ -85,7 +85,7 @@ impl Backlog {
     /// Appends a message. Its content stays in memory unless the log can give it back and the cache is full.
     pub(super) fn push(
         &mut self,
-        message: &Message,
+        message: Message,
         logged: Option<MessageId>,
         rank: Option<Rank>,
         cached_bytes_max: u64,
@@ -95,9 +95,9 @@ impl Backlog {
         let entry = Entry {
             id: self.next_id(rank),
             logged,
-            message: is_cached.then(|| message.clone()),
             len: u32::try_from(len).unwrap_or(u32::MAX),
-            overhead: overhead(message),
+            overhead: overhead(&message),
+            message: is_cached.then_some(message),
             returns: 0,
             is_redelivered: false,
         };

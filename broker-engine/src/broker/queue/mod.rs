@@ -228,9 +228,9 @@ impl Queue {
 
     /// Appends messages, with their ids in the log where they have one, and hands out what it can.
     /// `now_ms` is given when one of them may expire. Returns what had to go for it; send it off with [`Queue::bury`].
-    pub(super) fn push<'a>(
+    pub(super) fn push(
         &self,
-        messages: impl Iterator<Item = (&'a Message, Option<MessageId>)>,
+        messages: impl Iterator<Item = (Message, Option<MessageId>)>,
         now_ms: Option<u64>,
     ) -> Vec<Dead> {
         let mut state = self.state.lock();
@@ -244,13 +244,13 @@ impl Queue {
         }
         let rejects = self.rules.rejects();
         for (message, logged) in messages {
-            let rank = self.rank(message);
+            let rank = self.rank(&message);
             let cached_bytes_max = self.core.cached_bytes_max;
-            state.backlog.push(message, logged, rank, cached_bytes_max);
             state.totals.published += 1;
             if rejects {
                 Self::use_reserved(&mut state, message.body().len());
             }
+            state.backlog.push(message, logged, rank, cached_bytes_max);
         }
         self.pump_locked(&mut state);
         std::mem::take(&mut state.dead)

@@ -1,0 +1,76 @@
+//! Where messages of one exchange and key go, and what that asks of whoever brings them there.
+//!
+//! Owns nothing that changes: a route is found once and shared. Does not know how it was found.
+
+use std::sync::Arc;
+
+use super::queue::Queue;
+use crate::store::QueueId;
+
+/// The queues a message goes to.
+#[derive(Debug)]
+pub(super) struct Route {
+    queues: Vec<Arc<Queue>>,
+    /// Those that keep persistent messages in the log.
+    logged: Vec<QueueId>,
+    /// Those that keep every message there.
+    always_logged: Vec<QueueId>,
+    /// Whether messages wait in one of them for a limited time only.
+    is_timed: bool,
+    /// Whether one of them refuses messages when it is full.
+    may_reject: bool,
+}
+
+impl Route {
+    /// Each queue once, whatever number of bindings led to it.
+    pub(super) fn new(mut queues: Vec<Arc<Queue>>) -> Self {
+        queues.sort_unstable_by_key(Arc::as_ptr);
+        queues.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        let logging = |persistent: bool| {
+            let logging = queues
+                .iter()
+                .filter(move |queue| queue.is_logging(persistent));
+            logging.map(|queue| queue.id()).collect()
+        };
+        Self {
+            logged: logging(true),
+            always_logged: logging(false),
+            is_timed: queues.iter().any(|queue| queue.rules().is_timed()),
+            may_reject: queues.iter().any(|queue| queue.rules().rejects()),
+            queues,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Gives back the room that its queues kept for a message.
+    pub(super) fn unreserve(&self, bytes: usize) {
+        if self.may_reject {
+            let rejecting = self.queues.iter().filter(|queue| queue.rules().rejects());
+            rejecting.for_each(|queue| queue.unreserve(bytes));
+        }
+    }
+
+    pub(super) fn may_reject(&self) -> bool {
+        self.may_reject
+    }
+
+    pub(super) fn is_timed(&self) -> bool {
+        self.is_timed
+    }
+
+    pub(super) fn queues(&self) -> &[Arc<Queue>] {
+        &self.queues
+    }
+
+    /// For which queues a message goes to the log.
+    pub(super) fn logged(&self, persistent: bool) -> &[QueueId] {
+        if persistent {
+            &self.logged
+        } else {
+            &self.always_logged
+        }
+    }
+}
