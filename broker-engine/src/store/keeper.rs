@@ -157,7 +157,8 @@ impl Log {
         }
         let number = inner.next_file;
         inner.next_file += 1;
-        let fitting = inner.spares.iter().position(|spare| spare.len >= len);
+        // The latest one, whose pages the system still has in memory.
+        let fitting = inner.spares.iter().rposition(|spare| spare.len >= len);
         let spare = fitting.map(|at| inner.spares.swap_remove(at));
         drop(inner);
         let made = prepare(&*self.disk, number, len, spare);

@@ -87,7 +87,7 @@ impl Default for Options {
             durability: Durability::Sync,
             drive: Drive::Threads,
             file_bytes: 16 << 20,
-            roll_bytes: 256 << 20,
+            roll_bytes: 64 << 20,
             #[cfg(test)]
             mutation: Mutation::None,
         }
