@@ -21,6 +21,7 @@ use super::{
     },
     error::Error,
     password::{PasswordHash, SHA256},
+    topic_access::{self, TopicPermissions, TopicRules},
 };
 use crate::store::{Position, Store};
 
@@ -120,6 +121,7 @@ pub(crate) struct Access {
 struct State {
     users: BTreeMap<String, User>,
     permissions: HashMap<(String, String), Arc<Permission>>,
+    topics: TopicPermissions,
     monitoring: Option<(Identity, PasswordHash)>,
 }
 
@@ -173,6 +175,19 @@ impl Access {
                     .permissions
                     .insert((user, vhost), Arc::new(permission));
             }
+            Record::TopicPermission {
+                user,
+                vhost,
+                exchange,
+                write,
+                read,
+            } => state.topics.insert(document::TopicPermission {
+                user,
+                vhost,
+                exchange,
+                write,
+                read,
+            }),
             other @ (Record::Counter { .. }
             | Record::Vhost { .. }
             | Record::Exchange { .. }
@@ -264,9 +279,14 @@ impl Access {
         let changes: Vec<Change> = permissions
             .map(|(key, permission)| permission_record(key, permission).unset())
             .collect();
+        let own_topics = state.topics.list().filter(|topic| topic.user == name);
+        let topics: Vec<_> = own_topics.cloned().collect();
         let position = self
             .store
-            .define(&[changes, vec![record.unset()]].concat())?;
+            .define(&[changes, topic_access::unset(&topics), vec![record.unset()]].concat())?;
+        for topic in &topics {
+            state.topics.remove(topic);
+        }
         state.users.remove(name);
         state.permissions.retain(|key, _| !lost(key));
         self.version.fetch_add(1, Ordering::AcqRel);
@@ -282,6 +302,50 @@ impl Access {
             tags: document::Tags(user.tags.to_vec()),
         });
         users.collect()
+    }
+
+    /// Which topics the identity may use in the virtual host.
+    pub(super) fn topics(&self, identity: &Identity, vhost: &str) -> TopicRules {
+        self.state.read().topics.rules(&identity.name, vhost)
+    }
+
+    pub(crate) fn topic_permissions(&self) -> Vec<document::TopicPermission> {
+        self.state.read().topics.list().cloned().collect()
+    }
+
+    pub(crate) fn put_topic_permission(
+        &self,
+        permission: &document::TopicPermission,
+    ) -> Result<Position, Error> {
+        topic_access::check(permission)?;
+        let mut state = self.state.write();
+        if !state.users.contains_key(&permission.user) {
+            return Err(Error::NotFound(format!("no user '{}'", permission.user)));
+        }
+        let record = topic_access::record(permission);
+        let position = self.store.define(&[record.set()])?;
+        state.topics.insert(permission.clone());
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(position)
+    }
+
+    /// Removes the topic permissions that are meant; `None` when there are none.
+    pub(crate) fn delete_topic_permissions(
+        &self,
+        is_meant: impl Fn(&document::TopicPermission) -> bool,
+    ) -> Result<Option<Position>, Error> {
+        let mut state = self.state.write();
+        let meant = state.topics.list().filter(|topic| is_meant(topic));
+        let meant: Vec<_> = meant.cloned().collect();
+        if meant.is_empty() {
+            return Ok(None);
+        }
+        let position = self.store.define(&topic_access::unset(&meant))?;
+        for topic in &meant {
+            state.topics.remove(topic);
+        }
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(Some(position))
     }
 
     pub(crate) fn put_permission(

@@ -28,6 +28,7 @@ mod session;
 mod tests;
 #[cfg(test)]
 mod tests_rules;
+mod topic_access;
 mod topology;
 mod value;
 mod vhost;
@@ -360,6 +361,37 @@ impl Broker {
         self.core.access.put_permission(permission)
     }
 
+    /// All topic permissions, by user, virtual host and exchange.
+    pub fn topic_permissions(&self) -> Vec<document::TopicPermission> {
+        self.core.access.topic_permissions()
+    }
+
+    /// Creates or updates which keys of a topic exchange a user may use.
+    pub fn put_topic_permission(
+        &self,
+        permission: &document::TopicPermission,
+    ) -> Result<Position, Error> {
+        if self.vhost(&permission.vhost).is_none() {
+            return Err(Error::NotFound(format!("no vhost '{}'", permission.vhost)));
+        }
+        self.core.access.put_topic_permission(permission)
+    }
+
+    /// Removes a user's topic permissions in a virtual host, of one exchange or of all. None when there are none.
+    pub fn delete_topic_permissions(
+        &self,
+        user: &str,
+        vhost: &str,
+        exchange: Option<&str>,
+    ) -> Result<Option<Position>, Error> {
+        let access = &self.core.access;
+        access.delete_topic_permissions(|permission| {
+            permission.user == user
+                && permission.vhost == vhost
+                && exchange.is_none_or(|exchange| permission.exchange == exchange)
+        })
+    }
+
     /// Takes over a definitions document, and waits until it is durable.
     pub fn import(&self, document: &Document) -> Result<(), Error> {
         let mut position = Position::default();
@@ -371,6 +403,9 @@ impl Broker {
         }
         for permission in &document.permissions {
             position = position.max(self.put_permission(permission)?);
+        }
+        for permission in &document.topic_permissions {
+            position = position.max(self.put_topic_permission(permission)?);
         }
         Ok(self.core.store.wait(position)?)
     }

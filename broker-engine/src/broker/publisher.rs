@@ -7,6 +7,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use bytes::{Bytes, BytesMut};
 
 use super::{
+    access::Action,
     dead_letter::{self, Reason},
     error::Error,
     message::{DeliveryId, Message, Parts, Publish},
@@ -330,6 +331,7 @@ impl Publisher {
             self.session
                 .vhost()
                 .route(message.exchange, &[message.routing_key], &headers)?;
+        self.check_topics(message.exchange, [message.routing_key])?;
         let route = Arc::new(Route::new(queues));
         if holds {
             if self.routes_len == ROUTES_MAX {
@@ -356,7 +358,17 @@ impl Publisher {
         let keys: Vec<&str> = std::iter::once(message.routing_key).chain(copies).collect();
         let vhost = self.session.vhost();
         let Found { queues, .. } = vhost.route(message.exchange, &keys, &headers)?;
+        self.check_topics(message.exchange, keys)?;
         Ok(Arc::new(Route::new(queues)))
+    }
+
+    /// Whether the user may publish with these keys. Asked only for routes that are not remembered.
+    fn check_topics<'k>(
+        &self,
+        exchange: &str,
+        keys: impl IntoIterator<Item = &'k str>,
+    ) -> Result<(), Error> {
+        self.session.check_topics(Action::Write, exchange, keys)
     }
 
     /// The route without the queues that are full and refuse. What one refuses may go where its dead messages go.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     Core,
@@ -13,9 +13,10 @@ use super::{
     error::Error,
     publisher::{Publisher, ReadHeaders},
     queue::{ConnectionId, Queue},
+    topic_access::TopicRules,
     topology::Kind,
     value::Table,
-    vhost::{ExchangeDeclare, QueueDeclare, Vhost},
+    vhost::{ExchangeDeclare, QueueDeclare, Vhost, refuse_default},
 };
 use crate::store::Position;
 
@@ -52,8 +53,15 @@ struct Inner {
     vhost: Arc<Vhost>,
     identity: Identity,
     connection: ConnectionId,
-    /// The permission and the version of the access rules it is from.
-    permission: Mutex<(u64, Option<Arc<Permission>>)>,
+    granted: Mutex<Granted>,
+}
+
+/// What the user may do, and the version of the access rules that say so.
+#[derive(Default)]
+struct Granted {
+    version: u64,
+    permission: Option<Arc<Permission>>,
+    topics: TopicRules,
 }
 
 impl Session {
@@ -69,7 +77,7 @@ impl Session {
                 vhost,
                 identity,
                 connection,
-                permission: Mutex::new((0, None)),
+                granted: Mutex::default(),
             }),
         }
     }
@@ -162,7 +170,7 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        let queue = self.checked_for_binding(queue, exchange)?;
+        let queue = self.checked_for_binding(queue, exchange, key)?;
         self.inner
             .vhost
             .bind_queue((&queue, exchange, key), arguments)
@@ -176,7 +184,7 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        let queue = self.checked_for_binding(queue, exchange)?;
+        let queue = self.checked_for_binding(queue, exchange, key)?;
         self.inner
             .vhost
             .unbind_queue((&queue, exchange, key), arguments)
@@ -190,8 +198,7 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        self.check(Action::Write, Kind::Exchange, destination)?;
-        self.check(Action::Read, Kind::Exchange, source)?;
+        self.check_for_exchange_binding(destination, source, key)?;
         self.inner
             .vhost
             .bind_exchange((destination, source, key), arguments)
@@ -205,16 +212,35 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        self.check(Action::Write, Kind::Exchange, destination)?;
-        self.check(Action::Read, Kind::Exchange, source)?;
+        self.check_for_exchange_binding(destination, source, key)?;
         self.inner
             .vhost
             .unbind_exchange((destination, source, key), arguments)
     }
 
-    fn checked_for_binding(&self, queue: &str, exchange: &str) -> Result<Arc<Queue>, Error> {
+    fn check_for_exchange_binding(
+        &self,
+        destination: &str,
+        source: &str,
+        key: &str,
+    ) -> Result<(), Error> {
+        self.check(Action::Write, Kind::Exchange, destination)?;
+        refuse_default(destination)?;
+        refuse_default(source)?;
+        self.check(Action::Read, Kind::Exchange, source)?;
+        self.check_topics(Action::Read, source, [key])
+    }
+
+    fn checked_for_binding(
+        &self,
+        queue: &str,
+        exchange: &str,
+        key: &str,
+    ) -> Result<Arc<Queue>, Error> {
         self.check(Action::Write, Kind::Queue, queue)?;
+        refuse_default(exchange)?;
         self.check(Action::Read, Kind::Exchange, exchange)?;
+        self.check_topics(Action::Read, exchange, [key])?;
         self.inner.vhost.usable_queue(queue, self.inner.connection)
     }
 
@@ -300,35 +326,63 @@ impl Session {
         self.check(Action::Write, Kind::Exchange, exchange)
     }
 
-    fn check(&self, action: Action, kind: Kind, name: &str) -> Result<(), Error> {
-        let inner = &*self.inner;
-        let version = inner.core.access.version();
-        let mut cached = inner.permission.lock();
-        if cached.0 != version {
-            *cached = (
-                version,
-                inner
-                    .core
-                    .access
-                    .permission(&inner.identity, inner.vhost.name()),
-            );
+    /// Whether these keys may be used with an exchange, which need not be there.
+    pub(super) fn check_topics<'k>(
+        &self,
+        action: Action,
+        exchange: &str,
+        keys: impl IntoIterator<Item = &'k str>,
+    ) -> Result<(), Error> {
+        let granted = self.granted();
+        if !granted.topics.narrows(exchange) || !self.inner.vhost.is_topic(exchange) {
+            return Ok(());
         }
+        let refused = keys
+            .into_iter()
+            .find(|key| !granted.topics.allows(action, exchange, key));
+        let Some(key) = refused else { return Ok(()) };
+        Err(Error::AccessRefused(format!(
+            "{action} access to topic '{key}' in exchange topic '{exchange}' in vhost '{}' refused for user '{}'",
+            self.inner.vhost.name(),
+            self.inner.identity.name
+        )))
+    }
+
+    /// What the user may do now.
+    fn granted(&self) -> MutexGuard<'_, Granted> {
+        let inner = &*self.inner;
+        let access = &inner.core.access;
+        let version = access.version();
+        let mut granted = inner.granted.lock();
+        if granted.version != version {
+            let vhost = inner.vhost.name();
+            *granted = Granted {
+                version,
+                permission: access.permission(&inner.identity, vhost),
+                topics: access.topics(&inner.identity, vhost),
+            };
+        }
+        granted
+    }
+
+    fn check(&self, action: Action, kind: Kind, name: &str) -> Result<(), Error> {
         let checked = if name.is_empty() && kind == Kind::Exchange {
             "amq.default"
         } else {
             name
         };
-        if cached
-            .1
+        let granted = self.granted();
+        let is_allowed = granted
+            .permission
             .as_ref()
-            .is_some_and(|permission| permission.allows(action, checked))
-        {
+            .is_some_and(|permission| permission.allows(action, checked));
+        if is_allowed {
             return Ok(());
         }
         Err(Error::AccessRefused(format!(
             "{action} access to {kind} '{checked}' in vhost '{}' refused for user '{}'",
-            inner.vhost.name(),
-            inner.identity.name
+            self.inner.vhost.name(),
+            self.inner.identity.name
         )))
     }
 }

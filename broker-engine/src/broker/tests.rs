@@ -721,6 +721,66 @@ fn permissions_hold_at_once_and_survive() {
 }
 
 #[test]
+fn a_topic_permission_narrows_the_keys_of_its_exchange_and_survives() {
+    let disk = FaultyDisk::new();
+    let broker = open(&disk);
+    broker
+        .put_user_with_password("worker", "secret", &[])
+        .unwrap();
+    let worker = broker.authenticate("worker", b"secret", false).unwrap();
+    let session = broker.session(&worker, DEFAULT_VHOST).unwrap();
+    let mut publisher = session.publisher(no_headers);
+    durable(&session, "q");
+    let bind = |exchange, key| session.queue_bind("q", exchange, key, &Table::default());
+    bind("amq.topic", "#").unwrap();
+    bind("amq.fanout", "").unwrap();
+    assert!(
+        send(&mut publisher, "amq.topic", "other.x", "1")
+            .error
+            .is_none()
+    );
+    let permission = document::TopicPermission {
+        user: "worker".to_owned(),
+        vhost: DEFAULT_VHOST.to_owned(),
+        exchange: "amq.topic".to_owned(),
+        write: r"^{username}\.".to_owned(),
+        read: "^open".to_owned(),
+    };
+    broker
+        .wait(broker.put_topic_permission(&permission).unwrap())
+        .unwrap();
+    assert!(
+        send(&mut publisher, "amq.topic", "worker.x", "2")
+            .error
+            .is_none()
+    );
+    let refusal = "write access to topic 'other.x' in exchange topic 'amq.topic' in vhost '/' refused for user 'worker'";
+    let refused = send(&mut publisher, "amq.topic", "other.x", "3").error;
+    assert_eq!(refused.unwrap().to_string(), refusal);
+    let copies = ["other.x".to_owned()];
+    let copied = Publish {
+        copies: &copies,
+        ..message("amq.topic", "worker.x", "4")
+    };
+    let refused = publisher.publish(&[copied]).error;
+    assert_eq!(refused.unwrap().to_string(), refusal);
+    assert!(
+        send(&mut publisher, "amq.fanout", "other.x", "5")
+            .error
+            .is_none()
+    );
+    bind("amq.topic", "open.x").unwrap();
+    assert_eq!(
+        bind("amq.topic", "closed.x").unwrap_err().to_string(),
+        "read access to topic 'closed.x' in exchange topic 'amq.topic' in vhost '/' refused for user 'worker'"
+    );
+    let broker = open(&disk.power_cut(1));
+    assert_eq!(broker.topic_permissions(), [permission]);
+    broker.delete_user("worker").unwrap().unwrap();
+    assert_eq!(broker.topic_permissions(), []);
+}
+
+#[test]
 fn the_monitoring_user_is_for_this_machine_only() {
     let broker = open(&FaultyDisk::new());
     broker.set_monitoring_user(Some(("monitor", "secret")));

@@ -118,6 +118,13 @@ impl Vhost {
             .collect()
     }
 
+    /// Whether there is such an exchange, and it looks at the words of keys.
+    pub(super) fn is_topic(&self, exchange: &str) -> bool {
+        let topology = self.topology.read();
+        let found = topology.exchanges.get(exchange);
+        found.is_some_and(|found| found.settings.kind == ExchangeKind::Topic)
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
@@ -520,7 +527,8 @@ impl Vhost {
             Record::Counter { .. }
             | Record::Vhost { .. }
             | Record::User { .. }
-            | Record::Permission { .. } => {}
+            | Record::Permission { .. }
+            | Record::TopicPermission { .. } => {}
         }
         self.changed(topology);
     }

@@ -16,6 +16,9 @@ pub struct Document {
     /// Who may do what where.
     #[serde(default)]
     pub permissions: Vec<Permission>,
+    /// Who may use which keys of topic exchanges.
+    #[serde(default)]
+    pub topic_permissions: Vec<TopicPermission>,
 }
 
 /// A login.
@@ -83,6 +86,22 @@ pub struct Permission {
     /// Names it may publish to and bind.
     pub write: String,
     /// Names it may consume from and bind from.
+    pub read: String,
+}
+
+/// Which keys a user may use with a topic exchange: regular expressions, in which `{username}` and `{vhost}` stand for
+/// the connection's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicPermission {
+    /// Whose.
+    pub user: String,
+    /// Where.
+    pub vhost: String,
+    /// Which exchange.
+    pub exchange: String,
+    /// Keys it may publish with.
+    pub write: String,
+    /// Keys it may bind by.
     pub read: String,
 }
 

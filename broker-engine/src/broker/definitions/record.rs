@@ -29,6 +29,14 @@ pub(crate) enum Record {
         write: String,
         read: String,
     },
+    /// Which keys of a topic exchange a user may use, as regular expressions.
+    TopicPermission {
+        user: String,
+        vhost: String,
+        exchange: String,
+        write: String,
+        read: String,
+    },
     /// A durable exchange.
     Exchange {
         vhost: String,
@@ -92,6 +100,12 @@ impl Record {
             Self::Vhost { name } => (b'v', vec![name]),
             Self::User { name, .. } => (b'u', vec![name]),
             Self::Permission { user, vhost, .. } => (b'p', vec![user, vhost]),
+            Self::TopicPermission {
+                user,
+                vhost,
+                exchange,
+                ..
+            } => (b't', vec![user, vhost, exchange]),
             Self::Exchange { vhost, name, .. } => (b'e', vec![vhost, name]),
             Self::Queue { vhost, name, .. } => (b'q', vec![vhost, name]),
             Self::Binding {
