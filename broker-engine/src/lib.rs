@@ -11,6 +11,8 @@ mod error;
 pub mod listener;
 pub mod management;
 pub mod options;
+#[cfg(test)]
+mod proof;
 pub mod store;
 
 pub use engine::{Engine, run};

@@ -58,6 +58,8 @@ const ENGINE: &[(&str, &[&str])] = &[
     // Composition: the facade wires the others together.
     ("lib", &[ALL]),
     ("engine", &[ALL]),
+    // Tests of the whole, over random histories.
+    ("proof", &[ALL]),
     ("error", &["broker", "listener", "options", "store"]),
     ("listener", &["amqp", "management", "options"]),
     ("management", &["broker", "options"]),

@@ -480,6 +480,12 @@ impl Broker {
         self.core.store.failed().map(Error::from)
     }
 
+    /// The log below, for tests that drive or break it.
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.core.store
+    }
+
     /// Writes everything out. Call it when the connections are gone, so that what they held is counted as returned and
     /// redelivered flags are right after the next start.
     pub fn close(&self) -> Result<(), Error> {
