@@ -40,6 +40,27 @@ pub struct Options {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
+    /// Certificates in PEM of the authorities that AMQP clients' own certificates are checked against: those that show
+    /// one may log in with it (SASL EXTERNAL). Read again on the control command `reload`
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Turn away AMQP clients on TLS that show no certificate
+    #[arg(long, requires = "tls_client_ca")]
+    pub tls_client_required: bool,
+
+    /// Which part of a client's certificate names its user
+    #[arg(long, value_enum, default_value_t = TlsLogin::DistinguishedName)]
+    pub tls_login_from: TlsLogin,
+
+    /// Which alternative names count for --tls-login-from subject-alternative-name
+    #[arg(long, value_enum, default_value_t = SanType::Dns)]
+    pub tls_login_san_type: SanType,
+
+    /// Which of the alternative names of that type names the user, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub tls_login_san_index: usize,
+
     /// Create or update an administrator with all permissions on the virtual host `/`
     #[arg(long = "user", value_name = "NAME:PASSWORD")]
     pub users: Vec<Login>,
@@ -166,6 +187,26 @@ impl Profile {
             Self::LavinMq29 => "2.9.1",
         }
     }
+}
+
+/// The part of a client's certificate that names its user; RabbitMQ's `ssl_cert_login_from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsLogin {
+    /// The whole subject, as RFC 4514 writes it: `O=Acme,CN=worker`
+    DistinguishedName,
+    /// The subject's common name
+    CommonName,
+    /// One of the alternative names
+    SubjectAlternativeName,
+}
+
+/// A type of alternative names; RabbitMQ's `ssl_cert_login_san_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SanType {
+    Dns,
+    Ip,
+    Email,
+    Uri,
 }
 
 /// When a message counts as stored, and is confirmed.

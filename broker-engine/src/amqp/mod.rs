@@ -13,6 +13,6 @@ mod outbox;
 mod reply_code;
 mod server;
 
-pub use connection::serve;
+pub use connection::{Certified, Peer, serve};
 pub use envelope::WireProperties;
 pub use server::{ConnectionInfo, Identification, Server};

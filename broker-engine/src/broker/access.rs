@@ -130,6 +130,16 @@ struct User {
     tags: Arc<[String]>,
 }
 
+impl User {
+    fn identity(&self, name: &str) -> Identity {
+        Identity {
+            name: name.into(),
+            tags: Arc::clone(&self.tags),
+            is_monitoring: false,
+        }
+    }
+}
+
 impl Access {
     pub(crate) fn new(store: Arc<Store>) -> Self {
         Self {
@@ -213,12 +223,13 @@ impl Access {
             return hash.verify(password).then(|| identity.clone());
         }
         let user = state.users.get(name)?;
-        let identity = Identity {
-            name: name.into(),
-            tags: Arc::clone(&user.tags),
-            is_monitoring: false,
-        };
-        user.hash.verify(password).then_some(identity)
+        user.hash.verify(password).then(|| user.identity(name))
+    }
+
+    /// The identity of a user who proved it elsewhere.
+    pub(crate) fn identify(&self, name: &str) -> Option<Identity> {
+        let state = self.state.read();
+        Some(state.users.get(name)?.identity(name))
     }
 
     pub(crate) fn set_monitoring(&self, user: Option<(&str, &str)>) {

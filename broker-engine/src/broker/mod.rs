@@ -292,6 +292,11 @@ impl Broker {
         self.core.access.authenticate(name, password, is_loopback)
     }
 
+    /// The identity of a user who proved it elsewhere, as by a certificate.
+    pub fn identify(&self, name: &str) -> Option<Identity> {
+        self.core.access.identify(name)
+    }
+
     /// Sets or removes the user by which the node is watched. It is in memory only, may enter every virtual host, and
     /// is not listed.
     pub fn set_monitoring_user(&self, user: Option<(&str, &str)>) {

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::amqp::{self, Identification};
 use crate::broker::{self, Broker, Dialect, Document};
 use crate::error::Error;
-use crate::listener::{Addresses, Certificate, Control, Listeners, Status};
+use crate::listener::{Addresses, Control, Listeners, Status, Tls};
 use crate::management::{self, ListenerInfo};
 use crate::options::{Durability, Options, Profile};
 use crate::store::{self, disk::RealDisk};
@@ -75,13 +75,13 @@ impl Engine {
             listeners: listener_infos(&addresses),
             connection_count: Box::new(move || counted.connections().len()),
         }));
-        let certificate = listeners.certificate();
-        listeners.serve(&server, &router, &tasks, &shutdown)?;
+        let tls = listeners.tls();
+        listeners.serve(&server, &router, &tasks, &shutdown);
         timer::start(Arc::clone(&broker), &tasks, shutdown.clone());
         watch::start(Arc::clone(&broker), &options, &tasks, shutdown.clone());
         if let Some(control) = control {
             let status = status(&options);
-            let reload = reload(Arc::clone(&broker), certificate, &options);
+            let reload = reload(Arc::clone(&broker), tls, &options);
             control.serve(status, reload, &tasks, shutdown.clone());
         }
         Ok(Self {
@@ -229,13 +229,13 @@ fn import(broker: &Broker, file: &Path) -> Result<(), Error> {
 
 fn reload(
     broker: Arc<Broker>,
-    certificate: Option<Arc<Certificate>>,
+    tls: Option<Arc<Tls>>,
     options: &Options,
 ) -> crate::listener::Reload {
     let file = options.monitoring_user_file.clone();
     Arc::new(move || {
-        if let Some(certificate) = &certificate {
-            certificate.reload().map_err(|error| error.to_string())?;
+        if let Some(tls) = &tls {
+            tls.reload().map_err(|error| error.to_string())?;
         }
         secrets::load_monitoring_user(&broker, file.as_deref()).map_err(|error| error.to_string())
     })

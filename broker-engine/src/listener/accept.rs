@@ -14,14 +14,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::client_name::NameRule;
 use super::limits::Places;
 use super::stream::Stream;
-use super::{HANDSHAKE_TIMEOUT, tcp};
+use super::{HANDSHAKE_TIMEOUT, Tls, tcp};
 use crate::{amqp, management};
 
 /// Pause after an accept failed for want of resources, so that the loop does not spin.
@@ -30,10 +30,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time an HTTP client has to send its request's head.
 const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How the connections of a listener are secured.
+#[derive(Clone)]
+pub(super) struct Acceptor {
+    pub(super) tls: Arc<Tls>,
+    pub(super) is_amqp: bool,
+}
+
 /// What the connections of one listener have in common.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    pub(super) acceptor: Option<TlsAcceptor>,
+    pub(super) acceptor: Option<Acceptor>,
     pub(super) places: Places,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
@@ -87,23 +94,39 @@ impl Endpoint {
     }
 }
 
-async fn secure(stream: TcpStream, acceptor: Option<TlsAcceptor>) -> io::Result<Stream> {
+async fn secure(stream: TcpStream, acceptor: Option<Acceptor>) -> io::Result<Stream> {
     tcp::prepare(&stream)?;
     match acceptor {
         None => Ok(Stream::Plain(stream)),
         Some(acceptor) => {
-            let stream = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await??;
+            let handshake = acceptor.tls.acceptor(acceptor.is_amqp).accept(stream);
+            let stream = timeout(HANDSHAKE_TIMEOUT, handshake).await??;
             Ok(Stream::Tls(Box::new(stream)))
         }
     }
 }
 
 /// Serves AMQP; a connection ends by its client, by an error, or by `server` closing all.
-pub(super) fn serve_amqp(listener: TcpListener, endpoint: Endpoint, server: Arc<amqp::Server>) {
-    let secure = endpoint.acceptor.is_some();
-    endpoint.serve(listener, move |stream, peer| {
+/// A client's certificate, which the handshake has verified, names its user by `name_rule`.
+pub(super) fn serve_amqp(
+    listener: TcpListener,
+    endpoint: Endpoint,
+    name_rule: NameRule,
+    server: Arc<amqp::Server>,
+) {
+    let is_secure = endpoint.acceptor.is_some();
+    endpoint.serve(listener, move |stream, address| {
         let server = Arc::clone(&server);
-        async move { Box::pin(amqp::serve(stream, peer, secure, server)).await }
+        let certificate = stream.client_certificate().map(|certificate| {
+            let name = name_rule.name(certificate);
+            name.map_or(amqp::Certified::Nameless, amqp::Certified::As)
+        });
+        let peer = amqp::Peer {
+            address,
+            is_secure,
+            certificate,
+        };
+        async move { Box::pin(amqp::serve(stream, peer, server)).await }
     });
 }
 

@@ -4,11 +4,13 @@
 //! listener is on a loopback address.
 
 mod accept;
+mod client_name;
 mod control;
 mod limits;
 mod stream;
 mod tcp;
 mod tls;
+mod trust;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +27,9 @@ use crate::amqp;
 use crate::options::Options;
 
 pub use control::{Control, Reload, Status};
-pub use tls::Certificate;
+pub use tls::Tls;
+
+use self::client_name::NameRule;
 
 /// Time a peer has for its TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,7 +80,8 @@ pub struct Listeners {
     management: Vec<TcpListener>,
     management_tls: Vec<TcpListener>,
     addresses: Addresses,
-    certificate: Option<Arc<Certificate>>,
+    tls: Option<Arc<Tls>>,
+    name_rule: NameRule,
     connections_max: usize,
 }
 
@@ -87,10 +92,7 @@ impl Listeners {
     /// When an address cannot be bound, would be served in the clear to other machines, or the
     /// certificate is unusable.
     pub fn bind(options: &Options) -> Result<Self, Error> {
-        let certificate = match (&options.tls_cert, &options.tls_key) {
-            (Some(cert), Some(key)) => Some(Certificate::open(cert, key)?),
-            _ => None,
-        };
+        let tls = Tls::open(options)?;
         let management_tls = options.management_tls.iter().map(|address| bind(*address));
         let mut management_tls = management_tls.collect::<Result<Vec<_>, _>>()?;
         for address in &options.management_tls_try {
@@ -106,7 +108,7 @@ impl Listeners {
             .map(|address| bind(*address))
             .collect::<Result<Vec<_>, _>>()?;
         let management = bind_plain("--management", "--management-tls", &options.management)?;
-        if certificate.is_none() && !(amqps.is_empty() && management_tls.is_empty()) {
+        if tls.is_none() && !(amqps.is_empty() && management_tls.is_empty()) {
             return Err(Error::CertificateMissing);
         }
         let addresses = Addresses {
@@ -121,7 +123,12 @@ impl Listeners {
             management,
             management_tls,
             addresses,
-            certificate,
+            tls,
+            name_rule: NameRule {
+                from: options.tls_login_from,
+                san_type: options.tls_login_san_type,
+                san_index: options.tls_login_san_index,
+            },
             connections_max: options.connections_max,
         })
     }
@@ -132,28 +139,24 @@ impl Listeners {
         &self.addresses
     }
 
-    /// The certificate of the TLS listeners, to reload it.
+    /// What the TLS listeners read from files, to reload it.
     #[must_use]
-    pub fn certificate(&self) -> Option<Arc<Certificate>> {
-        self.certificate.clone()
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
     }
 
     /// Accepts on every listener until `shutdown`; `tasks` ends when the last connection has.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
     pub fn serve(
         self,
         amqp: &Arc<amqp::Server>,
         management: &Router,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
-    ) -> Result<(), Error> {
-        let acceptor = self
-            .certificate
-            .as_ref()
-            .map(Certificate::acceptor)
-            .transpose()?;
+    ) {
+        let acceptor = |is_amqp| {
+            let tls = self.tls.clone();
+            tls.map(|tls| accept::Acceptor { tls, is_amqp })
+        };
         let endpoint = |places| accept::Endpoint {
             acceptor: None,
             places,
@@ -162,17 +165,18 @@ impl Listeners {
         };
         let plain = endpoint(limits::Places::new(self.connections_max));
         let secure = accept::Endpoint {
-            acceptor: acceptor.clone(),
+            acceptor: acceptor(true),
             ..plain.clone()
         };
         for (listeners, endpoint) in [(self.amqp, plain), (self.amqps, secure)] {
             for listener in listeners {
-                accept::serve_amqp(listener, endpoint.clone(), Arc::clone(amqp));
+                let endpoint = endpoint.clone();
+                accept::serve_amqp(listener, endpoint, self.name_rule, Arc::clone(amqp));
             }
         }
         let plain = endpoint(limits::Places::new(MANAGEMENT_CONNECTIONS_MAX));
         let secure = accept::Endpoint {
-            acceptor,
+            acceptor: acceptor(false),
             ..plain.clone()
         };
         for (listeners, endpoint) in [(self.management, plain), (self.management_tls, secure)] {
@@ -180,7 +184,6 @@ impl Listeners {
                 accept::serve_http(listener, endpoint.clone(), management.clone());
             }
         }
-        Ok(())
     }
 }
 

@@ -9,6 +9,8 @@ mod durability;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod external;
+#[cfg(test)]
 mod features;
 #[cfg(test)]
 mod hostile;

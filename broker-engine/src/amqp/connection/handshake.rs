@@ -3,7 +3,9 @@
 use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, FRAME_MAX, FRAME_MAX_OPENING, HEARTBEAT_S};
+use super::peer::Certified;
 use super::session::{Client, Session, Stage};
+use crate::broker::Identity;
 use crate::codec::amqp::{
     ConnectionOpen, ConnectionOpenOk, ConnectionStart, ConnectionStartOk, ConnectionTune,
     ConnectionTuneOk, FRAME_MIN_SIZE, FieldTable, FieldValue, HeaderParse, Method, PROTOCOL_HEADER,
@@ -11,6 +13,9 @@ use crate::codec::amqp::{
 };
 
 const MECHANISMS: &[u8] = b"PLAIN AMQPLAIN";
+
+/// What a client may choose from that showed a certificate.
+const MECHANISMS_CERTIFIED: &[u8] = b"PLAIN AMQPLAIN EXTERNAL";
 const LOCALES: &[u8] = b"en_US";
 
 /// The well-known login, which RabbitMQ keeps from other machines whatever its password is.
@@ -33,7 +38,7 @@ impl Session {
                     version_major: 0,
                     version_minor: 9,
                     server_properties: self.server.properties().clone(),
-                    mechanisms: MECHANISMS,
+                    mechanisms: self.mechanisms(),
                     locales: LOCALES,
                 };
                 self.outbox().send(CHANNEL_ZERO, &start);
@@ -61,26 +66,7 @@ impl Session {
 
     fn on_start_ok(&mut self, start: &ConnectionStartOk<'_>) -> Result<(), Error> {
         self.client = Client::new(&start.client_properties);
-        let login = match start.mechanism {
-            "PLAIN" => {
-                plain(start.response).map(|(name, password)| (name.to_owned(), password.to_vec()))
-            }
-            "AMQPLAIN" => amqplain(start.response),
-            other => {
-                return Err(Error::new(
-                    ReplyCode::CommandInvalid,
-                    format!("unknown authentication mechanism '{other}'"),
-                ));
-            }
-        };
-        let is_loopback = self.peer.ip().is_loopback();
-        let identity = login
-            .filter(|(name, _)| is_loopback || *name != LOOPBACK_ONLY_USER)
-            .and_then(|(name, password)| {
-                self.server
-                    .broker()
-                    .authenticate(&name, &password, is_loopback)
-            });
+        let identity = self.identify(start.mechanism, start.response)?;
         let Some(identity) = identity else {
             tracing::info!(peer = %self.peer, "login refused");
             if !self.client.handles_refusal {
@@ -106,6 +92,43 @@ impl Session {
         self.outbox().send(CHANNEL_ZERO, &tune);
         self.stage = Stage::Tune;
         Ok(())
+    }
+
+    /// EXTERNAL is offered only where it can succeed.
+    fn mechanisms(&self) -> &'static [u8] {
+        match self.certificate {
+            Some(_) => MECHANISMS_CERTIFIED,
+            None => MECHANISMS,
+        }
+    }
+
+    /// The user that a response proves; `None` when it proves nothing.
+    fn identify(&self, mechanism: &str, response: &[u8]) -> Result<Option<Identity>, Error> {
+        let is_loopback = self.peer.ip().is_loopback();
+        let is_welcome = |name: &str| is_loopback || name != LOOPBACK_ONLY_USER;
+        let broker = self.server.broker();
+        let login = match mechanism {
+            "PLAIN" => plain(response).map(|(name, password)| (name.to_owned(), password.to_vec())),
+            "AMQPLAIN" => amqplain(response),
+            // The certificate was verified in the handshake; what the response says besides is not looked at.
+            "EXTERNAL" if self.certificate.is_some() => {
+                let Some(Certified::As(name)) = &self.certificate else {
+                    tracing::info!(peer = %self.peer, "the certificate names no user");
+                    return Ok(None);
+                };
+                tracing::debug!(peer = %self.peer, name, "user named by the certificate");
+                return Ok(broker.identify(name).filter(|_| is_welcome(name)));
+            }
+            other => {
+                return Err(Error::new(
+                    ReplyCode::CommandInvalid,
+                    format!("unknown authentication mechanism '{other}'"),
+                ));
+            }
+        };
+        Ok(login
+            .filter(|(name, _)| is_welcome(name))
+            .and_then(|(name, password)| broker.authenticate(&name, &password, is_loopback)))
     }
 
     fn on_tune_ok(&mut self, tune: &ConnectionTuneOk) -> Result<(), Error> {

@@ -8,10 +8,10 @@ mod handshake;
 mod heartbeat;
 mod io;
 mod link;
+mod peer;
 mod session;
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,19 +22,22 @@ use self::io::{End, Io};
 use super::server::Server;
 
 pub(crate) use self::link::Link;
+pub use self::peer::{Certified, Peer};
 pub(crate) use self::session::Client;
 use self::session::Session;
 
 /// Time a client has to take the last bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Serves one client until either side ends it; `is_secure` says whether TLS protects it.
-pub async fn serve<S>(stream: S, peer: SocketAddr, is_secure: bool, server: Arc<Server>)
+/// Serves one client until either side ends it.
+pub async fn serve<S>(stream: S, peer: Peer, server: Arc<Server>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let shutdown = server.shutdown().clone().cancelled_owned();
-    let session = Session::new(Arc::clone(&server), peer, is_secure);
+    let address = peer.address;
+    let session = Session::new(Arc::clone(&server), peer);
+    let peer = address;
     let mut io = Io::new(stream, session, shutdown);
     tracing::debug!(%peer, "connection accepted");
     let end = poll_fn(|context| io.poll_end(context)).await;

@@ -14,6 +14,7 @@ use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, Server};
 use super::heartbeat::Phase;
 use super::link::Link;
+use super::peer::{Certified, Peer};
 use crate::broker::{Alarm, Identity, Position};
 use crate::codec::amqp::{
     ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk, Frame,
@@ -59,6 +60,7 @@ pub(super) struct Session {
     pub(super) channels: BTreeMap<u16, Box<Channel>>,
     pub(super) channel_max: u16,
     pub(super) heartbeat_s: u16,
+    pub(super) certificate: Option<Certified>,
     is_secure: bool,
     id: u64,
     link: Arc<Link>,
@@ -69,8 +71,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(server: Arc<Server>, peer: SocketAddr, is_secure: bool) -> Self {
+    pub(super) fn new(server: Arc<Server>, peer: Peer) -> Self {
         let (id, link) = server.register();
+        let Peer {
+            address: peer,
+            is_secure,
+            certificate,
+        } = peer;
         Self {
             server,
             peer,
@@ -81,6 +88,7 @@ impl Session {
             channels: BTreeMap::new(),
             channel_max: 0,
             heartbeat_s: 0,
+            certificate,
             is_secure,
             id,
             link,
