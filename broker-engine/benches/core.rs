@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broker_engine::broker::{
-    Broker, Consumer, DEFAULT_VHOST, Delivery, DeliveryId, Options, Publish, Publisher, Queue,
-    QueueDeclare, Session, Sink, Subscription, Table,
+    Broker, Consumer, DEFAULT_VHOST, Delivery, DeliveryRun, Options, Publish, Publisher, Queue,
+    QueueDeclare, Session, Settlement, Settlements, Sink, Subscription, Table, Verdict,
 };
 use broker_engine::codec::amqp::{
     BasicDeliver, BasicPublish, ContentHeader, FrameParse, Method, Properties, encode_content,
@@ -27,12 +27,12 @@ const QUEUE: &str = "queue";
 /// What a connection does with deliveries: encodes them, and remembers what it must settle.
 #[derive(Default)]
 struct Encoder {
-    buffer: Mutex<(Vec<u8>, Vec<DeliveryId>)>,
+    buffer: Mutex<(Vec<u8>, Vec<DeliveryRun>)>,
 }
 
 impl Sink for Encoder {
     fn deliver(&self, consumer: &Arc<Consumer>, deliveries: &mut Vec<Delivery>) {
-        let (buffer, ids) = &mut *self.buffer.lock();
+        let (buffer, runs) = &mut *self.buffer.lock();
         for delivery in deliveries.drain(..) {
             let message = &delivery.message;
             let method = BasicDeliver {
@@ -44,8 +44,9 @@ impl Sink for Encoder {
             };
             encode_method(buffer, 1, &method);
             encode_content(buffer, 1, message.properties(), message.body(), FRAME_MAX);
-            if !consumer.no_ack() {
-                ids.push(delivery.id);
+            let run = DeliveryRun::of(delivery.id);
+            if !consumer.no_ack() && !runs.last_mut().is_some_and(|last| last.join(run)) {
+                runs.push(run);
             }
         }
     }
@@ -193,13 +194,21 @@ fn publish_to_consumer(rounds: usize, size: usize, no_ack: bool) {
         || {
             let outcome = flow.publisher.publish(black_box(&batch));
             assert_eq!(outcome.accepted, BATCH);
-            let ids = {
-                let (buffer, ids) = &mut *flow.encoder.buffer.lock();
+            let runs = {
+                let (buffer, runs) = &mut *flow.encoder.buffer.lock();
                 assert!(!buffer.is_empty(), "everything is delivered at once");
                 buffer.clear();
-                std::mem::take(ids)
+                std::mem::take(runs)
             };
-            flow.queue.ack(&ids);
+            let mut settlements = Settlements::default();
+            for run in runs {
+                settlements.add(Settlement {
+                    verdict: Verdict::Ack,
+                    queue: Arc::clone(&flow.queue),
+                    run,
+                });
+            }
+            settlements.apply();
         },
     );
 }

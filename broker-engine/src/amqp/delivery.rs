@@ -3,24 +3,17 @@
 //! Invariant: a delivery tag is given and the delivery noted under one lock, in the order of the
 //! wire. Lock order: queue, then channel, then outbox; nothing of the broker is called under them.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::channel::Acked;
 use super::error::Error;
 use super::outbox::Outbox;
-use crate::broker::{Consumer, Delivery, DeliveryId, Queue, Sink};
+use super::owed::{Owed, Unsettled};
+use crate::broker::{Consumer, Delivery, DeliveryId, DeliveryRun, Queue, Sink};
 use crate::codec::amqp::{BasicCancel, BasicDeliver, BasicGetOk, encode_content, encode_method};
-
-/// A delivery that waits for ack, nack or reject.
-#[derive(Debug, Clone)]
-pub(crate) struct Unsettled {
-    tag: u64,
-    pub(crate) queue: Arc<Queue>,
-    pub(crate) id: DeliveryId,
-}
 
 /// The deliveries of one channel.
 #[derive(Debug)]
@@ -35,7 +28,7 @@ pub(crate) struct Deliveries {
 #[derive(Debug, Default)]
 struct State {
     last_tag: u64,
-    unsettled: VecDeque<Unsettled>,
+    owed: Owed,
 }
 
 impl Deliveries {
@@ -62,7 +55,7 @@ impl Deliveries {
         no_ack: bool,
     ) {
         let mut state = self.state.lock();
-        let tag = state.next(queue, delivery, no_ack);
+        let tag = state.give(queue, std::iter::once(delivery.id), no_ack);
         let method = BasicGetOk {
             delivery_tag: tag,
             redelivered: delivery.redelivered,
@@ -76,34 +69,43 @@ impl Deliveries {
         });
     }
 
-    /// Takes the deliveries that a tag names; with `multiple` all up to it, and 0 is all there are.
+    /// Takes the deliveries that clients name, in order: one after the other, or with `multiple` all up to a tag, where
+    /// 0 is all there are.
     ///
-    /// # Errors
-    /// 406 when no delivery with this tag waits.
-    pub(crate) fn take(&self, tag: u64, multiple: bool) -> Result<Vec<Unsettled>, Error> {
-        let unsettled = &mut self.state.lock().unsettled;
-        if multiple && tag == 0 {
-            return Ok(unsettled.drain(..).collect());
+    /// The error is 406, for the first tag that names no delivery; what comes before it is taken.
+    pub(crate) fn take_acked(&self, acked: &[Acked]) -> (Vec<Unsettled>, Result<(), Error>) {
+        let mut taken = Vec::new();
+        let owed = &mut self.state.lock().owed;
+        for Acked {
+            first,
+            last,
+            multiple,
+        } in acked
+        {
+            let outcome = match (multiple, last) {
+                (true, 0) => {
+                    taken.extend(owed.take_all());
+                    Ok(())
+                }
+                (true, last) => owed.take_up_to(*last, &mut taken),
+                (false, last) => owed.take(*first, *last, &mut taken),
+            };
+            if let Err(tag) = outcome {
+                let error = Error::precondition(format!("unknown delivery tag {tag}"));
+                return (taken, Err(error));
+            }
         }
-        match unsettled.binary_search_by_key(&tag, |entry| entry.tag) {
-            Ok(at) if multiple => Ok(unsettled.drain(..=at).collect()),
-            Ok(at) => Ok(unsettled.remove(at).into_iter().collect()),
-            Err(_) => Err(Error::precondition(format!("unknown delivery tag {tag}"))),
-        }
+        (taken, Ok(()))
     }
 
     /// Takes everything that waits, oldest first.
     pub(crate) fn take_all(&self) -> Vec<Unsettled> {
-        self.state.lock().unsettled.drain(..).collect()
+        self.state.lock().owed.take_all()
     }
 
     /// Has deliveries wait again that were taken.
     pub(crate) fn restore(&self, unsettled: Vec<Unsettled>) {
-        let waiting = &mut self.state.lock().unsettled;
-        waiting.extend(unsettled);
-        waiting
-            .make_contiguous()
-            .sort_unstable_by_key(|entry| entry.tag);
+        self.state.lock().owed.restore(unsettled);
     }
 
     fn encode_message(&self, buffer: &mut Vec<u8>, delivery: &Delivery) {
@@ -120,17 +122,27 @@ impl Deliveries {
 }
 
 impl State {
-    fn next(&mut self, queue: &Arc<Queue>, delivery: &Delivery, no_ack: bool) -> u64 {
-        self.last_tag += 1;
-        let tag = self.last_tag;
-        if !no_ack {
-            self.unsettled.push_back(Unsettled {
-                tag,
-                queue: Arc::clone(queue),
-                id: delivery.id,
-            });
+    /// Gives deliveries of one queue their tags. Returns the first; the others follow.
+    fn give(
+        &mut self,
+        queue: &Arc<Queue>,
+        ids: impl ExactSizeIterator<Item = DeliveryId>,
+        no_ack: bool,
+    ) -> u64 {
+        let first_tag = self.last_tag + 1;
+        self.last_tag += ids.len() as u64;
+        if no_ack {
+            return first_tag;
         }
-        tag
+        let mut runs = ids.map(DeliveryRun::of);
+        let mut tag = first_tag;
+        let mut next = runs.next();
+        while let Some(mut run) = next {
+            next = runs.find(|following| !run.join(*following));
+            self.owed.add(tag, queue, run);
+            tag += run.len;
+        }
+        first_tag
     }
 }
 
@@ -170,16 +182,13 @@ impl Sink for ConsumerSink {
             ..
         } = &*self.deliveries;
         let mut state = state.lock();
-        let mut tag = state.last_tag;
-        for delivery in &*deliveries {
-            state.next(queue, delivery, consumer.no_ack());
-        }
+        let ids = deliveries.iter().map(|delivery| delivery.id);
+        let first_tag = state.give(queue, ids, consumer.no_ack());
         outbox.append(|buffer| {
-            for delivery in &*deliveries {
-                tag += 1;
+            for (delivery_tag, delivery) in (first_tag..).zip(&*deliveries) {
                 let method = BasicDeliver {
                     consumer_tag: consumer.tag(),
-                    delivery_tag: tag,
+                    delivery_tag,
                     redelivered: delivery.redelivered,
                     exchange: delivery.message.exchange(),
                     routing_key: delivery.message.routing_key(),

@@ -10,6 +10,7 @@ mod delivery;
 mod envelope;
 mod error;
 mod outbox;
+mod owed;
 mod reply_code;
 mod server;
 

@@ -208,6 +208,36 @@ impl Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub u64);
 
+/// Messages of one queue whose ids follow each other, as they do unless the queue ranks its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryRun {
+    /// The first id.
+    pub first: DeliveryId,
+    /// How many ids.
+    pub len: u64,
+}
+
+impl DeliveryRun {
+    /// A run of one.
+    pub fn of(id: DeliveryId) -> Self {
+        Self { first: id, len: 1 }
+    }
+
+    /// Its ids in order.
+    pub fn ids(self) -> impl Iterator<Item = DeliveryId> {
+        (self.first.0..self.first.0 + self.len).map(DeliveryId)
+    }
+
+    /// Takes `next` in, if it follows.
+    pub fn join(&mut self, next: Self) -> bool {
+        let follows = self.first.0 + self.len == next.first.0;
+        if follows {
+            self.len += next.len;
+        }
+        follows
+    }
+}
+
 /// A message handed out.
 #[derive(Clone, Debug)]
 pub struct Delivery {

@@ -24,6 +24,7 @@ mod queue;
 mod route;
 mod routing;
 mod session;
+mod settlement;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -60,10 +61,11 @@ pub use self::{
     envelope::{Envelope, NoProperties},
     error::Error,
     exchange::{ExchangeKind, ExchangeSettings},
-    message::{Delivery, DeliveryId, Message, Publish},
+    message::{Delivery, DeliveryId, DeliveryRun, Message, Publish},
     publisher::{PublishOutcome, Publisher, ReadHeaders, Settled},
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, QueueStats},
     session::{Declared, Deleted, Session},
+    settlement::{Settlement, Settlements, Verdict},
     value::{Table, Value},
     vhost::{ExchangeDeclare, QueueDeclare, Vhost},
 };

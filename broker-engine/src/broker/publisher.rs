@@ -10,7 +10,7 @@ use super::{
     access::Action,
     dead_letter::{self, Reason},
     error::Error,
-    message::{DeliveryId, Message, Parts, Publish},
+    message::{DeliveryRun, Message, Parts, Publish},
     queue::{Dead, Entry, Overflow, Queue},
     route::Route,
     routing::Found,
@@ -43,14 +43,14 @@ pub struct PublishOutcome {
     pub durable: Option<Position>,
 }
 
-/// A message that a transaction settles for good.
+/// Messages that a transaction settles for good.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// The queue it came from.
+    /// The queue they came from.
     pub queue: Arc<Queue>,
-    /// Which one.
-    pub id: DeliveryId,
-    /// Whether the client acknowledged it, rather than refused it.
+    /// Which ones.
+    pub run: DeliveryRun,
+    /// Whether the client acknowledged them, rather than refused them.
     pub is_ack: bool,
 }
 
@@ -186,20 +186,20 @@ impl Publisher {
                 }
             }
         }
-        let mut parts: Vec<(Arc<Queue>, bool, Vec<DeliveryId>)> = Vec::new();
-        for Settled { queue, id, is_ack } in settled {
+        let mut parts: Vec<(Arc<Queue>, bool, Vec<DeliveryRun>)> = Vec::new();
+        for Settled { queue, run, is_ack } in settled {
             let known = parts
                 .iter_mut()
                 .find(|(other, ack, _)| Arc::ptr_eq(other, &queue) && *ack == is_ack);
             match known {
-                Some((.., ids)) => ids.push(id),
-                None => parts.push((queue, is_ack, vec![id])),
+                Some((.., runs)) => runs.push(run),
+                None => parts.push((queue, is_ack, vec![run])),
             }
         }
         let taken: Vec<_> = parts
             .into_iter()
-            .map(|(queue, is_ack, ids)| {
-                let held = queue.take_held(&ids, is_ack, &mut staged.batch);
+            .map(|(queue, is_ack, runs)| {
+                let held = queue.take_held(&runs, is_ack, &mut staged.batch);
                 (queue, is_ack, held)
             })
             .collect();

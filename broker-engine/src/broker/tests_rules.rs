@@ -8,8 +8,8 @@ use std::sync::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Broker, Clock, DEFAULT_VHOST, Delivery, Dialect, Envelope, Error, ExchangeDeclare, Options,
-    Publish, PublishOutcome, Queue, QueueDeclare, Session, Settled, Table, Value,
+    Broker, Clock, DEFAULT_VHOST, Delivery, DeliveryRun, Dialect, Envelope, Error, ExchangeDeclare,
+    Options, Publish, PublishOutcome, Queue, QueueDeclare, Session, Settled, Table, Value,
 };
 use crate::store::{self, Drive, disk::FaultyDisk};
 
@@ -431,7 +431,7 @@ fn a_transaction_reaches_all_its_queues_or_none_through_a_power_cut() {
         let (delivery, _) = from.get(false).unwrap().unwrap();
         let settled = Settled {
             queue: from,
-            id: delivery.id,
+            run: DeliveryRun::of(delivery.id),
             is_ack: true,
         };
         let messages = [publish("a", "1", b"{}"), publish("b", "2", b"{}")];

@@ -4,6 +4,7 @@
 //! answers through the outbox. What must be durable before it is answered is handed back as a
 //! deferred reply; the connection reads nothing more until that is sent.
 
+mod acks;
 mod arguments;
 mod basic;
 mod consume;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 
 use self::consume::Subscribed;
 use self::content::Content;
-use self::settle::Settlements;
 use self::transaction::Transaction;
 use super::confirms::Confirms;
 use super::connection::Link;
@@ -29,11 +29,12 @@ use super::error::Error;
 use super::outbox::Outbox;
 use super::reply_code::ReplyCode;
 use super::server::Server;
-use crate::broker::{self, Credit, Identity, Position, Publisher, Waiter};
+use crate::broker::{self, Credit, Identity, Position, Publisher, Settlements, Waiter};
 use crate::codec::amqp::{
     BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method, encode_method,
 };
 
+pub(crate) use self::acks::{Acked, Acks, is_ack};
 pub(crate) use self::arguments::{fields, table};
 pub(crate) use self::publish::{Publishes, is_publish};
 
@@ -145,7 +146,7 @@ impl Channel {
     ) -> Result<Deferred, Error> {
         self.expect_no_content()?;
         match method {
-            Method::BasicAck(ack) => return self.ack(ack),
+            Method::BasicAck(ack) => return self.ack(&[ack.into()]).map(|()| None),
             Method::BasicNack(nack) => return self.nack(nack),
             Method::BasicReject(reject) => return self.reject(reject),
             _ => self.settlements.apply(),
@@ -225,9 +226,9 @@ impl Channel {
             .ok_or_else(|| Error::new(ReplyCode::NotFound, "no previously declared queue"))
     }
 
-    /// Applies the acknowledgements collected so far.
-    pub(crate) fn settle(&mut self) {
-        self.settlements.apply();
+    /// Whether acks may be taken now: the channel is open, and no content is due.
+    pub(crate) fn takes_acks(&self) -> bool {
+        !self.is_closing && self.content.is_none()
     }
 
     /// Confirms what is durable.
@@ -274,7 +275,6 @@ impl Channel {
                 tracing::warn!(queue = %queue.name(), %error, "cannot delete an unused queue");
             }
         }
-        self.settlements.requeue(self.deliveries.take_all());
-        self.settlements.apply();
+        self.requeue_all();
     }
 }

@@ -1,57 +1,19 @@
-//! Acknowledgements on their way back: collected over one read, applied to each queue at once.
+//! Acknowledgements on their way back: collected over one read, then told to the queues together.
 
-use std::sync::Arc;
-
-use super::super::delivery::Unsettled;
 use super::super::error::Error;
+use super::super::owed::Unsettled;
+use super::acks::Acked;
 use super::{Channel, Context, Deferred};
-use crate::broker::{DeliveryId, Queue};
-use crate::codec::amqp::{BasicAck, BasicNack, BasicRecoverOk, BasicReject};
+use crate::broker::{Settlement, Settlements, Verdict};
+use crate::codec::amqp::{BasicNack, BasicRecoverOk, BasicReject};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Ack,
-    Discard,
-    Requeue,
-}
-
-/// What clients decided and the queues do not know yet, in order.
-#[derive(Debug, Default)]
-pub(super) struct Settlements(Vec<(Verdict, Arc<Queue>, Vec<DeliveryId>)>);
-
-impl Settlements {
-    fn add(&mut self, verdict: Verdict, unsettled: Vec<Unsettled>) {
-        for Unsettled { queue, id, .. } in unsettled {
-            let of_queue = self
-                .0
-                .iter_mut()
-                .rev()
-                .find(|(_, other, _)| Arc::ptr_eq(other, &queue));
-            match of_queue {
-                // Only its last group: the order of verdicts on one queue stays.
-                Some((last, _, ids)) if *last == verdict => ids.push(id),
-                _ => self.0.push((verdict, queue, vec![id])),
-            }
-        }
-    }
-
-    pub(super) fn add_one(&mut self, verdict: Verdict, queue: Arc<Queue>, id: DeliveryId) {
-        self.0.push((verdict, queue, vec![id]));
-    }
-
-    pub(super) fn requeue(&mut self, unsettled: Vec<Unsettled>) {
-        self.add(Verdict::Requeue, unsettled);
-    }
-
-    /// Tells the queues.
-    pub(super) fn apply(&mut self) {
-        for (verdict, queue, ids) in self.0.drain(..) {
-            match verdict {
-                Verdict::Ack => queue.ack(&ids),
-                Verdict::Discard => queue.discard(&ids),
-                Verdict::Requeue => queue.requeue(&ids),
-            }
-        }
+/// The decision about deliveries that were taken from the channel.
+pub(super) fn settlement(verdict: Verdict, unsettled: Unsettled) -> Settlement {
+    let Unsettled { queue, run, .. } = unsettled;
+    Settlement {
+        verdict,
+        queue,
+        run,
     }
 }
 
@@ -60,25 +22,50 @@ impl Channel {
     fn decide(&mut self, verdict: Verdict, unsettled: Vec<Unsettled>) {
         match &mut self.transaction {
             Some(transaction) => transaction.settle(verdict, unsettled),
-            None => self.settlements.add(verdict, unsettled),
+            None => self.settle_each(verdict, unsettled),
         }
     }
 
-    pub(super) fn ack(&mut self, ack: &BasicAck) -> Result<Deferred, Error> {
-        let unsettled = self.deliveries.take(ack.delivery_tag, ack.multiple)?;
+    fn settle_each(&mut self, verdict: Verdict, unsettled: Vec<Unsettled>) {
+        for unsettled in unsettled {
+            self.settlements.add(settlement(verdict, unsettled));
+        }
+    }
+
+    /// Acks count up to the first that names no delivery, which is the error.
+    pub(crate) fn ack(&mut self, acked: &[Acked]) -> Result<(), Error> {
+        let (unsettled, outcome) = self.deliveries.take_acked(acked);
         self.decide(Verdict::Ack, unsettled);
-        Ok(None)
+        outcome
     }
 
     pub(super) fn nack(&mut self, nack: &BasicNack) -> Result<Deferred, Error> {
-        let unsettled = self.deliveries.take(nack.delivery_tag, nack.multiple)?;
-        self.decide(refusal(nack.requeue), unsettled);
-        Ok(None)
+        let refused = Acked {
+            first: nack.delivery_tag,
+            last: nack.delivery_tag,
+            multiple: nack.multiple,
+        };
+        self.refuse(refused, nack.requeue)
     }
 
     pub(super) fn reject(&mut self, reject: &BasicReject) -> Result<Deferred, Error> {
-        let unsettled = self.deliveries.take(reject.delivery_tag, false)?;
-        self.decide(refusal(reject.requeue), unsettled);
+        let refused = Acked {
+            first: reject.delivery_tag,
+            last: reject.delivery_tag,
+            multiple: false,
+        };
+        self.refuse(refused, reject.requeue)
+    }
+
+    fn refuse(&mut self, refused: Acked, requeue: bool) -> Result<Deferred, Error> {
+        let (unsettled, outcome) = self.deliveries.take_acked(&[refused]);
+        outcome?;
+        let verdict = if requeue {
+            Verdict::Requeue
+        } else {
+            Verdict::Discard
+        };
+        self.decide(verdict, unsettled);
         Ok(None)
     }
 
@@ -92,21 +79,23 @@ impl Channel {
         if !requeue && !context.server.is_lavinmq() {
             return Err(Error::not_implemented("requeue=false"));
         }
-        let unsettled = self.deliveries.take_all();
         if replies {
             // Before the redeliveries, which requeueing sends at once.
             self.send(&BasicRecoverOk {});
         }
-        self.settlements.requeue(unsettled);
-        self.settlements.apply();
+        self.requeue_all();
         Ok(None)
     }
-}
 
-fn refusal(requeue: bool) -> Verdict {
-    if requeue {
-        Verdict::Requeue
-    } else {
-        Verdict::Discard
+    /// Puts back everything unsettled.
+    pub(super) fn requeue_all(&mut self) {
+        let unsettled = self.deliveries.take_all();
+        self.settle_each(Verdict::Requeue, unsettled);
+        self.settlements.apply();
+    }
+
+    /// Hands over the decisions of this read, to be applied with those of other channels.
+    pub(crate) fn settle(&mut self, settlements: &mut Settlements) {
+        settlements.append(&mut self.settlements);
     }
 }

@@ -1,10 +1,10 @@
 //! Class `tx`: publishes and settlements that take effect together or not at all.
 
-use super::super::delivery::Unsettled;
 use super::super::error::Error;
-use super::settle::Verdict;
+use super::super::owed::Unsettled;
+use super::settle::settlement;
 use super::{Channel, Context, Deferred, arguments};
-use crate::broker::{Publish, Settled};
+use crate::broker::{Publish, Settled, Verdict};
 use crate::codec::amqp::{TxCommitOk, TxRollbackOk, TxSelectOk};
 
 /// What a transaction did so far.
@@ -96,20 +96,19 @@ impl Channel {
         let publishes: Vec<Publish<'_>> = messages.iter().map(Kept::as_publish).collect();
         let mut final_ones = Vec::new();
         for (verdict, unsettled) in settled {
-            for Unsettled { queue, id, .. } in unsettled {
-                let is_ack = match verdict {
+            for unsettled in unsettled {
+                let is_final = match verdict {
                     Verdict::Ack => true,
-                    Verdict::Discard if queue.buries() => {
-                        self.settlements.add_one(verdict, queue, id);
-                        continue;
-                    }
-                    Verdict::Discard => false,
-                    Verdict::Requeue => {
-                        self.settlements.add_one(verdict, queue, id);
-                        continue;
-                    }
+                    Verdict::Discard => !unsettled.queue.buries(),
+                    Verdict::Requeue => false,
                 };
-                final_ones.push(Settled { queue, id, is_ack });
+                if !is_final {
+                    self.settlements.add(settlement(verdict, unsettled));
+                    continue;
+                }
+                let Unsettled { queue, run, .. } = unsettled;
+                let is_ack = verdict == Verdict::Ack;
+                final_ones.push(Settled { queue, run, is_ack });
             }
         }
         let outcome = self

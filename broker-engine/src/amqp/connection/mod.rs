@@ -4,6 +4,7 @@
 //! is released at the end: its messages go back, its exclusive queues go away.
 
 mod close;
+mod gathered;
 mod handshake;
 mod heartbeat;
 mod io;

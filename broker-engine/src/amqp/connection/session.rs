@@ -1,21 +1,22 @@
 //! What a client may send when, without a socket: bytes in, frames appended to the outbox.
 //!
-//! Owns the channels and routes each frame to its own. Publishes of one read are collected and
-//! handed to the channel together, before anything else happens on that connection.
+//! Owns the channels and routes each frame to its own. Publishes and acks that come in a row are
+//! collected and handed to the channel together, before anything else happens on that connection.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::super::channel::{self, Channel, Context, Publishes};
+use super::super::channel::{self, Channel, Context};
 use super::super::error::Error;
 use super::super::outbox::Outbox;
 use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, Server};
+use super::gathered::Gathered;
 use super::heartbeat::Phase;
 use super::link::Link;
 use super::peer::{Certified, Peer};
-use crate::broker::{Alarm, Identity, Position};
+use crate::broker::{Alarm, Identity, Position, Settlements};
 use crate::codec::amqp::{
     ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk, Frame,
     FrameKind, FrameParse, Method, encode_heartbeat, parse_frame,
@@ -152,17 +153,17 @@ impl Session {
                 return at;
             }
         }
-        let mut publishes = Publishes::default();
+        let mut gathered = Gathered::default();
         while self.wants_input() {
             let frame_max = self.outbox().frame_max();
             match parse_frame(&bytes[at..], frame_max) {
                 Ok(FrameParse::Complete { frame, consumed }) => {
                     at += consumed;
-                    at += self.on_frame(frame, &bytes[at..], &mut publishes);
+                    at += self.on_frame(frame, &bytes[at..], &mut gathered);
                 }
                 Ok(FrameParse::Incomplete { .. }) => break,
                 Err(error) => {
-                    self.flush(&mut publishes);
+                    self.flush(&mut gathered);
                     if self.stage == Stage::Closing {
                         self.finish();
                     } else {
@@ -174,7 +175,7 @@ impl Session {
                 }
             }
         }
-        self.flush(&mut publishes);
+        self.flush(&mut gathered);
         self.settle();
         if self.stage == Stage::Finished {
             bytes.len()
@@ -188,11 +189,11 @@ impl Session {
         &mut self,
         frame: Frame<'a>,
         rest: &'a [u8],
-        publishes: &mut Publishes<'a>,
+        gathered: &mut Gathered<'a>,
     ) -> usize {
         if frame.kind == FrameKind::Heartbeat {
             if frame.channel != CHANNEL_ZERO {
-                self.flush(publishes);
+                self.flush(gathered);
                 let error = Error::new(
                     ReplyCode::UnexpectedFrame,
                     format!("heartbeat frame on channel {}", frame.channel),
@@ -202,9 +203,15 @@ impl Session {
             return 0;
         }
         if frame.kind == FrameKind::Method && channel::is_publish(frame.payload) {
-            return self.on_publish(frame, rest, publishes);
+            return self.on_publish(frame, rest, gathered);
         }
-        self.flush(publishes);
+        if frame.kind == FrameKind::Method
+            && channel::is_ack(frame.payload)
+            && let Some(consumed) = self.on_ack(&frame, rest, gathered)
+        {
+            return consumed;
+        }
+        self.flush(gathered);
         let (outcome, id) = match frame.kind {
             FrameKind::Method => match Method::decode(frame.payload) {
                 Ok(method) => (self.on_method(frame.channel, &method), method.id()),
@@ -218,40 +225,6 @@ impl Session {
             self.fail(frame.channel, &error, id);
         }
         0
-    }
-
-    fn on_publish<'a>(
-        &mut self,
-        frame: Frame<'a>,
-        rest: &'a [u8],
-        publishes: &mut Publishes<'a>,
-    ) -> usize {
-        if publishes.channel != frame.channel {
-            self.flush(publishes);
-            publishes.channel = frame.channel;
-        }
-        let frame_max = self.outbox().frame_max();
-        let is_running = self.stage == Stage::Running;
-        if is_running && self.server.broker().alarms().is_any_on() {
-            self.block();
-        }
-        let parsed = match (self.channels.get_mut(&frame.channel), &self.context) {
-            (Some(channel), Some(_)) if is_running && channel.is_closing => Ok(0),
-            (Some(channel), Some(context)) if is_running => {
-                channel.on_publish(context, frame, rest, frame_max, publishes)
-            }
-            _ if is_running => Err(expected_open()),
-            _ if self.stage == Stage::Closing => Ok(0),
-            _ => Err(Error::new(
-                ReplyCode::CommandInvalid,
-                "unexpected method basic.publish while the connection opens",
-            )),
-        };
-        parsed.unwrap_or_else(|error| {
-            self.flush(publishes);
-            self.fail(frame.channel, &error, (60, 40));
-            0
-        })
     }
 
     #[expect(
@@ -377,27 +350,15 @@ impl Session {
         self.on_news();
     }
 
-    /// Publishes what was collected.
-    fn flush(&mut self, publishes: &mut Publishes<'_>) {
-        if publishes.is_empty() {
-            return;
-        }
-        let number = publishes.channel;
-        let outcome = match (self.channels.get_mut(&number), &self.context) {
-            (Some(channel), Some(context)) => channel.publish(context, publishes),
-            _ => Ok(()),
-        };
-        publishes.clear();
-        if let Err(error) = outcome {
-            self.fail(number, &error, (60, 40));
-        }
-    }
-
     /// Applies the acknowledgements of this read, and confirms what needs no waiting.
     fn settle(&mut self) {
+        let mut settlements = Settlements::default();
+        for channel in self.channels.values_mut() {
+            channel.settle(&mut settlements);
+        }
+        settlements.apply();
         let durable = self.link.durable();
         for channel in self.channels.values_mut() {
-            channel.settle();
             channel.confirm(durable);
         }
     }
@@ -438,7 +399,7 @@ impl Session {
     }
 
     /// Stops reading until the alarm is over: this client publishes.
-    fn block(&mut self) {
+    pub(super) fn block(&mut self) {
         if self.is_blocked {
             return;
         }
@@ -479,6 +440,6 @@ impl Session {
     }
 }
 
-fn expected_open() -> Error {
+pub(super) fn expected_open() -> Error {
     Error::new(ReplyCode::ChannelError, "expected 'channel.open'")
 }

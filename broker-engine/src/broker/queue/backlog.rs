@@ -11,7 +11,7 @@ use std::{
 
 use super::super::{
     consumer::Consumer,
-    message::{DeliveryId, Message},
+    message::{DeliveryId, DeliveryRun, Message},
 };
 use crate::store::MessageId;
 
@@ -210,9 +210,13 @@ impl Backlog {
         self.unacked.insert(entry.id, Held { entry, consumer });
     }
 
-    /// Takes a message that was out; `None` when it was settled before.
-    pub(super) fn settle(&mut self, id: DeliveryId) -> Option<Held> {
-        self.unacked.remove(&id)
+    /// Takes the messages of a run that are out, and leaves alone what was settled before.
+    pub(super) fn settle(&mut self, run: DeliveryRun, mut taken: impl FnMut(Held)) {
+        for id in run.ids() {
+            if let Some(held) = self.unacked.remove(&id) {
+                taken(held);
+            }
+        }
     }
 
     /// Puts a message back where it was.

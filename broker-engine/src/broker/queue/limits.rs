@@ -11,12 +11,13 @@ use super::{
     Queue, State,
     backlog::{Entry, Held, Rank, overhead},
     rules::{Overflow, Rules},
+    settle::Credits,
 };
 use crate::{
     broker::{
         dead_letter::{self, Reason},
         delay,
-        message::{DeliveryId, Message},
+        message::{DeliveryRun, Message},
         value::Value,
     },
     store::{Batch, MessageId},
@@ -281,15 +282,15 @@ impl Queue {
     /// Takes messages that are out and has the batch remove them. What becomes of them follows from the batch.
     pub(crate) fn take_held(
         &self,
-        ids: &[DeliveryId],
+        runs: &[DeliveryRun],
         is_ack: bool,
         batch: &mut Batch,
     ) -> Vec<Held> {
+        let mut held = Vec::new();
         let mut state = self.state.lock();
-        let held: Vec<Held> = ids
-            .iter()
-            .filter_map(|id| state.backlog.settle(*id))
-            .collect();
+        for run in runs {
+            state.backlog.settle(*run, |message| held.push(message));
+        }
         drop(state);
         let mut logged: Vec<_> = held.iter().filter_map(|held| held.entry.logged).collect();
         logged.sort_unstable();
@@ -306,12 +307,12 @@ impl Queue {
     /// The batch was taken: the messages are gone.
     pub(crate) fn settled(&self, held: Vec<Held>, is_ack: bool) {
         let mut state = self.state.lock();
+        let mut credits = Credits::default();
         for held in held {
-            if let Some(consumer) = held.consumer {
-                consumer.release(1);
-            }
+            credits.add(held.consumer);
             state.totals.acked += u64::from(is_ack);
         }
+        credits.release();
         self.note_time(&mut state);
         self.pump_locked(&mut state);
         self.unlock(state);

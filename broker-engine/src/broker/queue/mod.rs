@@ -7,6 +7,7 @@ mod backlog;
 mod limits;
 mod pump;
 mod rules;
+mod settle;
 
 use std::sync::{Arc, Weak};
 
@@ -22,9 +23,8 @@ pub(crate) use self::{
 use super::{
     Core,
     consumer::{Consumer, Subscription},
-    dead_letter::Reason,
     error::Error,
-    message::{Delivery, DeliveryId, Message},
+    message::{Delivery, Message},
     topology::Kind,
     value::Table,
     vhost::Vhost,
@@ -274,93 +274,6 @@ impl Queue {
         Ok(Some((delivery, remaining)))
     }
 
-    /// Settles messages for good, as their consumer asked. Ids that are not out are ignored.
-    pub fn ack(&self, ids: &[DeliveryId]) {
-        let logged = self.settle(ids, |totals| totals.acked += 1);
-        self.log_settled(&logged);
-    }
-
-    /// Settles messages for good that the consumer refused.
-    pub fn discard(&self, ids: &[DeliveryId]) {
-        if self.rules.dead_letter.is_some() {
-            return self.reject(ids);
-        }
-        let logged = self.settle(ids, |_| {});
-        self.log(&logged, Batch::drop_messages);
-    }
-
-    fn settle(&self, ids: &[DeliveryId], mut count: impl FnMut(&mut Totals)) -> Vec<MessageId> {
-        let mut logged = Vec::new();
-        let mut state = self.state.lock();
-        for id in ids {
-            let Some(held) = state.backlog.settle(*id) else {
-                continue;
-            };
-            if let Some(consumer) = held.consumer {
-                consumer.release(1);
-            }
-            count(&mut state.totals);
-            logged.extend(held.entry.logged);
-        }
-        self.note_time(&mut state);
-        self.pump_locked(&mut state);
-        self.unlock(state);
-        logged
-    }
-
-    /// As [`Queue::discard`], where dead messages go somewhere.
-    fn reject(&self, ids: &[DeliveryId]) {
-        let mut state = self.state.lock();
-        for id in ids {
-            let Some(held) = state.backlog.settle(*id) else {
-                continue;
-            };
-            if let Some(consumer) = held.consumer {
-                consumer.release(1);
-            }
-            state.dead.push(Dead {
-                entry: held.entry,
-                reason: Reason::Rejected,
-            });
-        }
-        self.note_time(&mut state);
-        self.pump_locked(&mut state);
-        self.unlock(state);
-    }
-
-    /// Puts messages back where they were in the queue, to be handed out again with the redelivered flag.
-    pub fn requeue(&self, ids: &[DeliveryId]) {
-        let mut logged = Vec::new();
-        let mut state = self.state.lock();
-        for id in ids {
-            let Some(held) = state.backlog.settle(*id) else {
-                continue;
-            };
-            if let Some(consumer) = held.consumer {
-                consumer.release(1);
-            }
-            let mut entry = held.entry;
-            entry.is_redelivered = true;
-            entry.returns = entry.returns.saturating_add(1);
-            if self
-                .rules
-                .delivery_limit
-                .is_some_and(|limit| u64::from(entry.returns) > limit)
-            {
-                let reason = Reason::DeliveryLimit;
-                state.dead.push(Dead { entry, reason });
-                continue;
-            }
-            logged.extend(entry.logged);
-            state.backlog.put_back(entry);
-        }
-        // Counted before anyone can settle them again, so that the log never counts a message that is gone.
-        self.log(&logged, Batch::returned);
-        self.note_time(&mut state);
-        self.pump_locked(&mut state);
-        self.unlock(state);
-    }
-
     /// Removes what is ready, not what is handed out. Returns how many went.
     pub fn purge(&self) -> usize {
         let purged = self.state.lock().backlog.take_ready();
@@ -480,7 +393,7 @@ impl Queue {
 
     /// Appends what nobody waits for. A failure is not lost: the log stays failed and the node exits, or the volume is
     /// full and the messages come back after a restart, flagged as redelivered.
-    fn append(&self, batch: Batch) {
+    pub(in crate::broker) fn append(&self, batch: Batch) {
         if let Err(error) = self.core.store.append(batch) {
             tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a settlement");
         }

@@ -5,7 +5,7 @@ use super::{Encode, Error, FRAME_OVERHEAD, Writer};
 /// What a 0-9-1 client sends first, and what the server answers to any other header.
 pub const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\0\0\x09\x01";
 
-const FRAME_END: u8 = 0xCE;
+pub(super) const FRAME_END: u8 = 0xCE;
 const FRAME_HEAD: usize = 7;
 
 /// The four kinds of frames.
@@ -28,7 +28,7 @@ impl FrameKind {
         }
     }
 
-    fn octet(self) -> u8 {
+    pub(super) fn octet(self) -> u8 {
         match self {
             Self::Method => 1,
             Self::Header => 2,

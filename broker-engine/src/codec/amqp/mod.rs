@@ -3,6 +3,7 @@
 //! Owns the encoding only; what a method means and when it is allowed is the `amqp` module's.
 //! Source: AMQP 0-9-1 specification, chapters 2.3 and 4.2, with RabbitMQ's field-table dialect.
 
+mod ack;
 mod error;
 mod frame;
 mod header;
@@ -13,6 +14,7 @@ mod reader;
 mod table;
 mod writer;
 
+pub use ack::AckHead;
 pub use error::Error;
 pub use frame::{
     Frame, FrameKind, FrameParse, HeaderParse, PROTOCOL_HEADER, encode_content, encode_heartbeat,
