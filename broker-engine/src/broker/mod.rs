@@ -22,6 +22,7 @@ mod password;
 mod publisher;
 mod queue;
 mod route;
+mod route_cache;
 mod routing;
 mod session;
 mod settlement;

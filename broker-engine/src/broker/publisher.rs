@@ -2,7 +2,7 @@
 //!
 //! Invariant: whatever a queue holds with a log id is in the log, in the same order for messages of one publisher.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,14 +13,12 @@ use super::{
     message::{DeliveryRun, Message, Parts, Publish},
     queue::{Dead, Entry, Overflow, Queue},
     route::Route,
+    route_cache::RouteCache,
     routing::Found,
     session::Session,
     value::Table,
 };
 use crate::store::{Batch, MessageId, Position};
-
-/// How many routes a publisher remembers.
-const ROUTES_MAX: usize = 1024;
 
 /// How many messages a publisher keeps memory for between batches.
 const SCRATCH_MAX: usize = 64;
@@ -59,9 +57,7 @@ pub struct Publisher {
     session: Session,
     read_headers: ReadHeaders,
     versions: (u64, u64),
-    routes: HashMap<Box<str>, HashMap<Box<str>, Arc<Route>>>,
-    routes_len: usize,
-    last: Option<(Box<str>, Box<str>, Arc<Route>)>,
+    routes: RouteCache,
     scratch: Staged,
 }
 
@@ -108,9 +104,7 @@ impl Publisher {
             session,
             read_headers,
             versions,
-            routes: HashMap::new(),
-            routes_len: 0,
-            last: None,
+            routes: RouteCache::default(),
             scratch: Staged::default(),
         }
     }
@@ -127,13 +121,10 @@ impl Publisher {
                 }
                 staged.first = number;
             }
-            let staging = match self.last_route(message) {
-                Some(route) if !route.may_reject() => self.stage(&mut staged, message, route),
-                _ => self.route(message).and_then(|route| {
-                    let route = self.accepting(message, number, route, &mut outcome);
-                    self.stage(&mut staged, message, &route)
-                }),
-            };
+            let staging = self.route(message).and_then(|route| {
+                let route = self.accepting(message, number, route, &mut outcome);
+                self.stage(&mut staged, message, &route)
+            });
             match staging {
                 Ok(true) => {}
                 Ok(false) if message.mandatory && outcome.rejected.last() != Some(&number) => {
@@ -289,17 +280,8 @@ impl Publisher {
         let versions = self.session.versions();
         if versions != self.versions {
             self.versions = versions;
-            self.forget();
+            self.routes = RouteCache::default();
         }
-    }
-
-    /// Where a message goes, if it goes where the one before went.
-    fn last_route(&self, message: &Publish<'_>) -> Option<&Arc<Route>> {
-        let (exchange, key, route) = self.last.as_ref()?;
-        let is_same = **exchange == *message.exchange
-            && **key == *message.routing_key
-            && message.copies.is_empty();
-        is_same.then_some(route)
     }
 
     /// Where a message goes, from the cache while nothing changed.
@@ -308,21 +290,8 @@ impl Publisher {
         if !message.copies.is_empty() {
             return self.route_copies(message);
         }
-        if let Some(route) = self.last_route(message) {
+        if let Some(route) = self.routes.find(message.exchange, message.routing_key) {
             return Ok(Arc::clone(route));
-        }
-        let cached = self
-            .routes
-            .get(message.exchange)
-            .and_then(|keys| keys.get(message.routing_key));
-        if let Some(route) = cached {
-            let route = Arc::clone(route);
-            self.last = Some((
-                message.exchange.into(),
-                message.routing_key.into(),
-                Arc::clone(&route),
-            ));
-            return Ok(route);
         }
         self.session.check_publish(message.exchange)?;
         let read_headers = self.read_headers;
@@ -332,21 +301,12 @@ impl Publisher {
                 .vhost()
                 .route(message.exchange, &[message.routing_key], &headers)?;
         self.check_topics(message.exchange, [message.routing_key])?;
-        let route = Arc::new(Route::new(queues));
-        if holds {
-            if self.routes_len == ROUTES_MAX {
-                self.forget();
-            }
-            self.routes_len += 1;
-            let keys = self.routes.entry(message.exchange.into()).or_default();
-            keys.insert(message.routing_key.into(), Arc::clone(&route));
-            self.last = Some((
-                message.exchange.into(),
-                message.routing_key.into(),
-                Arc::clone(&route),
-            ));
+        let route = Route::new(queues);
+        if !holds {
+            return Ok(Arc::new(route));
         }
-        Ok(route)
+        let routes = &mut self.routes;
+        Ok(routes.insert(message.exchange, message.routing_key, route))
     }
 
     /// Where a message goes that names further keys; too rare to remember.
@@ -449,11 +409,5 @@ impl Publisher {
             body_len: message.body.len(),
         });
         Ok(true)
-    }
-
-    fn forget(&mut self) {
-        self.routes.clear();
-        self.routes_len = 0;
-        self.last = None;
     }
 }

@@ -41,6 +41,16 @@ impl Route {
         }
     }
 
+    /// Whether it leads to the same queues.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.pointers().eq(other.pointers())
+    }
+
+    /// What tells it from routes to other queues.
+    pub(super) fn pointers(&self) -> impl Iterator<Item = *const Queue> {
+        self.queues.iter().map(Arc::as_ptr)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
