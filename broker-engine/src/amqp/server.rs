@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::Context;
 use super::connection::{Client, Link};
-use crate::broker::{AlarmListener, Broker};
+use crate::broker::{AlarmListener, Broker, Bystander};
 use crate::codec::amqp::{FieldTable, FieldValue};
 
 /// The channel of the connection's own methods.
@@ -88,6 +88,8 @@ impl Server {
         });
         let listener: Weak<Self> = Arc::downgrade(&server);
         server.broker.alarms().subscribe(listener);
+        let bystander: Weak<Self> = Arc::downgrade(&server);
+        server.broker.on_deletions(bystander);
         server
     }
 
@@ -164,6 +166,33 @@ impl Server {
 
     pub(super) fn unregister(&self, id: u64) {
         self.connections.lock().remove(&id);
+    }
+}
+
+impl Server {
+    /// Closes the connections that are meant with 320; returns how many.
+    pub fn order_out(&self, reason: &str, is_meant: impl Fn(&ConnectionInfo) -> bool) -> usize {
+        let connections = self.connections.lock();
+        let meant = connections
+            .values()
+            .filter(|registered| registered.info.as_ref().is_some_and(&is_meant));
+        meant
+            .map(|registered| registered.link.order_out(reason))
+            .count()
+    }
+}
+
+impl Bystander for Server {
+    fn vhost_deleted(&self, vhost: &str) {
+        self.order_out(&format!("vhost '{vhost}' is deleted"), |info| {
+            info.vhost == vhost
+        });
+    }
+
+    fn user_deleted(&self, user: &str) {
+        self.order_out(&format!("user '{user}' is deleted"), |info| {
+            info.user == user
+        });
     }
 }
 

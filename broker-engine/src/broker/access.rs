@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use regex::Regex;
+use serde_json::{Map, Value};
 
 use super::{
     definitions::{
@@ -20,7 +20,9 @@ use super::{
         record::{Change, Record},
     },
     error::Error,
-    password::{PasswordHash, SHA256},
+    limits::UserLimits,
+    password::PasswordHash,
+    pattern::Pattern,
     topic_access::{self, TopicPermissions, TopicRules},
 };
 use crate::store::{Position, Store};
@@ -47,30 +49,20 @@ impl Identity {
 /// What a user may do in a virtual host.
 #[derive(Clone, Debug)]
 pub(crate) struct Permission {
+    /// As they were given: an empty text is compiled as another one.
+    texts: [String; 3],
     configure: Pattern,
     write: Pattern,
     read: Pattern,
 }
 
-/// A regular expression on names; an empty one matches nothing but the empty name, as RabbitMQ has it.
-#[derive(Clone, Debug)]
-struct Pattern {
-    text: String,
-    regex: Regex,
-}
-
-impl Pattern {
-    fn new(text: &str) -> Result<Self, Error> {
-        let regex = Regex::new(if text.is_empty() { "^$" } else { text }).map_err(|error| {
-            Error::CommandInvalid(format!(
-                "the permission '{text}' is not understood: {error}"
-            ))
-        })?;
-        Ok(Self {
-            text: text.to_owned(),
-            regex,
-        })
-    }
+/// An empty pattern matches nothing but the empty name, as RabbitMQ has it.
+fn pattern(text: &str) -> Result<Pattern, Error> {
+    Pattern::new(if text.is_empty() { "^$" } else { text }).map_err(|reason| {
+        Error::PreconditionFailed(format!(
+            "the permission '{text}' is not understood: {reason}"
+        ))
+    })
 }
 
 /// What is done to a thing.
@@ -92,11 +84,16 @@ impl std::fmt::Display for Action {
 }
 
 impl Permission {
+    fn of(permission: &document::Permission) -> Result<Self, Error> {
+        Self::new(&permission.configure, &permission.write, &permission.read)
+    }
+
     fn new(configure: &str, write: &str, read: &str) -> Result<Self, Error> {
         Ok(Self {
-            configure: Pattern::new(configure)?,
-            write: Pattern::new(write)?,
-            read: Pattern::new(read)?,
+            texts: [configure, write, read].map(str::to_owned),
+            configure: pattern(configure)?,
+            write: pattern(write)?,
+            read: pattern(read)?,
         })
     }
 
@@ -106,7 +103,7 @@ impl Permission {
             Action::Write => &self.write,
             Action::Read => &self.read,
         };
-        pattern.regex.is_match(name)
+        pattern.is_match(name)
     }
 }
 
@@ -125,9 +122,39 @@ struct State {
     monitoring: Option<(Identity, PasswordHash)>,
 }
 
+impl State {
+    /// A user as it will be; limits that the update does not name stay.
+    fn updated(&self, user: &document::User) -> Result<User, Error> {
+        let mut limits = self
+            .users
+            .get(&user.name)
+            .map(|user| user.limits.clone())
+            .unwrap_or_default();
+        limits.extend(user.limits.clone());
+        User::new(&document::User {
+            limits,
+            ..user.clone()
+        })
+    }
+}
+
 struct User {
     hash: PasswordHash,
     tags: Arc<[String]>,
+    /// As they were given.
+    limits: Map<String, Value>,
+    bounds: UserLimits,
+}
+
+impl User {
+    fn new(user: &document::User) -> Result<Self, Error> {
+        Ok(Self {
+            hash: PasswordHash::parse(&user.password_hash, &user.hashing_algorithm)?,
+            tags: user.tags.0.clone().into(),
+            bounds: UserLimits::parse(&user.limits)?,
+            limits: user.limits.clone(),
+        })
+    }
 }
 
 impl User {
@@ -163,15 +190,16 @@ impl Access {
                 password_hash,
                 hashing_algorithm,
                 tags,
+                limits,
             } => {
-                let hash = PasswordHash::parse(&password_hash, &hashing_algorithm)?;
-                state.users.insert(
-                    name,
-                    User {
-                        hash,
-                        tags: tags.into(),
-                    },
-                );
+                let user = User::new(&document::User {
+                    name: name.clone(),
+                    password_hash,
+                    hashing_algorithm,
+                    tags: document::Tags(tags),
+                    limits,
+                })?;
+                state.users.insert(name, user);
             }
             Record::Permission {
                 user,
@@ -200,6 +228,8 @@ impl Access {
             }),
             other @ (Record::Counter { .. }
             | Record::Vhost { .. }
+            | Record::Parameter { .. }
+            | Record::GlobalParameter { .. }
             | Record::Exchange { .. }
             | Record::Queue { .. }
             | Record::Binding { .. }
@@ -258,24 +288,91 @@ impl Access {
     }
 
     pub(crate) fn put_user(&self, user: &document::User) -> Result<Position, Error> {
-        let hash = PasswordHash::parse(&user.password_hash, &user.hashing_algorithm)?;
         let mut state = self.state.write();
-        let record = Record::User {
-            name: user.name.clone(),
-            password_hash: hash.to_string(),
-            hashing_algorithm: SHA256.to_owned(),
-            tags: user.tags.0.clone(),
+        let new = state.updated(user)?;
+        self.replace_user(&mut state, &user.name, new)
+    }
+
+    /// Sets a limit of a user; a value of none clears it. `None` when there is no such user.
+    pub(crate) fn limit_user(
+        &self,
+        name: &str,
+        limit: &str,
+        value: Option<&Value>,
+    ) -> Result<Option<Position>, Error> {
+        let mut state = self.state.write();
+        let Some(user) = state.users.get(name) else {
+            return Ok(None);
         };
-        let position = self.store.define(&[record.set()])?;
-        state.users.insert(
-            user.name.clone(),
-            User {
-                hash,
-                tags: user.tags.0.clone().into(),
-            },
-        );
+        let mut limits = user.limits.clone();
+        match value {
+            Some(value) => limits.insert(limit.to_owned(), value.clone()),
+            None => limits.remove(limit),
+        };
+        let user = User {
+            hash: user.hash.clone(),
+            tags: Arc::clone(&user.tags),
+            bounds: UserLimits::parse(&limits)?,
+            limits,
+        };
+        self.replace_user(&mut state, name, user).map(Some)
+    }
+
+    fn replace_user(&self, state: &mut State, name: &str, user: User) -> Result<Position, Error> {
+        let position = self.store.define(&[user_record(name, &user).set()])?;
+        state.users.insert(name.to_owned(), user);
         self.version.fetch_add(1, Ordering::AcqRel);
         Ok(position)
+    }
+
+    /// What limits a user.
+    pub(crate) fn limits(&self, identity: &Identity) -> UserLimits {
+        let state = self.state.read();
+        let user = state.users.get(&*identity.name);
+        user.filter(|_| !identity.is_monitoring)
+            .map(|user| user.bounds)
+            .unwrap_or_default()
+    }
+
+    /// Forgets what users may do in a virtual host, with whatever `log` removes in the same entry.
+    pub(crate) fn forget_vhost<T>(
+        &self,
+        vhost: &str,
+        log: impl FnOnce(Vec<Change>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut state = self.state.write();
+        let lost = |(_, other): &(String, String)| other == vhost;
+        let permissions = state.permissions.iter().filter(|(key, _)| lost(key));
+        let changes: Vec<Change> = permissions
+            .map(|(key, permission)| permission_record(key, permission).unset())
+            .collect();
+        let topics = state.topics.list().filter(|topic| topic.vhost == vhost);
+        let topics: Vec<_> = topics.cloned().collect();
+        let logged = log([changes, topic_access::unset(&topics)].concat())?;
+        state.permissions.retain(|key, _| !lost(key));
+        for topic in &topics {
+            state.topics.remove(topic);
+        }
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(logged)
+    }
+
+    /// Takes away what a user may do in a virtual host; `None` when that is nothing.
+    pub(crate) fn delete_permission(
+        &self,
+        user: &str,
+        vhost: &str,
+    ) -> Result<Option<Position>, Error> {
+        let mut state = self.state.write();
+        let key = (user.to_owned(), vhost.to_owned());
+        let Some(permission) = state.permissions.get(&key) else {
+            return Ok(None);
+        };
+        let record = permission_record(&key, permission);
+        let position = self.store.define(&[record.unset()])?;
+        state.permissions.remove(&key);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(Some(position))
     }
 
     /// Removes a user with all its permissions; `None` when there is none.
@@ -309,8 +406,9 @@ impl Access {
         let users = state.users.iter().map(|(name, user)| document::User {
             name: name.clone(),
             password_hash: user.hash.to_string(),
-            hashing_algorithm: SHA256.to_owned(),
+            hashing_algorithm: user.hash.algorithm().to_owned(),
             tags: document::Tags(user.tags.to_vec()),
+            limits: user.limits.clone(),
         });
         users.collect()
     }
@@ -363,14 +461,8 @@ impl Access {
         &self,
         permission: &document::Permission,
     ) -> Result<Position, Error> {
-        let document::Permission {
-            user,
-            vhost,
-            configure,
-            write,
-            read,
-        } = permission;
-        let compiled = Arc::new(Permission::new(configure, write, read)?);
+        let document::Permission { user, vhost, .. } = permission;
+        let compiled = Arc::new(Permission::of(permission)?);
         let mut state = self.state.write();
         if !state.users.contains_key(user) {
             return Err(Error::NotFound(format!("no user '{user}'")));
@@ -386,17 +478,16 @@ impl Access {
 
     pub(crate) fn permissions(&self) -> Vec<document::Permission> {
         let state = self.state.read();
-        let permissions =
-            state
-                .permissions
-                .iter()
-                .map(|((user, vhost), permission)| document::Permission {
-                    user: user.clone(),
-                    vhost: vhost.clone(),
-                    configure: permission.configure.text.clone(),
-                    write: permission.write.text.clone(),
-                    read: permission.read.text.clone(),
-                });
+        let permissions = state.permissions.iter().map(|((user, vhost), permission)| {
+            let [configure, write, read] = permission.texts.clone();
+            document::Permission {
+                user: user.clone(),
+                vhost: vhost.clone(),
+                configure,
+                write,
+                read,
+            }
+        });
         let mut permissions: Vec<_> = permissions.collect();
         permissions.sort_unstable_by(|a, b| (&a.user, &a.vhost).cmp(&(&b.user, &b.vhost)));
         permissions
@@ -407,17 +498,19 @@ fn user_record(name: &str, user: &User) -> Record {
     Record::User {
         name: name.to_owned(),
         password_hash: user.hash.to_string(),
-        hashing_algorithm: SHA256.to_owned(),
+        hashing_algorithm: user.hash.algorithm().to_owned(),
         tags: user.tags.to_vec(),
+        limits: user.limits.clone(),
     }
 }
 
 fn permission_record((user, vhost): &(String, String), permission: &Permission) -> Record {
+    let [configure, write, read] = permission.texts.clone();
     Record::Permission {
         user: user.clone(),
         vhost: vhost.clone(),
-        configure: permission.configure.text.clone(),
-        write: permission.write.text.clone(),
-        read: permission.read.text.clone(),
+        configure,
+        write,
+        read,
     }
 }

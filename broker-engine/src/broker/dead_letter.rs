@@ -91,7 +91,8 @@ fn stage(
     now_ms: u64,
     batch: &mut Batch,
 ) -> Moving {
-    if let Some(exchange) = &source.rules().delays {
+    let rules = source.rules();
+    if let Some(exchange) = &rules.delays {
         return stage_delayed(vhost, source, exchange, (dead, message), now_ms, batch);
     }
     let nowhere = |dead| Moving {
@@ -101,7 +102,7 @@ fn stage(
         persistent: false,
         body_len: 0,
     };
-    let Some(target) = &source.rules().dead_letter else {
+    let Some(target) = &rules.dead_letter else {
         return nowhere(dead);
     };
     let envelope = &source.core().envelope;

@@ -15,12 +15,18 @@ mod deadlines;
 pub mod definitions;
 mod delay;
 mod envelope;
+mod erlang;
 mod error;
 mod exchange;
+mod limits;
 mod message;
+mod parameter;
 mod password;
+mod pattern;
+mod policy;
 mod publisher;
 mod queue;
+mod restore;
 mod route;
 mod route_cache;
 mod routing;
@@ -29,16 +35,19 @@ mod settlement;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_governance;
+#[cfg(test)]
 mod tests_rules;
 mod topic_access;
 mod topology;
 mod value;
 mod vhost;
+mod vhosts;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
@@ -51,6 +60,7 @@ use self::{
     access::Access,
     deadlines::Deadlines,
     definitions::{document, record::Record},
+    limits::Counts,
 };
 pub use self::{
     access::Identity,
@@ -62,15 +72,19 @@ pub use self::{
     envelope::{Envelope, NoProperties},
     error::Error,
     exchange::{ExchangeKind, ExchangeSettings},
+    limits::NodeLimits,
     message::{Delivery, DeliveryId, DeliveryRun, Message, Publish},
+    parameter::{LIMITS, OPERATOR_POLICY, POLICY, VHOST_LIMITS},
+    policy::AppliedPolicies,
     publisher::{PublishOutcome, Publisher, ReadHeaders, Settled},
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, QueueStats},
     session::{Declared, Deleted, Session},
     settlement::{Settlement, Settlements, Verdict},
     value::{Table, Value},
     vhost::{ExchangeDeclare, QueueDeclare, Vhost},
+    vhosts::Bystander,
 };
-use crate::store::{self, Batch, QueueId, RecoveredQueue, Store, disk::Disk};
+use crate::store::{self, QueueId, Store, disk::Disk};
 pub use crate::store::{Damage, Error as StoreError, Position, Waiter};
 
 /// The virtual host that every broker starts with.
@@ -91,6 +105,8 @@ pub struct Options {
     pub envelope: Arc<dyn Envelope>,
     /// Whose rules about arguments hold.
     pub dialect: Dialect,
+    /// How many connections and channels there may be.
+    pub limits: NodeLimits,
 }
 
 impl Default for Options {
@@ -102,6 +118,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             envelope: Arc::new(NoProperties),
             dialect: Dialect::default(),
+            limits: NodeLimits::default(),
         }
     }
 }
@@ -126,6 +143,8 @@ pub(crate) struct Core {
     envelope: Arc<dyn Envelope>,
     dialect: Dialect,
     deadlines: Deadlines,
+    limits: NodeLimits,
+    counts: Arc<Counts>,
 }
 
 impl Core {
@@ -151,6 +170,9 @@ impl Core {
 pub struct Broker {
     core: Arc<Core>,
     vhosts: RwLock<BTreeMap<String, Arc<Vhost>>>,
+    /// Runtime parameters of the node.
+    globals: RwLock<BTreeMap<String, serde_json::Value>>,
+    bystanders: Mutex<Vec<Weak<dyn Bystander>>>,
     alarms: Alarms,
     connection_next: AtomicU64,
 }
@@ -170,17 +192,25 @@ impl Broker {
             envelope: options.envelope,
             dialect: options.dialect,
             deadlines: Deadlines::default(),
+            limits: options.limits,
+            counts: Arc::default(),
         };
         let broker = Self {
             core: Arc::new(core),
             vhosts: RwLock::default(),
+            globals: RwLock::default(),
+            bystanders: Mutex::default(),
             alarms: Alarms::default(),
             connection_next: AtomicU64::new(1),
         };
         let is_new = recovery.definitions.is_empty();
         if is_new {
-            let position = broker.put_vhost(DEFAULT_VHOST)?;
-            broker.core.store.wait(position.unwrap_or_default())?;
+            let (_, position) = broker.put_vhost(&document::Vhost {
+                name: DEFAULT_VHOST.to_owned(),
+                description: "Default virtual host".to_owned(),
+                ..document::Vhost::default()
+            })?;
+            broker.core.store.wait(position)?;
         } else {
             broker.restore(
                 &recovery.definitions,
@@ -195,98 +225,6 @@ impl Broker {
                 damage: recovery.damage,
             },
         ))
-    }
-
-    fn restore(
-        &self,
-        definitions: &[(Vec<u8>, Vec<u8>)],
-        queues: Vec<RecoveredQueue>,
-        is_whole: bool,
-    ) -> Result<(), Error> {
-        let mut queue_max = queues.iter().map(|queue| queue.id.0).max().unwrap_or(0);
-        let mut recovered: HashMap<QueueId, RecoveredQueue> =
-            queues.into_iter().map(|queue| (queue.id, queue)).collect();
-        let (mut members, mut bindings) = (Vec::new(), Vec::new());
-        for (_, value) in definitions {
-            let record = match Record::from_value(value) {
-                Ok(record) => record,
-                Err(error) => {
-                    tracing::error!(%error, "a definition was set aside");
-                    continue;
-                }
-            };
-            match self.core.access.restore(record)? {
-                Some(Record::Counter { queue_next }) => {
-                    queue_max = queue_max.max(queue_next.saturating_sub(1))
-                }
-                Some(Record::Vhost { name }) => {
-                    let vhost = Vhost::new(&name, Arc::clone(&self.core));
-                    self.vhosts.write().insert(name, vhost);
-                }
-                Some(binding @ (Record::Binding { .. } | Record::ExchangeBinding { .. })) => {
-                    bindings.push(binding);
-                }
-                Some(member) => members.push(member),
-                None => {}
-            }
-        }
-        for record in members.into_iter().chain(bindings) {
-            let (Record::Exchange { vhost, .. }
-            | Record::Queue { vhost, .. }
-            | Record::Binding { vhost, .. }
-            | Record::ExchangeBinding { vhost, .. }) = &record
-            else {
-                continue;
-            };
-            if let Some(vhost) = self.vhost(vhost) {
-                vhost.restore(record, &mut recovered);
-            }
-        }
-        self.core.queue_next.store(queue_max + 1, Ordering::Relaxed);
-        self.drop_orphans(recovered.into_keys().collect(), is_whole)
-    }
-
-    /// Removes the messages of queues that are not defined: a crash came between the two halves of a deletion. When the
-    /// log was damaged it may be the definition that is lost, and nothing is removed.
-    fn drop_orphans(&self, mut orphans: Vec<QueueId>, is_whole: bool) -> Result<(), Error> {
-        if orphans.is_empty() {
-            return Ok(());
-        }
-        orphans.sort_unstable();
-        if !is_whole {
-            tracing::error!(queues = ?orphans, "messages of undefined queues were kept aside");
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        for queue in orphans {
-            batch.gone(queue);
-        }
-        self.core.store.append(batch)?;
-        Ok(())
-    }
-
-    /// A virtual host by name.
-    pub fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
-        self.vhosts.read().get(name).cloned()
-    }
-
-    /// All virtual hosts, by name.
-    pub fn vhosts(&self) -> Vec<Arc<Vhost>> {
-        self.vhosts.read().values().cloned().collect()
-    }
-
-    /// Creates a virtual host. None when it is there.
-    pub fn put_vhost(&self, name: &str) -> Result<Option<Position>, Error> {
-        let mut vhosts = self.vhosts.write();
-        if vhosts.contains_key(name) {
-            return Ok(None);
-        }
-        let position = self.core.store.define(&[Record::Vhost {
-            name: name.to_owned(),
-        }
-        .set()])?;
-        vhosts.insert(name.to_owned(), Vhost::new(name, Arc::clone(&self.core)));
-        Ok(Some(position))
     }
 
     /// The identity of a name and password, if they fit. `is_loopback` tells whether the peer is on this machine: only
@@ -334,6 +272,7 @@ impl Broker {
                 password_hash: PasswordHash::new(password.as_bytes()).to_string(),
                 hashing_algorithm: password::SHA256.to_owned(),
                 tags: document::Tags(tags),
+                limits: serde_json::Map::new(),
             })?;
         }
         let all = || ".*".to_owned();
@@ -351,9 +290,23 @@ impl Broker {
         Ok(())
     }
 
-    /// Removes a user with all its permissions. None when there is no such user.
+    /// Removes a user with all its permissions, and tells whose connections must go. None when there is no such user.
     pub fn delete_user(&self, name: &str) -> Result<Option<Position>, Error> {
-        self.core.access.delete_user(name)
+        let position = self.core.access.delete_user(name)?;
+        if position.is_some() {
+            self.tell(|bystander| bystander.user_deleted(name));
+        }
+        Ok(position)
+    }
+
+    /// Sets a limit of a user (`max-connections`, `max-channels`), or clears it. None when there is no such user.
+    pub fn limit_user(
+        &self,
+        user: &str,
+        limit: &str,
+        value: Option<&serde_json::Value>,
+    ) -> Result<Option<Position>, Error> {
+        self.core.access.limit_user(user, limit, value)
     }
 
     /// All permissions, by user and virtual host.
@@ -363,10 +316,50 @@ impl Broker {
 
     /// Creates or updates what a user may do in a virtual host.
     pub fn put_permission(&self, permission: &document::Permission) -> Result<Position, Error> {
-        if self.vhost(&permission.vhost).is_none() {
-            return Err(Error::NotFound(format!("no vhost '{}'", permission.vhost)));
-        }
+        let vhosts = self.vhosts.read();
+        check_vhost(&vhosts, &permission.vhost)?;
         self.core.access.put_permission(permission)
+    }
+
+    /// Takes away what a user may do in a virtual host. None when that is nothing.
+    pub fn delete_permission(&self, user: &str, vhost: &str) -> Result<Option<Position>, Error> {
+        self.core.access.delete_permission(user, vhost)
+    }
+
+    /// The runtime parameters of the node, by name.
+    pub fn global_parameters(&self) -> BTreeMap<String, serde_json::Value> {
+        self.globals.read().clone()
+    }
+
+    /// Sets a runtime parameter of the node; any value will do. True when it is new.
+    pub fn put_global_parameter(
+        &self,
+        name: &str,
+        value: &serde_json::Value,
+    ) -> Result<(bool, Position), Error> {
+        let mut globals = self.globals.write();
+        let record = Record::GlobalParameter {
+            name: name.to_owned(),
+            value: value.clone(),
+        };
+        let position = self.core.store.define(&[record.set()])?;
+        let old = globals.insert(name.to_owned(), value.clone());
+        Ok((old.is_none(), position))
+    }
+
+    /// Clears a runtime parameter of the node. None when there is none.
+    pub fn delete_global_parameter(&self, name: &str) -> Result<Option<Position>, Error> {
+        let mut globals = self.globals.write();
+        if !globals.contains_key(name) {
+            return Ok(None);
+        }
+        let record = Record::GlobalParameter {
+            name: name.to_owned(),
+            value: serde_json::Value::Null,
+        };
+        let position = self.core.store.define(&[record.unset()])?;
+        globals.remove(name);
+        Ok(Some(position))
     }
 
     /// All topic permissions, by user, virtual host and exchange.
@@ -379,9 +372,8 @@ impl Broker {
         &self,
         permission: &document::TopicPermission,
     ) -> Result<Position, Error> {
-        if self.vhost(&permission.vhost).is_none() {
-            return Err(Error::NotFound(format!("no vhost '{}'", permission.vhost)));
-        }
+        let vhosts = self.vhosts.read();
+        check_vhost(&vhosts, &permission.vhost)?;
         self.core.access.put_topic_permission(permission)
     }
 
@@ -404,7 +396,7 @@ impl Broker {
     pub fn import(&self, document: &Document) -> Result<(), Error> {
         let mut position = Position::default();
         for vhost in &document.vhosts {
-            position = position.max(self.put_vhost(&vhost.name)?.unwrap_or_default());
+            position = position.max(self.put_vhost(vhost)?.1);
         }
         for user in &document.users {
             position = position.max(self.put_user(user)?);
@@ -423,6 +415,13 @@ impl Broker {
         let found = self
             .vhost(vhost)
             .ok_or_else(|| Error::NotAllowed(format!("vhost {vhost} not found")))?;
+        let core = &self.core;
+        let place = core.counts.connect(
+            (found.name(), &identity.name),
+            &core.limits,
+            found.limits(),
+            core.access.limits(identity),
+        )?;
         if self.core.access.permission(identity, vhost).is_none() {
             let text = format!(
                 "access to vhost '{vhost}' refused for user '{}'",
@@ -435,7 +434,7 @@ impl Broker {
             Arc::clone(&self.core),
             found,
             identity.clone(),
-            connection,
+            (connection, place),
         ))
     }
 
@@ -454,7 +453,7 @@ impl Broker {
     }
 
     /// Has `listener` told when something is due earlier than [`Broker::tick`] said.
-    pub fn on_nearer_deadline(&self, listener: std::sync::Weak<dyn DeadlineListener>) {
+    pub fn on_nearer_deadline(&self, listener: Weak<dyn DeadlineListener>) {
         self.core.deadlines.listen(listener);
     }
 
@@ -504,4 +503,11 @@ impl Broker {
         }
         Ok(self.core.store.close()?)
     }
+}
+
+fn check_vhost(vhosts: &BTreeMap<String, Arc<Vhost>>, name: &str) -> Result<(), Error> {
+    if vhosts.contains_key(name) {
+        return Ok(());
+    }
+    Err(Error::NotFound(format!("no vhost '{name}'")))
 }

@@ -269,7 +269,7 @@ fn walk(topology: &Topology, exchange: &str, keys: &[&str], headers: &dyn Fn() -
             });
         }
         if leads_nowhere {
-            ahead.extend(exchange.settings.alternate());
+            ahead.extend(exchange.alternate());
         }
     }
     found

@@ -11,6 +11,7 @@ use super::{
     access::{Action, Identity, Permission},
     consumer::{Consumer, Subscription},
     error::Error,
+    limits::Place,
     publisher::{Publisher, ReadHeaders},
     queue::{ConnectionId, Queue},
     topic_access::TopicRules,
@@ -53,6 +54,7 @@ struct Inner {
     vhost: Arc<Vhost>,
     identity: Identity,
     connection: ConnectionId,
+    place: Place,
     granted: Mutex<Granted>,
 }
 
@@ -69,7 +71,7 @@ impl Session {
         core: Arc<Core>,
         vhost: Arc<Vhost>,
         identity: Identity,
-        connection: ConnectionId,
+        (connection, place): (ConnectionId, Place),
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -77,6 +79,7 @@ impl Session {
                 vhost,
                 identity,
                 connection,
+                place,
                 granted: Mutex::default(),
             }),
         }
@@ -296,7 +299,23 @@ impl Session {
     /// Deletes what goes with the connection. Call it after its consumers are unsubscribed and what they held is
     /// requeued.
     pub fn close(&self) -> Result<(), Error> {
+        self.inner.place.leave();
         self.inner.vhost.delete_exclusive(self.inner.connection)
+    }
+
+    /// Counts a channel that the connection opens, unless there are as many as there may be. Each is taken back by
+    /// [`Session::channel_close`].
+    pub fn channel_open(&self) -> Result<(), Error> {
+        let Inner { core, identity, .. } = &*self.inner;
+        let limits = core.access.limits(identity);
+        core.counts
+            .open_channel(&identity.name, &core.limits, limits)
+    }
+
+    /// A channel is closed.
+    pub fn channel_close(&self) {
+        let Inner { core, identity, .. } = &*self.inner;
+        core.counts.close_channel(&identity.name);
     }
 
     /// Whoever names an exchange to hand messages on to must be allowed to move them himself.

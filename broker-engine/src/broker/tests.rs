@@ -908,9 +908,12 @@ fn what_recovers_is_what_ran() {
                 }
             }
             let position = broker
-                .put_vhost(&format!("v{seed}.{life}"))
+                .put_vhost(&document::Vhost {
+                    name: format!("v{seed}.{life}"),
+                    ..document::Vhost::default()
+                })
                 .unwrap()
-                .unwrap();
+                .1;
             broker.wait(position).unwrap();
             let running = durable_image(&broker);
             disk = disk.power_cut(seed);

@@ -73,14 +73,14 @@ impl Envelope for JsonEnvelope {
     }
 }
 
-struct Node {
-    broker: Arc<Broker>,
+pub(super) struct Node {
+    pub(super) broker: Arc<Broker>,
     clock: Arc<TestClock>,
-    session: Session,
+    pub(super) session: Session,
 }
 
 impl Node {
-    fn open(disk: &FaultyDisk, now_ms: u64) -> Self {
+    pub(super) fn open(disk: &FaultyDisk, now_ms: u64) -> Self {
         let clock = Arc::new(TestClock(AtomicU64::new(now_ms)));
         let options = Options {
             store: store::Options {
@@ -108,16 +108,16 @@ impl Node {
         }
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::open(&FaultyDisk::new(), 1_000)
     }
 
-    fn pass(&self, ms: u64) -> Option<u64> {
+    pub(super) fn pass(&self, ms: u64) -> Option<u64> {
         let now_ms = self.clock.0.fetch_add(ms, Ordering::Relaxed) + ms;
         self.broker.tick(now_ms)
     }
 
-    fn declare(&self, name: &str, arguments: &[(&str, Value)]) -> Arc<Queue> {
+    pub(super) fn declare(&self, name: &str, arguments: &[(&str, Value)]) -> Arc<Queue> {
         let arguments = arguments
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
@@ -133,7 +133,7 @@ impl Node {
         declared.queue
     }
 
-    fn wait(&self, position: Option<super::Position>) {
+    pub(super) fn wait(&self, position: Option<super::Position>) {
         self.broker.wait(position.unwrap_or_default()).unwrap();
     }
 
@@ -147,7 +147,7 @@ impl Node {
         outcome
     }
 
-    fn plain(&self, queue: &str, body: &str) -> PublishOutcome {
+    pub(super) fn plain(&self, queue: &str, body: &str) -> PublishOutcome {
         self.send(queue, body, &Properties::default())
     }
 }
@@ -165,7 +165,7 @@ fn publish<'a>(queue: &'a str, body: &'a str, properties: &'a [u8]) -> Publish<'
     }
 }
 
-fn text(value: &str) -> Value {
+pub(super) fn text(value: &str) -> Value {
     Value::String(value.into())
 }
 
@@ -181,7 +181,7 @@ fn body(delivery: &Delivery) -> String {
 }
 
 /// Takes everything that is ready, for good.
-fn bodies(queue: &Queue) -> Vec<String> {
+pub(super) fn bodies(queue: &Queue) -> Vec<String> {
     std::iter::from_fn(|| queue.get(true).unwrap())
         .map(|(delivery, _)| body(&delivery))
         .collect()

@@ -10,6 +10,7 @@ use std::{
 use super::{
     definitions::record::{Change, Record},
     exchange::{Binding, Destination, Exchange, ExchangeKind, ExchangeSettings},
+    parameter::{Parameters, parameter_record},
     queue::{ConnectionId, Queue},
     value::Table,
 };
@@ -37,6 +38,7 @@ type Place = (Arc<str>, Box<str>, Table);
 pub(crate) struct Topology {
     pub(crate) exchanges: HashMap<Arc<str>, Exchange>,
     pub(crate) queues: HashMap<Arc<str>, Arc<Queue>>,
+    pub(crate) parameters: Parameters,
     /// Where each queue and exchange is bound.
     bound: HashMap<(Kind, Arc<str>), Vec<Place>>,
     exclusive: HashMap<ConnectionId, HashSet<Arc<str>>>,
@@ -175,6 +177,32 @@ impl Topology {
         changes.extend(self.unbind_everywhere(vhost, &itself));
         if exchange.settings.durable {
             changes.push(exchange_record(vhost, name, &exchange.settings).unset());
+        }
+        changes
+    }
+
+    /// What removes everything from the durable definitions.
+    pub(crate) fn unset_all(&self, vhost: &str) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (component, name, value) in self.parameters.iter() {
+            changes.push(parameter_record(vhost, (component, name), value).unset());
+        }
+        for queue in self.queues.values().filter(|queue| queue.is_logged()) {
+            changes.push(queue_record(vhost, queue).unset());
+        }
+        let exchanges = self.exchanges.iter();
+        for (name, exchange) in exchanges.filter(|(_, exchange)| exchange.settings.durable) {
+            changes.push(exchange_record(vhost, name, &exchange.settings).unset());
+            let durable = exchange
+                .bindings()
+                .filter(|(_, binding)| binding.destination.is_durable());
+            for (key, binding) in durable {
+                let Binding {
+                    destination,
+                    arguments,
+                } = binding;
+                changes.push(binding_record(vhost, name, destination, key, arguments).unset());
+            }
         }
         changes
     }

@@ -3,28 +3,30 @@
 //! Owns the rules of declaring, binding and deleting. Does not know users; sessions ask permission first.
 //! Lock order: topology, then queue, then log.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 
 use super::{
     Core,
     consumer::Consumer,
-    definitions::record::{Change, Record},
+    definitions::{
+        document,
+        record::{Change, Record},
+    },
     delay,
     error::Error,
-    exchange::{Destination, Exchange, ExchangeKind, ExchangeSettings},
-    queue::{ConnectionId, Queue, QueueSettings, Rules},
+    exchange::{Exchange, ExchangeKind, ExchangeSettings},
+    policy::Applied,
+    queue::{ConnectionId, Dialect, Queue, QueueSettings, Rules},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
+    vhosts,
 };
-use crate::store::{Batch, Position, QueueId, RecoveredQueue};
+use crate::store::{Batch, Position, QueueId};
 
 const RESERVED_PREFIX: &str = "amq.";
 
@@ -68,22 +70,29 @@ pub struct Vhost {
     name: Arc<str>,
     me: Weak<Self>,
     core: Arc<Core>,
+    described: RwLock<document::Vhost>,
+    is_deleted: AtomicBool,
     pub(super) topology: RwLock<Topology>,
     /// Grows with every change of the topology, so that publishers may cache routes.
     version: AtomicU64,
     /// The log's position after the latest definition.
     defined: AtomicU64,
+    /// Whoever changes what holds for queues and exchanges waits for the turn.
+    pub(super) governing: Mutex<()>,
 }
 
 impl Vhost {
-    pub(super) fn new(name: &str, core: Arc<Core>) -> Arc<Self> {
+    pub(super) fn new(described: document::Vhost, core: Arc<Core>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
-            name: name.into(),
+            name: described.name.as_str().into(),
+            described: RwLock::new(described),
+            is_deleted: AtomicBool::new(false),
             me: me.clone(),
             core,
             topology: RwLock::new(Topology::new()),
             version: AtomicU64::new(1),
             defined: AtomicU64::new(0),
+            governing: Mutex::default(),
         })
     }
 
@@ -92,14 +101,56 @@ impl Vhost {
         &self.name
     }
 
+    /// What is said about it.
+    pub fn described(&self) -> document::Vhost {
+        self.described.read().clone()
+    }
+
+    pub(super) fn describe(&self, described: document::Vhost) {
+        *self.described.write() = described;
+    }
+
+    /// Whether it is gone: who is still in it must leave.
+    pub fn is_deleted(&self) -> bool {
+        self.is_deleted.load(Ordering::Acquire)
+    }
+
+    /// Ends it and all that is in it, with `changes` in the same entry of the log.
+    pub(super) fn delete(&self, mut changes: Vec<Change>) -> Result<Position, Error> {
+        let _turn = self.governing.lock();
+        let mut topology = self.topology.write();
+        changes.extend(topology.unset_all(&self.name));
+        changes.push(vhosts::vhost_record(&self.described()).unset());
+        let mut position = self.core.store.define(&changes)?;
+        self.is_deleted.store(true, Ordering::Release);
+        let queues = std::mem::take(&mut *topology).queues;
+        self.changed(topology);
+        let mut batch = Batch::new();
+        for queue in queues.values().filter(|queue| queue.is_logged()) {
+            batch.gone(queue.id());
+        }
+        if !batch.is_empty() {
+            // What this does not remove the next start does: the queues are not defined any more.
+            match self.core.store.append(batch) {
+                Ok(appended) => position = position.max(appended.position),
+                Err(error) => tracing::warn!(
+                    vhost = %self.name, %error, "the messages of a deleted vhost stay until restart"
+                ),
+            }
+        }
+        for queue in queues.values() {
+            queue.delete(false, false)?;
+        }
+        Ok(position)
+    }
+
     /// All its queues, in no order.
     pub fn queues(&self) -> Vec<Arc<Queue>> {
         let topology = self.topology.read();
         let listed = topology
             .queues
             .values()
-            .filter(|queue| !queue.name().starts_with(REPLIES_PREFIX))
-            .filter(|queue| !delay::is_hidden(queue.name()));
+            .filter(|queue| !is_internal(queue.name()));
         listed.cloned().collect()
     }
 
@@ -125,15 +176,20 @@ impl Vhost {
         found.is_some_and(|found| found.settings.kind == ExchangeKind::Topic)
     }
 
+    pub(super) fn dialect(&self) -> Dialect {
+        self.core.dialect
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
     pub(super) fn declare_queue(
         &self,
-        declare: QueueDeclare,
+        mut declare: QueueDeclare,
         owner: ConnectionId,
     ) -> Result<(Arc<Queue>, Option<Position>), Error> {
+        self.complete(&mut declare);
         let mut topology = self.topology.write();
         if let Some(queue) = topology.queues.get(declare.name.as_str()) {
             self.check_equivalent(queue, &declare, owner)?;
@@ -152,7 +208,10 @@ impl Vhost {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments,
         };
-        let rules = Rules::new((&name, &self.name), &settings, self.core.dialect)?;
+        let names = (&*name, &*self.name);
+        let policies = topology.parameters.policies();
+        let rules = Rules::new(names, &settings, policies, self.core.dialect)?;
+        self.check_room(&topology, &name)?;
         let is_logged = settings.durable && settings.exclusive.is_none();
         let id = if is_logged {
             self.core.next_queue()
@@ -173,6 +232,35 @@ impl Vhost {
         Ok((queue, position))
     }
 
+    /// A queue that names no type has the virtual host's, where it can.
+    fn complete(&self, declare: &mut QueueDeclare) {
+        const TYPE: &str = "x-queue-type";
+        let described = self.described.read();
+        if let Some(kind) = &described.default_queue_type
+            && declare.arguments.get(TYPE).is_none()
+            && (kind != "quorum" || declare.durable && !declare.exclusive && !declare.auto_delete)
+        {
+            let kind = Value::String(kind.clone().into_bytes());
+            declare.arguments.set(TYPE, kind);
+        }
+    }
+
+    /// Refuses one queue more than there may be.
+    fn check_room(&self, topology: &Topology, name: &str) -> Result<(), Error> {
+        let Some(max) = topology.parameters.limits().queues_max else {
+            return Ok(());
+        };
+        let names = topology.queues.keys();
+        let count = names.filter(|name| !is_internal(name)).count() as u64;
+        if count < max {
+            return Ok(());
+        }
+        Err(Error::PreconditionFailed(format!(
+            "cannot declare queue '{name}': queue limit in vhost '{}' ({max}) is reached",
+            self.name
+        )))
+    }
+
     /// A queue for the answers to one consumer.
     pub(super) fn declare_replies(&self, owner: ConnectionId) -> Result<Arc<Queue>, Error> {
         let name = format!("{REPLIES_PREFIX}{}", self.core.random_name());
@@ -183,18 +271,18 @@ impl Vhost {
             arguments: Table::default(),
         };
         let mut topology = self.topology.write();
-        let declared = (settings, Rules::default());
+        let declared = (settings, Default::default());
         let queue = self.new_queue(QueueId(u32::MAX), name.into(), declared);
         topology.insert_queue(&queue);
         self.changed(topology);
         Ok(queue)
     }
 
-    fn new_queue(
+    pub(super) fn new_queue(
         &self,
         id: QueueId,
         name: Arc<str>,
-        declared: (QueueSettings, Rules),
+        declared: (QueueSettings, (Rules, Applied)),
     ) -> Arc<Queue> {
         let names = (Arc::clone(&self.name), name);
         Queue::new(id, names, declared, Arc::clone(&self.core), self.me.clone())
@@ -366,9 +454,9 @@ impl Vhost {
         if let Some(queue) = &waiting {
             topology.insert_queue(queue);
         }
-        topology
-            .exchanges
-            .insert(declare.name.into(), Exchange::new(settings));
+        let mut exchange = Exchange::new(settings);
+        exchange.govern(topology.parameters.policies().for_exchange(&declare.name));
+        topology.exchanges.insert(declare.name.into(), exchange);
         self.changed(topology);
         Ok(position)
     }
@@ -401,7 +489,8 @@ impl Vhost {
         } else {
             QueueId(u32::MAX)
         };
-        let queue = self.new_queue(id, name.into(), (settings, rules));
+        let declared = (settings, (rules, Applied::default()));
+        let queue = self.new_queue(id, name.into(), declared);
         if is_logged {
             let counter = Record::Counter {
                 queue_next: self.core.queue_next(),
@@ -445,97 +534,15 @@ impl Vhost {
         position
     }
 
-    /// Takes a definition that recovery found. Queues find their messages in `recovered`. Bindings come last.
-    pub(super) fn restore(&self, record: Record, recovered: &mut HashMap<QueueId, RecoveredQueue>) {
-        let mut topology = self.topology.write();
-        match record {
-            Record::Exchange {
-                name,
-                kind,
-                auto_delete,
-                internal,
-                arguments,
-                ..
-            } => {
-                let Some(kind) = ExchangeKind::from_name(&kind) else {
-                    tracing::error!(
-                        exchange = name,
-                        kind,
-                        "an exchange of an unknown type was set aside"
-                    );
-                    return;
-                };
-                let settings = ExchangeSettings {
-                    kind,
-                    durable: true,
-                    auto_delete,
-                    internal,
-                    arguments,
-                };
-                topology
-                    .exchanges
-                    .insert(name.into(), Exchange::new(settings));
-            }
-            Record::Queue {
-                name,
-                id,
-                auto_delete,
-                arguments,
-                ..
-            } => {
-                let settings = QueueSettings {
-                    durable: true,
-                    exclusive: None,
-                    auto_delete,
-                    arguments,
-                };
-                let rules = Rules::new((&name, &self.name), &settings, self.core.dialect);
-                let rules = rules.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a queue goes on without its arguments");
-                    Rules::default()
-                });
-                let queue = self.new_queue(QueueId(id), name.into(), (settings, rules));
-                if let Some(messages) = recovered.remove(&QueueId(id)) {
-                    queue.restore(&messages);
-                }
-                topology.insert_queue(&queue);
-            }
-            Record::Binding {
-                exchange,
-                queue,
-                key,
-                arguments,
-                ..
-            } => {
-                if let Some(queue) = topology.queues.get(queue.as_str()).cloned() {
-                    let destination = Destination::Queue(queue);
-                    topology.bind(&exchange, &destination, &key, &arguments);
-                }
-            }
-            Record::ExchangeBinding {
-                source,
-                destination,
-                key,
-                arguments,
-                ..
-            } => {
-                if let Some((name, _)) = topology.exchanges.get_key_value(destination.as_str()) {
-                    let destination = Destination::Exchange(Arc::clone(name), true);
-                    topology.bind(&source, &destination, &key, &arguments);
-                }
-            }
-            Record::Counter { .. }
-            | Record::Vhost { .. }
-            | Record::User { .. }
-            | Record::Permission { .. }
-            | Record::TopicPermission { .. } => {}
-        }
-        self.changed(topology);
-    }
-
     pub(super) fn define(&self, changes: &[Change]) -> Result<Option<Position>, Error> {
         if changes.is_empty() {
             return Ok(None);
+        }
+        if self.is_deleted() {
+            return Err(Error::NotAllowed(format!(
+                "vhost '{}' is deleted",
+                self.name
+            )));
         }
         let position = self.core.store.define(changes)?;
         self.defined.fetch_max(position.0, Ordering::AcqRel);
@@ -554,9 +561,19 @@ impl Vhost {
         drop(topology);
     }
 
+    /// Has routes found anew that were cached until now.
+    pub(super) fn routes_changed(&self) {
+        self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
     pub(super) fn no_exchange(&self, name: &str) -> Error {
         Error::no_such(Kind::Exchange, name, &self.name)
     }
+}
+
+/// Whether a queue is one that no client declared.
+pub(super) fn is_internal(queue: &str) -> bool {
+    queue.starts_with(REPLIES_PREFIX) || delay::is_hidden(queue)
 }
 
 fn tell_cancelled(consumers: &[Arc<Consumer>]) {

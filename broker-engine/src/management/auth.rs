@@ -29,12 +29,47 @@ impl User {
         self.0.has_tag("monitoring")
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether it is the user by which the node is watched, to whom nothing can be granted.
+    pub(super) fn is_monitoring(&self) -> bool {
+        self.0.is_monitoring
+    }
+
     /// Whether it sees what is in a virtual host.
     pub(super) fn can_see(&self, node: &Node, vhost: &str) -> bool {
+        self.is_monitor() || self.has_permission(node, vhost)
+    }
+
+    /// Whether it may look into a virtual host although it does not watch the node.
+    pub(super) fn can_enter(&self, node: &Node, vhost: &str) -> bool {
+        self.0.has_tag("administrator") || self.has_permission(node, vhost)
+    }
+
+    fn has_permission(&self, node: &Node, vhost: &str) -> bool {
         let is_own = |permission: &crate::broker::definitions::document::Permission| {
             *permission.user == *self.0.name && permission.vhost == vhost
         };
-        self.is_monitor() || node.broker.permissions().iter().any(is_own)
+        node.broker.permissions().iter().any(is_own)
+    }
+
+    /// Refuses to show what is in a virtual host that is not there, or not open to it.
+    pub(super) fn check_vhost(&self, node: &Node, vhost: &str) -> Result<(), Error> {
+        let is_open = node.broker.vhost(vhost).is_some() && self.can_enter(node, vhost);
+        is_open.then_some(()).ok_or(Error::NotFound)
+    }
+
+    /// Refuses whoever may not make policies, in the virtual host or at all.
+    pub(super) fn check_policymaker(&self, node: &Node, vhost: Option<&str>) -> Result<(), Error> {
+        if !self.0.has_tag("policymaker") {
+            return Err(Error::NotAuthorised("User not authorised to access object"));
+        }
+        match vhost {
+            Some(vhost) if node.broker.vhost(vhost).is_some() => self.check_vhost(node, vhost),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::broker;
@@ -15,6 +14,9 @@ pub(super) enum Error {
     NotAuthorised(&'static str),
     #[error("Not Found")]
     NotFound,
+    /// What a change is about is not there.
+    #[error("{0}")]
+    Missing(&'static str),
     #[error("{0}")]
     BadRequest(String),
     /// The text is for the log only.
@@ -36,16 +38,12 @@ impl From<broker::Error> for Error {
     }
 }
 
-/// A JSON body, whatever its content type says: RabbitMQ's clients do not always send one.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|cause| Error::BadRequest(cause.to_string()))
-}
-
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, error) = match &self {
             Self::NotAuthorised(_) => (StatusCode::UNAUTHORIZED, "not_authorised"),
             Self::NotFound => (StatusCode::NOT_FOUND, "Object Not Found"),
+            Self::Missing(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Internal(cause) => {
                 tracing::error!(error = cause, "a management request failed");

@@ -4,13 +4,18 @@
 //! management tag; what changes something is answered when it is durable.
 
 mod auth;
+mod body;
 mod error;
 mod health;
 mod landing;
+mod limits;
 mod nodes;
 mod overview;
+mod parameters;
 mod permissions;
+mod policies;
 mod queues;
+mod topic_permissions;
 mod users;
 mod vhosts;
 mod whoami;
@@ -20,8 +25,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post, put};
 
 use self::error::Error;
 use crate::broker::{Broker, Position};
@@ -70,12 +76,28 @@ pub fn router(node: Arc<Node>) -> Router {
         .route("/users", get(users::list))
         .route("/users/", get(users::list))
         .route(
+            "/users/without-permissions",
+            get(users::list_without_permissions),
+        )
+        .route("/users/bulk-delete", post(users::delete_many))
+        .route(
             "/users/{name}",
             get(users::show).put(users::put).delete(users::delete),
         )
         .route("/users/{name}/permissions", get(permissions::list_of_user))
         .route("/vhosts", get(vhosts::list))
-        .route("/vhosts/{name}", get(vhosts::show).put(vhosts::put))
+        .route(
+            "/users/{name}/topic-permissions",
+            get(topic_permissions::list_of_user),
+        )
+        .route(
+            "/vhosts/{name}",
+            get(vhosts::show).put(vhosts::put).delete(vhosts::delete),
+        )
+        .route(
+            "/vhosts/{name}/topic-permissions",
+            get(topic_permissions::list_of_vhost),
+        )
         .route(
             "/vhosts/{name}/permissions",
             get(permissions::list_of_vhost),
@@ -83,8 +105,11 @@ pub fn router(node: Arc<Node>) -> Router {
         .route("/permissions", get(permissions::list))
         .route(
             "/permissions/{vhost}/{user}",
-            get(permissions::show).put(permissions::put),
+            get(permissions::show)
+                .put(permissions::put)
+                .delete(permissions::delete),
         )
+        .merge(governance())
         .route("/queues", get(queues::list))
         .route("/queues/{vhost}", get(queues::list_of_vhost))
         .route("/queues/{vhost}/{name}", get(queues::show))
@@ -101,7 +126,91 @@ pub fn router(node: Arc<Node>) -> Router {
         .with_state(node)
 }
 
+/// What bounds others: policies, parameters, limits, topics.
+fn governance() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/topic-permissions", get(topic_permissions::list))
+        .route(
+            "/topic-permissions/{vhost}/{user}",
+            get(topic_permissions::show)
+                .put(topic_permissions::put)
+                .delete(topic_permissions::delete),
+        )
+        .route(
+            "/topic-permissions/{vhost}/{user}/{exchange}",
+            axum::routing::delete(topic_permissions::delete_of_exchange),
+        )
+        .route("/policies", get(policies::list))
+        .route("/policies/{vhost}", get(policies::list_of_vhost))
+        .route(
+            "/policies/{vhost}/{name}",
+            get(policies::show)
+                .put(policies::put)
+                .delete(policies::delete),
+        )
+        .route("/operator-policies", get(policies::list_operator))
+        .route(
+            "/operator-policies/{vhost}",
+            get(policies::list_operator_of_vhost),
+        )
+        .route(
+            "/operator-policies/{vhost}/{name}",
+            get(policies::show_operator)
+                .put(policies::put_operator)
+                .delete(policies::delete_operator),
+        )
+        .route("/parameters", get(parameters::list))
+        .route(
+            "/parameters/{component}",
+            get(parameters::list_of_component),
+        )
+        .route(
+            "/parameters/{component}/{vhost}",
+            get(parameters::list_of_vhost),
+        )
+        .route(
+            "/parameters/{component}/{vhost}/{name}",
+            get(parameters::show)
+                .put(parameters::put)
+                .delete(parameters::delete),
+        )
+        .route("/global-parameters", get(parameters::list_global))
+        .route(
+            "/global-parameters/{name}",
+            get(parameters::show_global)
+                .put(parameters::put_global)
+                .delete(parameters::delete_global),
+        )
+        .route("/vhost-limits", get(limits::list_of_vhosts))
+        .route("/vhost-limits/{vhost}", get(limits::list_of_vhost))
+        .route(
+            "/vhost-limits/{vhost}/{name}",
+            put(limits::put_of_vhost).delete(limits::delete_of_vhost),
+        )
+        .route("/user-limits", get(limits::list_of_users))
+        .route("/user-limits/{user}", get(limits::list_of_user))
+        .route(
+            "/user-limits/{user}/{name}",
+            put(limits::put_of_user).delete(limits::delete_of_user),
+        )
+}
+
+/// The status of a PUT that was done.
+fn written(is_new: bool) -> StatusCode {
+    if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::NO_CONTENT
+    }
+}
+
 impl Node {
+    /// Refuses to change anything in a virtual host that is not there.
+    fn check_vhost(&self, name: &str) -> Result<(), Error> {
+        let found = self.broker.vhost(name);
+        found.map(|_| ()).ok_or(Error::Missing("vhost_not_found"))
+    }
+
     /// Waits until a change is durable, without holding up a worker.
     async fn durable(self: Arc<Self>, position: Option<Position>) -> Result<(), Error> {
         let Some(position) = position else {

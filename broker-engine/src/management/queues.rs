@@ -59,7 +59,7 @@ fn all(node: &Node, vhost: &Vhost) -> Vec<Value> {
 }
 
 fn describe(node: &Node, queue: &Queue) -> Value {
-    let (settings, stats) = (queue.settings(), queue.stats());
+    let (settings, stats, policies) = (queue.settings(), queue.stats(), queue.policies());
     json!({
         "name": **queue.name(),
         "vhost": **queue.vhost(),
@@ -68,6 +68,9 @@ fn describe(node: &Node, queue: &Queue) -> Value {
         "auto_delete": settings.auto_delete,
         "exclusive": settings.exclusive.is_some(),
         "arguments": table(&settings.arguments),
+        "policy": policies.policy,
+        "operator_policy": policies.operator_policy,
+        "effective_policy_definition": policies.definition.unwrap_or_default(),
         "node": node.name,
         "state": "running",
         "consumers": stats.consumers,

@@ -6,33 +6,33 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::State;
 use super::auth::Administrator;
-use super::error::{Error, parse};
+use super::body::Body;
+use super::error::Error;
+use super::{State, written};
 use crate::broker::PasswordHash;
 use crate::broker::definitions::document::{Tags, User};
 
-/// The only algorithm in which passwords are kept.
-const HASHING_ALGORITHM: &str = "rabbit_password_hashing_sha256";
-
-#[derive(Deserialize)]
-pub(super) struct Put {
-    password: Option<String>,
-    password_hash: Option<String>,
-    #[serde(default = "sha256")]
-    hashing_algorithm: String,
-    tags: Option<Tags>,
-}
-
-fn sha256() -> String {
-    HASHING_ALGORITHM.to_owned()
-}
+/// As many tags as RabbitMQ lets a user have.
+const TAGS_MAX: usize = 20;
 
 pub(super) async fn list(_administrator: Administrator, node: State) -> Json<Value> {
     Json(node.broker.users().iter().map(describe).collect())
+}
+
+pub(super) async fn list_without_permissions(
+    _administrator: Administrator,
+    node: State,
+) -> Json<Value> {
+    let permissions = node.broker.permissions();
+    let users = node.broker.users();
+    let outside = users.iter().filter(|user| {
+        let mut permissions = permissions.iter();
+        !permissions.any(|permission| permission.user == user.name)
+    });
+    Json(outside.map(describe).collect())
 }
 
 pub(super) async fn show(
@@ -54,37 +54,64 @@ pub(super) async fn put(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<StatusCode, Error> {
-    let put: Put = parse(&body)?;
-    let tags = put
-        .tags
-        .ok_or_else(|| Error::BadRequest("key 'tags' is missing".to_owned()))?;
-    let (password_hash, hashing_algorithm) = match (put.password, put.password_hash) {
-        (Some(password), None) => (
-            PasswordHash::new(password.as_bytes()).to_string(),
-            HASHING_ALGORITHM.to_owned(),
-        ),
-        (None, Some(hash)) => (hash, put.hashing_algorithm),
-        (Some(_), Some(_)) => {
-            let text = "both password and password_hash are given";
-            return Err(Error::BadRequest(text.to_owned()));
+    let user = read(name, &Body::parse(&body)?)?;
+    let is_new = !node
+        .broker
+        .users()
+        .iter()
+        .any(|other| other.name == user.name);
+    let position = node.broker.put_user(&user)?;
+    Arc::clone(&node).durable(Some(position)).await?;
+    Ok(written(is_new))
+}
+
+fn read(name: String, body: &Body) -> Result<User, Error> {
+    let refusal = |text: &str| Error::BadRequest(text.to_owned());
+    let tags = body
+        .get("tags")
+        .ok_or_else(|| refusal("tags_not_present"))
+        .and_then(|tags| {
+            let tags: Result<Tags, _> = serde_json::from_value(tags.clone());
+            tags.map_err(|_| refusal("tags must be a list or a string"))
+        })?;
+    if tags.0.len() > TAGS_MAX {
+        return Err(Error::BadRequest(format!(
+            "A user can have at most {TAGS_MAX} tags (received {})",
+            tags.0.len()
+        )));
+    }
+    let text = |member: &str| match body.get(member) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(Error::BadRequest(format!("{member} must be a string"))),
+    };
+    let fresh = |password: &[u8]| PasswordHash::new(password);
+    let (password_hash, hashing_algorithm) = match (text("password")?, text("password_hash")?) {
+        (Some(password), None) => {
+            let hash = fresh(password.as_bytes());
+            (hash.to_string(), hash.algorithm().to_owned())
         }
-        (None, None) => {
-            let text = "password or password_hash is needed: users without one cannot log in";
-            return Err(Error::BadRequest(text.to_owned()));
+        (None, hash) => {
+            let algorithm = text("hashing_algorithm")?.map(str::to_owned);
+            let algorithm = algorithm.unwrap_or_else(|| fresh(b"").algorithm().to_owned());
+            // Without either, nobody can log in by password.
+            (hash.unwrap_or_default().to_owned(), algorithm)
+        }
+        (Some(_), Some(_)) => {
+            return Err(refusal("both_password_and_password_hash_are_provided"));
         }
     };
-    let is_new = !node.broker.users().iter().any(|user| user.name == name);
-    let position = node.broker.put_user(&User {
+    let limits = match body.get("limits") {
+        None => Map::new(),
+        Some(Value::Object(limits)) => limits.clone(),
+        Some(_) => return Err(refusal("limits must be an object")),
+    };
+    Ok(User {
         name,
         password_hash,
         hashing_algorithm,
         tags,
-    })?;
-    Arc::clone(&node).durable(Some(position)).await?;
-    Ok(if is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::NO_CONTENT
+        limits,
     })
 }
 
@@ -98,12 +125,33 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Users that are not there count as deleted.
+pub(super) async fn delete_many(
+    _administrator: Administrator,
+    node: State,
+    body: Bytes,
+) -> Result<StatusCode, Error> {
+    let body = Body::parse(&body)?;
+    let [users] = body.needed(["users"])?;
+    let names: Option<Vec<&str>> = users
+        .as_array()
+        .and_then(|users| users.iter().map(Value::as_str).collect());
+    let names =
+        names.ok_or_else(|| Error::BadRequest("users must be a list of names".to_owned()))?;
+    let mut last = None;
+    for name in names {
+        last = node.broker.delete_user(name)?.max(last);
+    }
+    Arc::clone(&node).durable(last).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 fn describe(user: &User) -> Value {
     json!({
         "name": user.name,
         "password_hash": user.password_hash,
         "hashing_algorithm": user.hashing_algorithm,
         "tags": user.tags.0,
-        "limits": {},
+        "limits": user.limits,
     })
 }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::State;
 use super::auth::{Administrator, User};
+use super::body::Body;
 use super::error::Error;
+use super::{Node, State, written};
+use crate::broker::definitions::document::{self, Permission};
 use crate::broker::{QueueStats, Vhost};
 
 pub(super) async fn list(user: User, node: State) -> Json<Value> {
@@ -17,7 +20,7 @@ pub(super) async fn list(user: User, node: State) -> Json<Value> {
     let visible = vhosts
         .iter()
         .filter(|vhost| user.can_see(&node, vhost.name()));
-    Json(visible.map(|vhost| describe(vhost)).collect())
+    Json(visible.map(|vhost| describe(&node, vhost)).collect())
 }
 
 pub(super) async fn show(
@@ -31,33 +34,86 @@ pub(super) async fn show(
             "User not authorised to access virtual host",
         ));
     }
-    Ok(Json(describe(&vhost)))
+    Ok(Json(describe(&node, &vhost)))
 }
 
+/// Whoever makes a virtual host may do everything in it.
 pub(super) async fn put(
+    _administrator: Administrator,
+    user: User,
+    node: State,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, Error> {
+    let described = read(name, &Body::parse(&body)?)?;
+    let (is_new, mut position) = node.broker.put_vhost(&described)?;
+    if is_new && !user.is_monitoring() {
+        let all = || ".*".to_owned();
+        position = node.broker.put_permission(&Permission {
+            user: user.name().to_owned(),
+            vhost: described.name,
+            configure: all(),
+            write: all(),
+            read: all(),
+        })?;
+    }
+    Arc::clone(&node).durable(Some(position)).await?;
+    Ok(written(is_new))
+}
+
+fn read(name: String, body: &Body) -> Result<document::Vhost, Error> {
+    let text = |member: &str| match body.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Error::BadRequest(format!("{member} must be a string"))),
+    };
+    let tags = match body.get("tags") {
+        None | Some(Value::Null) => document::Tags::default(),
+        Some(tags) => serde_json::from_value(tags.clone())
+            .map_err(|_| Error::BadRequest("tags must be a list or a string".to_owned()))?,
+    };
+    // RabbitMQ 3.11 called it so.
+    let default_queue_type = text("default_queue_type")?.or(text("defaultqueuetype")?);
+    Ok(document::Vhost {
+        name,
+        description: text("description")?.unwrap_or_default(),
+        tags,
+        default_queue_type: default_queue_type.filter(|kind| kind != "undefined"),
+        tracing: body.get("tracing") == Some(&Value::Bool(true)),
+    })
+}
+
+pub(super) async fn delete(
     _administrator: Administrator,
     node: State,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Error> {
-    let position = node.broker.put_vhost(&name)?;
-    let is_new = position.is_some();
-    Arc::clone(&node).durable(position).await?;
-    Ok(if is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::NO_CONTENT
-    })
+    let position = node.broker.delete_vhost(&name)?.ok_or(Error::NotFound)?;
+    Arc::clone(&node).durable(Some(position)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-fn describe(vhost: &Vhost) -> Value {
+fn describe(node: &Node, vhost: &Vhost) -> Value {
     let stats: Vec<QueueStats> = vhost.queues().iter().map(|queue| queue.stats()).collect();
     let ready: usize = stats.iter().map(|stats| stats.ready).sum();
     let unacked: usize = stats.iter().map(|stats| stats.unacked).sum();
+    let described = vhost.described();
+    let queue_type = described.default_queue_type.as_deref().unwrap_or("classic");
     json!({
         "name": **vhost.name(),
+        "description": described.description,
+        "tags": described.tags.0,
+        "default_queue_type": queue_type,
+        "metadata": {
+            "description": described.description,
+            "tags": described.tags.0,
+            "default_queue_type": queue_type,
+        },
+        "protected_from_deletion": false,
+        "cluster_state": { node.name.as_str(): "running" },
         "messages": ready + unacked,
         "messages_ready": ready,
         "messages_unacknowledged": unacked,
-        "tracing": false,
+        "tracing": described.tracing,
     })
 }

@@ -75,6 +75,16 @@ impl Context {
         self.session.vhost().name()
     }
 
+    /// Whether there is nothing to be in any more.
+    pub(crate) fn is_vhost_deleted(&self) -> bool {
+        self.session.vhost().is_deleted()
+    }
+
+    /// Makes sure that there may be a channel more. [`Channel::release`] takes it back.
+    pub(crate) fn open_channel(&self) -> Result<(), Error> {
+        Ok(self.session.channel_open()?)
+    }
+
     /// The connection's task is woken when `position` is durable, or never will be.
     pub(crate) fn wake_when_durable(&self, position: Position) {
         let waiter: Arc<dyn Waiter> = Arc::<Link>::clone(&self.link);
@@ -94,6 +104,7 @@ pub(crate) struct Channel {
     number: u16,
     /// `channel.close` was sent: everything but the answer is ignored.
     pub(crate) is_closing: bool,
+    is_released: bool,
     outbox: Arc<Outbox>,
     deliveries: Arc<Deliveries>,
     consumers: HashMap<Arc<str>, Subscribed>,
@@ -118,6 +129,7 @@ impl Channel {
         Self {
             number,
             is_closing: false,
+            is_released: false,
             deliveries: Arc::new(Deliveries::new(Arc::clone(&outbox), number)),
             outbox,
             consumers: HashMap::new(),
@@ -276,5 +288,8 @@ impl Channel {
             }
         }
         self.requeue_all();
+        if !std::mem::replace(&mut self.is_released, true) {
+            context.session.channel_close();
+        }
     }
 }

@@ -20,11 +20,11 @@ impl Session {
         self.stage = Stage::Finished;
     }
 
-    /// Tells the client that the node goes down.
-    pub(super) fn force_close(&mut self) {
+    /// Ends the connection although the client did nothing wrong.
+    pub(super) fn force_close(&mut self, reason: &str) {
         match self.stage {
             Stage::Running => {
-                let text = "broker forced connection closure with reason 'shutdown'";
+                let text = format!("broker forced connection closure with reason '{reason}'");
                 self.close_connection(&Error::new(ReplyCode::ConnectionForced, text), (0, 0));
             }
             Stage::Header | Stage::Start | Stage::Tune | Stage::Open => self.finish(),

@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             && shutdown.as_mut().poll(context).is_ready()
         {
             self.shutdown = None;
-            self.session.force_close();
+            self.session.force_close("shutdown");
         }
         self.session.on_news();
         let mut moved = self.poll_write(context).map_err(End::Socket)?;

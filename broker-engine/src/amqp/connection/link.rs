@@ -1,7 +1,7 @@
 //! What other threads may tell a connection: output, durable positions, alarms, the end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::super::outbox::Outbox;
 use crate::broker::{Position, StoreError, Waiter};
@@ -13,6 +13,8 @@ pub(crate) struct Link {
     durable: AtomicU64,
     is_log_failed: AtomicBool,
     has_news: AtomicBool,
+    /// Why the connection must go, once somebody said so.
+    ordered_out: OnceLock<String>,
 }
 
 impl Link {
@@ -30,6 +32,18 @@ impl Link {
     /// As [`Link::has_news`], and forgets it.
     pub(crate) fn take_news(&self) -> bool {
         self.has_news() && self.has_news.swap(false, Ordering::SeqCst)
+    }
+
+    /// Has the connection closed with 320; the first reason counts.
+    pub(crate) fn order_out(&self, reason: &str) {
+        if self.ordered_out.set(reason.to_owned()).is_ok() {
+            self.notify();
+        }
+    }
+
+    /// Why the connection must go.
+    pub(crate) fn ordered_out(&self) -> Option<&str> {
+        self.ordered_out.get().map(String::as_str)
     }
 
     /// Everything the connection waits for up to here is durable.

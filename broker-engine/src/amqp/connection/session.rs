@@ -140,7 +140,12 @@ impl Session {
         let context = Context::open(&self.server, &self.link, &identity, vhost, handles_cancel)?;
         self.server
             .opened(self.id, self.peer, &context, &self.client, self.is_secure);
+        // Whoever deletes a virtual host from now on finds the connection.
+        let is_late = context.is_vhost_deleted();
         self.context = Some(context);
+        if is_late {
+            return Err(Error::not_allowed(format!("vhost {vhost} not found")));
+        }
         Ok(())
     }
 
@@ -334,6 +339,9 @@ impl Session {
                 self.channel_max
             )));
         }
+        if let Some(context) = &self.context {
+            context.open_channel()?;
+        }
         let channel = Channel::new(number, Arc::clone(self.outbox()));
         self.channels.insert(number, Box::new(channel));
         self.outbox()
@@ -366,6 +374,12 @@ impl Session {
     /// Looks at what other threads told the connection.
     pub(super) fn on_news(&mut self) {
         if !self.link.take_news() {
+            return;
+        }
+        if let Some(reason) = self.link.ordered_out().map(str::to_owned) {
+            self.pending_reply = None;
+            self.is_blocked = false;
+            self.force_close(&reason);
             return;
         }
         let durable = self.link.durable();

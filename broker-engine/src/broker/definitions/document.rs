@@ -2,7 +2,8 @@
 //!
 //! Other members are accepted and ignored, so that a whole export can be given.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 /// A definitions document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,14 +27,30 @@ pub struct Document {
 pub struct User {
     /// Its name.
     pub name: String,
-    /// Base64 of a salt of four bytes and the hash of salt and password.
+    /// Base64 of a salt of four bytes and the hash of salt and password; empty when it has no password.
+    #[serde(default)]
     pub password_hash: String,
-    /// `rabbit_password_hashing_sha256`, the only one supported, or absent.
+    /// `rabbit_password_hashing_sha256`, `…_sha512` or `…_md5`; the first when absent.
     #[serde(default = "sha256")]
     pub hashing_algorithm: String,
     /// `administrator`, `monitoring` and the like.
     #[serde(default)]
     pub tags: Tags,
+    /// `max-connections` and `max-channels`.
+    #[serde(default, deserialize_with = "members")]
+    pub limits: Map<String, Value>,
+}
+
+/// Members; older exports write none as an empty list.
+fn members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Object(members) => Ok(members),
+        Value::Null => Ok(Map::new()),
+        Value::Array(values) if values.is_empty() => Ok(Map::new()),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => Err(
+            serde::de::Error::custom(format_args!("expected members, got {other}")),
+        ),
+    }
 }
 
 fn sha256() -> String {
@@ -68,10 +85,65 @@ impl From<TagsForm> for Tags {
 }
 
 /// A virtual host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "VhostForm")]
 pub struct Vhost {
     /// Its name.
     pub name: String,
+    /// For people.
+    pub description: String,
+    /// For programs.
+    pub tags: Tags,
+    /// The type of queues that name none.
+    pub default_queue_type: Option<String>,
+    /// Whether messages were to be traced; kept, and without effect.
+    pub tracing: bool,
+}
+
+/// Newer exports have what describes a virtual host in `metadata`, and null or `undefined` for no type.
+#[derive(Deserialize)]
+struct VhostForm {
+    name: String,
+    #[serde(flatten)]
+    own: Described,
+    #[serde(default)]
+    metadata: Described,
+    #[serde(default)]
+    tracing: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct Described {
+    description: Option<String>,
+    tags: Option<Tags>,
+    default_queue_type: Option<String>,
+}
+
+impl From<VhostForm> for Vhost {
+    fn from(form: VhostForm) -> Self {
+        let VhostForm { own, metadata, .. } = form;
+        let default_queue_type = own.default_queue_type.or(metadata.default_queue_type);
+        Self {
+            name: form.name,
+            description: own.description.or(metadata.description).unwrap_or_default(),
+            tags: own.tags.or(metadata.tags).unwrap_or_default(),
+            default_queue_type: default_queue_type.filter(|kind| kind != "undefined"),
+            tracing: form.tracing,
+        }
+    }
+}
+
+/// A runtime parameter of a virtual host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Where.
+    pub vhost: String,
+    /// What it is for: `vhost-limits`, `operator_policy` and the like.
+    pub component: String,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
 }
 
 /// What a user may do in a virtual host: regular expressions that names must match.

@@ -13,13 +13,25 @@ pub(crate) enum Record {
     /// The number of the next queue: no queue's number is used twice, not even after it is gone.
     Counter { queue_next: u32 },
     /// A virtual host.
-    Vhost { name: String },
+    Vhost {
+        name: String,
+        #[serde(default)]
+        description: String,
+        #[serde(default)]
+        tags: Vec<String>,
+        #[serde(default)]
+        default_queue_type: Option<String>,
+        #[serde(default)]
+        tracing: bool,
+    },
     /// A login.
     User {
         name: String,
         password_hash: String,
         hashing_algorithm: String,
         tags: Vec<String>,
+        #[serde(default)]
+        limits: serde_json::Map<String, serde_json::Value>,
     },
     /// What a user may do in a virtual host, as regular expressions on names.
     Permission {
@@ -62,6 +74,18 @@ pub(crate) enum Record {
         key: String,
         arguments: Table,
     },
+    /// A runtime parameter of a virtual host.
+    Parameter {
+        vhost: String,
+        component: String,
+        name: String,
+        value: serde_json::Value,
+    },
+    /// A runtime parameter of the node.
+    GlobalParameter {
+        name: String,
+        value: serde_json::Value,
+    },
     /// A binding between two exchanges.
     ExchangeBinding {
         vhost: String,
@@ -97,7 +121,7 @@ impl Record {
         let arguments;
         let (kind, parts): (u8, Vec<&str>) = match self {
             Self::Counter { .. } => (b'c', Vec::new()),
-            Self::Vhost { name } => (b'v', vec![name]),
+            Self::Vhost { name, .. } => (b'v', vec![name]),
             Self::User { name, .. } => (b'u', vec![name]),
             Self::Permission { user, vhost, .. } => (b'p', vec![user, vhost]),
             Self::TopicPermission {
@@ -106,6 +130,13 @@ impl Record {
                 exchange,
                 ..
             } => (b't', vec![user, vhost, exchange]),
+            Self::Parameter {
+                vhost,
+                component,
+                name,
+                ..
+            } => (b'm', vec![vhost, component, name]),
+            Self::GlobalParameter { name, .. } => (b'g', vec![name]),
             Self::Exchange { vhost, name, .. } => (b'e', vec![vhost, name]),
             Self::Queue { vhost, name, .. } => (b'q', vec![vhost, name]),
             Self::Binding {
@@ -171,6 +202,19 @@ mod tests {
             panic!("another value")
         };
         assert_eq!(nan.to_bits(), 0x7ff8_0000_0000_0001);
+    }
+
+    #[test]
+    fn records_of_earlier_releases_are_read() {
+        let vhost = Record::from_value(br#"{"vhost":{"name":"/"}}"#).unwrap();
+        assert!(
+            matches!(vhost, Record::Vhost { name, tags, .. } if name == "/" && tags.is_empty())
+        );
+        let user = br#"{"user":{"name":"u","password_hash":"","hashing_algorithm":"a","tags":[]}}"#;
+        assert!(matches!(
+            Record::from_value(user).unwrap(),
+            Record::User { limits, .. } if limits.is_empty()
+        ));
     }
 
     #[test]

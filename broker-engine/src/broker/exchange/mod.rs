@@ -10,6 +10,7 @@ use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use self::topic::Patterns;
 use super::{
+    policy::Applied,
     queue::Queue,
     topology::Kind,
     value::{Table, Value},
@@ -92,8 +93,7 @@ impl ExchangeSettings {
         ExchangeKind::from_name(name).filter(|kind| *kind != ExchangeKind::Delayed)
     }
 
-    /// Where messages go that no binding takes.
-    pub(crate) fn alternate(&self) -> Option<&str> {
+    fn alternate(&self) -> Option<&str> {
         self.arguments
             .get("alternate-exchange")
             .and_then(Value::as_str)
@@ -174,16 +174,40 @@ pub(crate) struct Exchange {
     bindings: HashMap<Box<str>, Vec<Binding>>,
     /// The keys of a topic exchange.
     patterns: Patterns,
+    /// The policies that hold.
+    applied: Applied,
+    /// Where messages go that no binding takes.
+    alternate: Option<Box<str>>,
 }
 
 impl Exchange {
     pub(crate) fn new(settings: ExchangeSettings) -> Self {
         Self {
             kind: settings.chooses_as().unwrap_or(settings.kind),
+            alternate: settings.alternate().map(Box::from),
+            applied: Applied::default(),
             settings,
             bindings: HashMap::new(),
             patterns: Patterns::default(),
         }
+    }
+
+    /// Takes over the policies that hold now.
+    pub(crate) fn govern(&mut self, applied: Applied) {
+        let own = self.settings.alternate().map(str::to_owned);
+        let alternate = own.or_else(|| applied.text("alternate-exchange"));
+        self.alternate = alternate.map(String::into_boxed_str);
+        self.applied = applied;
+    }
+
+    /// The policies that hold.
+    pub(crate) fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    /// Where messages go that no binding takes.
+    pub(crate) fn alternate(&self) -> Option<&str> {
+        self.alternate.as_deref()
     }
 
     /// Whether the arguments make sense for this kind.

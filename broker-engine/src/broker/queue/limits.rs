@@ -3,8 +3,9 @@
 //! Invariant: a message that leaves here is in `State::dead` until the lock is released, and in the log of this queue
 //! until the entry that removes it also puts it where dead messages go.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
+use arc_swap::Guard;
 use parking_lot::MutexGuard;
 
 use super::{
@@ -36,8 +37,9 @@ pub(crate) struct Dead {
 }
 
 impl Queue {
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    /// What it does besides keeping messages in order, at this moment.
+    pub(crate) fn rules(&self) -> Guard<Arc<Rules>> {
+        self.rules.load()
     }
 
     /// Looks at the clock, if anything here depends on it.
@@ -49,20 +51,26 @@ impl Queue {
 
     /// When a message expires in this queue.
     pub(super) fn expiry(&self, message: &Message) -> Option<u64> {
-        let arrived_ms = message.arrived_ms()?;
-        if self.rules.delays.is_some() {
+        let rules = self.rules();
+        let arrived_ms = match message.arrived_ms() {
+            Some(arrived_ms) => arrived_ms,
+            None if rules.ttl_ms.is_some() => self.timed_since_ms.load(Ordering::Relaxed),
+            None => return None,
+        };
+        if rules.delays.is_some() {
             let headers = self.core.envelope.headers(message.properties());
             return Some(arrived_ms.saturating_add(delay::delay_ms(&headers).unwrap_or(0)));
         }
         let own = self.core.envelope.expiration_ms(message.properties());
-        let ttl_ms = own.into_iter().chain(self.rules.ttl_ms).min()?;
+        let ttl_ms = own.into_iter().chain(rules.ttl_ms).min()?;
         Some(arrived_ms.saturating_add(ttl_ms))
     }
 
     /// Applies the queue's limits after a change. Consumers that could take something have it by now.
     pub(super) fn enforce(&self, state: &mut State) {
-        if self.rules.is_limited() && self.rules.overflow == Overflow::DropHead {
-            while self.is_over(state)
+        let rules = self.rules();
+        if rules.is_limited() && rules.overflow == Overflow::DropHead {
+            while is_over(&rules, state)
                 && let Some(entry) = state.backlog.pop()
             {
                 let reason = Reason::MaxLength;
@@ -72,12 +80,6 @@ impl Queue {
         if state.may_expire {
             self.expire(state);
         }
-    }
-
-    fn is_over(&self, state: &State) -> bool {
-        let (length, bytes) = (state.backlog.ready_len(), state.backlog.ready_bytes());
-        self.rules.length_max.is_some_and(|max| length as u64 > max)
-            || self.rules.bytes_max.is_some_and(|max| bytes > max)
     }
 
     /// Only at the head: a message that expired behind one that did not waits for its turn, as in RabbitMQ.
@@ -102,7 +104,7 @@ impl Queue {
                 }
             }
         }
-        if state.backlog.is_empty() && self.rules.ttl_ms.is_none() {
+        if state.backlog.is_empty() && self.rules().ttl_ms.is_none() {
             state.may_expire = false;
         }
     }
@@ -134,13 +136,13 @@ impl Queue {
 
     /// Starts the time after which an unused queue goes.
     pub(crate) fn touch(&self) {
-        if self.rules.expires_ms.is_some() {
+        if self.rules().expires_ms.is_some() {
             self.touch_locked(&mut self.state.lock());
         }
     }
 
     pub(super) fn touch_locked(&self, state: &mut State) {
-        if let Some(expires_ms) = self.rules.expires_ms {
+        if let Some(expires_ms) = self.rules().expires_ms {
             state.used_ms = self.core.clock.now_ms();
             let at_ms = state.used_ms.saturating_add(expires_ms);
             self.wake_at(state, at_ms);
@@ -150,7 +152,7 @@ impl Queue {
     /// Whether nobody used it for as long as it lives unused.
     pub(crate) fn is_unused(&self, now_ms: u64) -> bool {
         let state = self.state.lock();
-        self.rules.expires_ms.is_some_and(|expires_ms| {
+        self.rules().expires_ms.is_some_and(|expires_ms| {
             state.consumers.is_empty() && state.used_ms.saturating_add(expires_ms) <= now_ms
         })
     }
@@ -164,7 +166,7 @@ impl Queue {
         state.deadline_ms = None;
         state.now_ms = now_ms;
         self.enforce(&mut state);
-        if let Some(expires_ms) = self.rules.expires_ms
+        if let Some(expires_ms) = self.rules().expires_ms
             && state.consumers.is_empty()
         {
             let at_ms = state.used_ms.saturating_add(expires_ms);
@@ -192,8 +194,8 @@ impl Queue {
         let (count, reserved_bytes) = state.reserved;
         let length = (state.backlog.ready_len() + count + 1) as u64;
         let total_bytes = state.backlog.ready_bytes() + reserved_bytes + bytes as u64;
-        let fits = self.rules.length_max.is_none_or(|max| length <= max)
-            && self.rules.bytes_max.is_none_or(|max| total_bytes <= max);
+        let fits = self.rules().length_max.is_none_or(|max| length <= max)
+            && self.rules().bytes_max.is_none_or(|max| total_bytes <= max);
         if fits {
             state.reserved = (count + 1, reserved_bytes + bytes as u64);
         }
@@ -225,7 +227,7 @@ impl Queue {
     }
 
     pub(crate) fn bury(&self, dead: Vec<Dead>) {
-        if self.rules.hands_on()
+        if self.rules().hands_on()
             && let Some(home) = self.home.upgrade()
         {
             return dead_letter::bury(&home, self, dead);
@@ -251,18 +253,18 @@ impl Queue {
 
     /// A message's rank here, where messages have ranks.
     pub(super) fn rank(&self, message: &Message) -> Option<Rank> {
-        if self.rules.delays.is_some() {
+        if self.rules().delays.is_some() {
             return Some(Rank::Due(self.expiry(message).unwrap_or(0)));
         }
-        let max = self.rules.priority_max?;
+        let max = self.rules().priority_max?;
         let own = self.core.envelope.priority(message.properties());
         Some(Rank::Priority(own.min(max)))
     }
 
     /// Rank and overhead of a message that recovery found, read only where they count.
     pub(super) fn recovered_place(&self, id: MessageId) -> (Option<Rank>, u16) {
-        let is_ranked = self.rules.priority_max.is_some() || self.rules.delays.is_some();
-        if !is_ranked && self.rules.bytes_max.is_none() {
+        let is_ranked = self.rules().priority_max.is_some() || self.rules().delays.is_some();
+        if !is_ranked && self.rules().bytes_max.is_none() {
             return (None, 0);
         }
         match self.read_back(Some(id)) {
@@ -276,7 +278,7 @@ impl Queue {
 
     /// Whether messages refused for good go somewhere.
     pub fn buries(&self) -> bool {
-        self.rules.dead_letter.is_some()
+        self.rules().dead_letter.is_some()
     }
 
     /// Takes messages that are out and has the batch remove them. What becomes of them follows from the batch.
@@ -342,7 +344,7 @@ impl Queue {
 
     /// The message as a consumer of this queue sees it: where returns count, they are told.
     pub(super) fn presented(&self, message: &Message, returns: u8) -> Message {
-        if !self.rules.counts_returns || returns == 0 {
+        if !self.rules().counts_returns || returns == 0 {
             return message.clone();
         }
         let envelope = &self.core.envelope;
@@ -354,7 +356,7 @@ impl Queue {
 
     /// Chooses who is served where only one consumer is: the one that was, else the first in rank.
     pub(super) fn choose_active(&self, state: &mut State) {
-        if !self.rules.is_single_active {
+        if !self.rules().is_single_active {
             return;
         }
         let is_there = state.active.as_ref().is_some_and(|active| {
@@ -367,4 +369,10 @@ impl Queue {
             state.active = state.consumers.first().cloned();
         }
     }
+}
+
+fn is_over(rules: &Rules, state: &State) -> bool {
+    let (length, bytes) = (state.backlog.ready_len(), state.backlog.ready_bytes());
+    rules.length_max.is_some_and(|max| length as u64 > max)
+        || rules.bytes_max.is_some_and(|max| bytes > max)
 }

@@ -4,13 +4,15 @@
 //! There is no task: whoever publishes, settles or becomes writable pumps the queue, under one short lock a batch.
 
 mod backlog;
+mod governed;
 mod limits;
 mod pump;
 mod rules;
 mod settle;
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::AtomicU64};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use self::backlog::Backlog;
@@ -25,6 +27,7 @@ use super::{
     consumer::{Consumer, Subscription},
     error::Error,
     message::{Delivery, Message},
+    policy::Applied,
     topology::Kind,
     value::Table,
     vhost::Vhost,
@@ -75,7 +78,11 @@ pub struct Queue {
     name: Arc<str>,
     vhost: Arc<str>,
     settings: QueueSettings,
-    rules: Rules,
+    /// Replaced under the lock of the state, where they hold still; without it they are those of a moment.
+    rules: ArcSwap<Rules>,
+    applied: Mutex<Applied>,
+    /// When messages count as come that do not tell, in milliseconds since 1970.
+    timed_since_ms: AtomicU64,
     core: Arc<Core>,
     /// Where dead messages are routed.
     home: Weak<Vhost>,
@@ -127,7 +134,7 @@ impl Queue {
     pub(super) fn new(
         id: QueueId,
         (vhost, name): (Arc<str>, Arc<str>),
-        (settings, rules): (QueueSettings, Rules),
+        (settings, (rules, applied)): (QueueSettings, (Rules, Applied)),
         core: Arc<Core>,
         home: Weak<Vhost>,
     ) -> Arc<Self> {
@@ -136,12 +143,15 @@ impl Queue {
             name,
             vhost,
             settings,
-            rules,
+            rules: ArcSwap::from_pointee(rules),
+            applied: Mutex::new(applied),
+            timed_since_ms: AtomicU64::new(0),
             core,
             home,
             me: me.clone(),
             state: Mutex::default(),
         });
+        queue.time_from_now();
         queue.touch();
         queue
     }
@@ -163,7 +173,7 @@ impl Queue {
 
     /// How it is kept.
     pub fn kind(&self) -> QueueKind {
-        self.rules.kind
+        self.rules().kind
     }
 
     pub(super) fn id(&self) -> QueueId {
@@ -180,7 +190,7 @@ impl Queue {
 
     /// Whether a message goes to the log for this queue.
     pub(super) fn is_logging(&self, persistent: bool) -> bool {
-        self.is_logged() && (persistent || self.rules.kind == QueueKind::Quorum)
+        self.is_logged() && (persistent || self.rules().kind == QueueKind::Quorum)
     }
 
     /// Whether persistent messages in it go to the log.
@@ -242,7 +252,7 @@ impl Queue {
         } else {
             self.note_time(&mut state);
         }
-        let rejects = self.rules.rejects();
+        let rejects = self.rules().rejects();
         for (message, logged) in messages {
             let rank = self.rank(&message);
             let cached_bytes_max = self.core.cached_bytes_max;
@@ -290,7 +300,7 @@ impl Queue {
             return Err(Error::no_such(Kind::Queue, &self.name, &self.vhost));
         }
         let is_taken = state.consumers.iter().any(|consumer| consumer.exclusive());
-        let is_shared = !state.consumers.is_empty() || self.rules.is_single_active;
+        let is_shared = !state.consumers.is_empty() || self.rules().is_single_active;
         if is_taken || (subscription.exclusive && is_shared) {
             return Err(Error::AccessRefused(format!(
                 "queue '{}' in vhost '{}' in exclusive use",

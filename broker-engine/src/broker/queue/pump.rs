@@ -38,7 +38,7 @@ impl Queue {
         if !state.consumers.is_empty() {
             self.hand_out(state);
         }
-        if state.may_expire || self.rules.is_limited() {
+        if state.may_expire || self.rules().is_limited() {
             self.enforce(state);
         }
     }

@@ -6,6 +6,7 @@ use super::{
     super::{
         delay,
         error::Error,
+        policy::{Applied, Policies},
         topology::Kind,
         value::{Table, Value},
     },
@@ -107,12 +108,31 @@ pub(crate) struct Rules {
     pub(crate) delays: Option<String>,
 }
 
-/// RabbitMQ 4's limit for quorum queues that name none.
-const DELIVERY_LIMIT: u64 = 20;
+impl Overflow {
+    pub(super) fn from_word(word: &str) -> Self {
+        match word {
+            "reject-publish" => Self::Reject,
+            "reject-publish-dlx" => Self::RejectAndBury,
+            _ => Self::DropHead,
+        }
+    }
+}
 
 impl Rules {
-    /// The rules of a queue about to be declared.
+    /// The rules of a queue about to be declared, under the policies that hold for its name and kind.
     pub(crate) fn new(
+        names: (&str, &str),
+        settings: &QueueSettings,
+        policies: &Policies,
+        dialect: Dialect,
+    ) -> Result<(Self, Applied), Error> {
+        let declared = Self::declared(names, settings, dialect)?;
+        let applied = policies.for_queue(names.0, declared.kind);
+        Ok((declared.under(&applied, settings, dialect), applied))
+    }
+
+    /// What the declaration alone asks for.
+    pub(super) fn declared(
         (name, vhost): (&str, &str),
         settings: &QueueSettings,
         dialect: Dialect,
@@ -146,9 +166,6 @@ impl Rules {
         arguments.refuse(kind)?;
         if kind == QueueKind::Quorum {
             arguments.check_quorum(settings)?;
-            if dialect == Dialect::RabbitMq4 {
-                rules.delivery_limit.get_or_insert(DELIVERY_LIMIT);
-            }
         }
         Ok(rules)
     }
@@ -260,11 +277,7 @@ impl Arguments<'_> {
     fn overflow(&self) -> Result<Overflow, Error> {
         let words = ["drop-head", "reject-publish", "reject-publish-dlx"];
         let word = self.word("x-overflow", &words, "invalid_overflow")?;
-        Ok(match word {
-            Some("reject-publish") => Overflow::Reject,
-            Some("reject-publish-dlx") => Overflow::RejectAndBury,
-            _ => Overflow::DropHead,
-        })
+        Ok(word.map_or(Overflow::DropHead, Overflow::from_word))
     }
 
     fn dead_letter(&self) -> Result<Option<DeadLetter>, Error> {
@@ -326,7 +339,15 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
                 .collect(),
         };
-        Rules::new(("q", "/"), &settings, Dialect::RabbitMq4).map_err(|error| error.to_string())
+        let rules = Rules::new(
+            ("q", "/"),
+            &settings,
+            &Policies::default(),
+            Dialect::RabbitMq4,
+        );
+        rules
+            .map(|(rules, _)| rules)
+            .map_err(|error| error.to_string())
     }
 
     fn text(value: &str) -> Value {

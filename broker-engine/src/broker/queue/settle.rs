@@ -85,7 +85,7 @@ impl Queue {
 
     /// Puts messages back where they were in the queue, to be handed out again with the redelivered flag.
     fn put_back(&self, state: &mut State, runs: impl Iterator<Item = DeliveryRun>) {
-        let limit = self.rules.delivery_limit;
+        let limit = self.rules().delivery_limit;
         let mut returned = Vec::new();
         let logged = settle_each(state, runs, |mut entry, dead, logged| {
             entry.is_redelivered = true;

@@ -1,0 +1,158 @@
+//! `/api/parameters` and `/api/global-parameters`: runtime parameters, for policymakers.
+//!
+//! Policies are parameters as well, and have paths of their own.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::auth::User;
+use super::body::Body;
+use super::error::Error;
+use super::{Node, State, written};
+use crate::broker::POLICY;
+use crate::broker::definitions::document::Parameter;
+
+/// Component, virtual host, name.
+type Named = Path<(String, String, String)>;
+
+pub(super) async fn list(user: User, node: State) -> Result<Json<Value>, Error> {
+    user.check_policymaker(&node, None)?;
+    Ok(Json(all(&node, |vhost, component| {
+        component != POLICY && user.can_enter(&node, vhost)
+    })))
+}
+
+pub(super) async fn list_of_component(
+    user: User,
+    node: State,
+    Path(component): Path<String>,
+) -> Result<Json<Value>, Error> {
+    user.check_policymaker(&node, None)?;
+    Ok(Json(all(&node, |vhost, other| {
+        other == component && user.can_enter(&node, vhost)
+    })))
+}
+
+pub(super) async fn list_of_vhost(
+    user: User,
+    node: State,
+    Path((component, vhost)): Path<(String, String)>,
+) -> Result<Json<Value>, Error> {
+    user.check_policymaker(&node, Some(&vhost))?;
+    node.broker.vhost(&vhost).ok_or(Error::NotFound)?;
+    Ok(Json(all(&node, |other, kind| {
+        kind == component && other == vhost
+    })))
+}
+
+pub(super) async fn show(
+    user: User,
+    node: State,
+    Path((component, vhost, name)): Named,
+) -> Result<Json<Parameter>, Error> {
+    user.check_policymaker(&node, Some(&vhost))?;
+    let found = node.broker.vhost(&vhost).ok_or(Error::NotFound)?;
+    let value = found.parameter(&component, &name).ok_or(Error::NotFound)?;
+    Ok(Json(Parameter {
+        vhost,
+        component,
+        name,
+        value,
+    }))
+}
+
+pub(super) async fn put(
+    user: User,
+    node: State,
+    Path((component, vhost, name)): Named,
+    body: Bytes,
+) -> Result<StatusCode, Error> {
+    user.check_policymaker(&node, Some(&vhost))?;
+    node.check_vhost(&vhost)?;
+    let body = Body::parse(&body)?;
+    let [value] = body.needed(["value"])?;
+    if component == POLICY {
+        let text = "policies may not be set using this method";
+        return Err(Error::BadRequest(text.to_owned()));
+    }
+    let (is_new, position) = node.broker.put_parameter(&Parameter {
+        vhost,
+        component,
+        name,
+        value: value.clone(),
+    })?;
+    Arc::clone(&node).durable(position).await?;
+    Ok(written(is_new))
+}
+
+pub(super) async fn delete(
+    user: User,
+    node: State,
+    Path((component, vhost, name)): Named,
+) -> Result<StatusCode, Error> {
+    user.check_policymaker(&node, Some(&vhost))?;
+    if component == POLICY {
+        let text = "policies may not be cleared using this method";
+        return Err(Error::BadRequest(text.to_owned()));
+    }
+    let position = node.broker.delete_parameter(&vhost, &component, &name)?;
+    let position = position.ok_or(Error::NotFound)?;
+    Arc::clone(&node).durable(Some(position)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn list_global(user: User, node: State) -> Result<Json<Value>, Error> {
+    user.check_policymaker(&node, None)?;
+    let globals = node.broker.global_parameters().into_iter();
+    let described = globals.map(|(name, value)| json!({"name": name, "value": value}));
+    Ok(Json(described.collect()))
+}
+
+pub(super) async fn show_global(
+    user: User,
+    node: State,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Error> {
+    user.check_policymaker(&node, None)?;
+    let mut globals = node.broker.global_parameters();
+    let value = globals.remove(&name).ok_or(Error::NotFound)?;
+    Ok(Json(json!({"name": name, "value": value})))
+}
+
+pub(super) async fn put_global(
+    user: User,
+    node: State,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, Error> {
+    user.check_policymaker(&node, None)?;
+    let body = Body::parse(&body)?;
+    let [value] = body.needed(["value"])?;
+    let (is_new, position) = node.broker.put_global_parameter(&name, value)?;
+    Arc::clone(&node).durable(Some(position)).await?;
+    Ok(written(is_new))
+}
+
+pub(super) async fn delete_global(
+    user: User,
+    node: State,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Error> {
+    user.check_policymaker(&node, None)?;
+    let position = node.broker.delete_global_parameter(&name)?;
+    let position = position.ok_or(Error::NotFound)?;
+    Arc::clone(&node).durable(Some(position)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn all(node: &Node, is_meant: impl Fn(&str, &str) -> bool) -> Value {
+    let vhosts = node.broker.vhosts();
+    let parameters = vhosts.iter().flat_map(|vhost| vhost.parameters());
+    let meant = parameters.filter(|parameter| is_meant(&parameter.vhost, &parameter.component));
+    meant.map(|parameter| json!(parameter)).collect()
+}
