@@ -81,6 +81,11 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Durability::Sync)]
     pub durability: Durability,
 
+    /// Time a consumer has to acknowledge a delivery before its channel is closed, where the queue does not say
+    /// (x-consumer-timeout); 0 is no limit. 1800000 (half an hour) for RabbitMQ, no limit for LavinMQ if not given
+    #[arg(long, value_name = "MS")]
+    pub consumer_timeout_ms: Option<u64>,
+
     /// Memory use above which publishers are blocked
     #[arg(long, value_name = "BYTES")]
     pub memory_limit: Option<u64>,
@@ -175,6 +180,15 @@ impl Profile {
         match self {
             Self::RabbitMq313 | Self::RabbitMq42 => "RabbitMQ",
             Self::LavinMq29 => "LavinMQ",
+        }
+    }
+
+    /// How long a consumer may take to acknowledge where nobody says otherwise, in milliseconds.
+    #[must_use]
+    pub fn consumer_timeout_ms(self) -> Option<u64> {
+        match self {
+            Self::RabbitMq313 | Self::RabbitMq42 => Some(30 * 60 * 1000),
+            Self::LavinMq29 => None,
         }
     }
 

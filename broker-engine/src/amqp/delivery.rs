@@ -98,6 +98,18 @@ impl Deliveries {
         (taken, Ok(()))
     }
 
+    /// The latest tag that was given.
+    pub(crate) fn last_tag(&self) -> u64 {
+        self.state.lock().last_tag
+    }
+
+    /// Shows what waits, oldest first, until `look` has seen enough; of neighbours from the same queue only the first.
+    /// `look` must not settle anything.
+    pub(crate) fn find<T>(&self, mut look: impl FnMut(u64, &Queue) -> Option<T>) -> Option<T> {
+        let state = self.state.lock();
+        state.owed.runs().find_map(|(tag, queue)| look(tag, queue))
+    }
+
     /// Takes everything that waits, oldest first.
     pub(crate) fn take_all(&self) -> Vec<Unsettled> {
         self.state.lock().owed.take_all()

@@ -64,6 +64,11 @@ impl Owed {
         Ok(())
     }
 
+    /// The first tag and the queue of each run, oldest first.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u64, &Queue)> {
+        self.0.iter().map(|(tag, (queue, _))| (*tag, &**queue))
+    }
+
     /// Takes everything, oldest first.
     pub(crate) fn take_all(&mut self) -> Vec<Unsettled> {
         let all = std::mem::take(&mut self.0).into_iter();

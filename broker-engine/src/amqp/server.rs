@@ -164,6 +164,14 @@ impl Server {
         }
     }
 
+    /// Has every connection look whether its consumers keep deliveries for too long; `now_ms` grows by milliseconds
+    /// from any start.
+    pub fn check_patience(&self, now_ms: u64) {
+        for registered in self.connections.lock().values() {
+            registered.link.check_patience(now_ms);
+        }
+    }
+
     pub(super) fn unregister(&self, id: u64) {
         self.connections.lock().remove(&id);
     }

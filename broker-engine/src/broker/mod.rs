@@ -10,6 +10,7 @@ mod access;
 mod alarm;
 mod clock;
 mod consumer;
+mod consumer_timeout;
 mod dead_letter;
 mod deadlines;
 pub mod definitions;
@@ -58,6 +59,7 @@ use parking_lot::{Mutex, RwLock};
 pub(crate) use self::password::PasswordHash;
 use self::{
     access::Access,
+    consumer_timeout::ConsumerTimeouts,
     deadlines::Deadlines,
     definitions::{document, record::Record},
     limits::Counts,
@@ -107,6 +109,8 @@ pub struct Options {
     pub dialect: Dialect,
     /// How many connections and channels there may be.
     pub limits: NodeLimits,
+    /// How long a consumer may keep a message before it must answer, where the queue does not say; `None` for ever.
+    pub consumer_timeout_ms: Option<u64>,
 }
 
 impl Default for Options {
@@ -119,6 +123,7 @@ impl Default for Options {
             envelope: Arc::new(NoProperties),
             dialect: Dialect::default(),
             limits: NodeLimits::default(),
+            consumer_timeout_ms: None,
         }
     }
 }
@@ -145,6 +150,7 @@ pub(crate) struct Core {
     deadlines: Deadlines,
     limits: NodeLimits,
     counts: Arc<Counts>,
+    consumer_timeouts: ConsumerTimeouts,
 }
 
 impl Core {
@@ -194,6 +200,7 @@ impl Broker {
             deadlines: Deadlines::default(),
             limits: options.limits,
             counts: Arc::default(),
+            consumer_timeouts: ConsumerTimeouts::new(options.consumer_timeout_ms),
         };
         let broker = Self {
             core: Arc::new(core),
@@ -460,6 +467,11 @@ impl Broker {
     /// The time, by the broker's clock.
     pub fn now_ms(&self) -> u64 {
         self.core.clock.now_ms()
+    }
+
+    /// The shortest time that any queue lets consumers keep its messages, or once did; `None` while all wait for ever.
+    pub fn consumer_timeout_min_ms(&self) -> Option<u64> {
+        self.core.consumer_timeouts.min_ms()
     }
 
     /// The node's alarms.

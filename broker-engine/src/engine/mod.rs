@@ -3,6 +3,7 @@
 //! The only place that knows all parts. Stopping goes from the outside in: no new connections,
 //! then the connections, then the log.
 
+mod patience;
 mod secrets;
 mod timer;
 mod watch;
@@ -78,6 +79,12 @@ impl Engine {
         let tls = listeners.tls();
         listeners.serve(&server, &router, &tasks, &shutdown);
         timer::start(Arc::clone(&broker), &tasks, shutdown.clone());
+        patience::start(
+            Arc::clone(&broker),
+            Arc::clone(&server),
+            &tasks,
+            shutdown.clone(),
+        );
         watch::start(Arc::clone(&broker), &options, &tasks, shutdown.clone());
         if let Some(control) = control {
             let status = status(&options);
@@ -172,6 +179,9 @@ async fn open(options: Options) -> Result<Arc<Broker>, Error> {
         let broker_options = broker::Options {
             envelope: Arc::new(amqp::WireProperties),
             dialect: dialect(options.profile),
+            consumer_timeout_ms: options
+                .consumer_timeout_ms
+                .or(options.profile.consumer_timeout_ms()),
             store: store::Options {
                 durability: durability(options.durability),
                 ..store::Options::default()

@@ -17,6 +17,8 @@ mod hostile;
 #[cfg(test)]
 mod management;
 #[cfg(test)]
+mod patience;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod routing;

@@ -5,7 +5,7 @@ use crate::broker::{Table, Value};
 use crate::codec::amqp::{FieldTable, FieldValue, Properties};
 
 /// Arguments whose meaning is not built: a queue that ignored them would be a lie.
-const UNSUPPORTED: [&str; 2] = ["x-consumer-timeout", "x-message-deduplication"];
+const UNSUPPORTED: [&str; 1] = ["x-message-deduplication"];
 
 /// The arguments of a declaration.
 ///
@@ -113,10 +113,10 @@ mod tests {
 
     #[test]
     fn an_argument_that_would_be_ignored_is_refused() {
-        let refused = check("x-consumer-timeout", FieldValue::I32(1)).unwrap_err();
+        let refused = check("x-message-deduplication", FieldValue::Bool(true)).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "PRECONDITION_FAILED - argument 'x-consumer-timeout' for queue 'q' in vhost '/' \
+            "PRECONDITION_FAILED - argument 'x-message-deduplication' for queue 'q' in vhost '/' \
              is not supported"
         );
         assert!(check("x-mine", FieldValue::Void).is_ok());

@@ -28,6 +28,9 @@ impl Channel {
     pub(super) fn get(&self, context: &Context, get: &BasicGet<'_>) -> Result<Deferred, Error> {
         let name = self.queue_name(get.queue)?;
         let queue = context.session.readable_queue(&name)?;
+        if !get.no_ack {
+            context.expect_answers();
+        }
         match queue.get(get.no_ack)? {
             Some((delivery, ready)) => {
                 self.deliveries

@@ -44,6 +44,9 @@ impl Channel {
                 "attempt to reuse consumer tag '{tag}'"
             )));
         }
+        if !consume.no_ack {
+            context.expect_answers();
+        }
         let deliveries = Arc::clone(&self.deliveries);
         let sink = Arc::new(ConsumerSink::new(deliveries, context.handles_cancel));
         let subscription = Subscription {

@@ -10,6 +10,7 @@ mod basic;
 mod consume;
 mod content;
 mod exchange;
+mod patience;
 mod publish;
 mod queue;
 mod settle;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use self::consume::Subscribed;
 use self::content::Content;
+use self::patience::Patience;
 use self::transaction::Transaction;
 use super::confirms::Confirms;
 use super::connection::Link;
@@ -85,6 +87,11 @@ impl Context {
         Ok(self.session.channel_open()?)
     }
 
+    /// From now on somebody must see to it that deliveries are answered in time.
+    pub(super) fn expect_answers(&self) {
+        self.link.expect_answers();
+    }
+
     /// The connection's task is woken when `position` is durable, or never will be.
     pub(crate) fn wake_when_durable(&self, position: Position) {
         let waiter: Arc<dyn Waiter> = Arc::<Link>::clone(&self.link);
@@ -120,6 +127,7 @@ pub(crate) struct Channel {
     /// Bound of each consumer made from now on; 0 for none.
     prefetch: u32,
     credit: Arc<Credit>,
+    patience: Patience,
     /// What an empty queue name stands for.
     last_queue: Option<Arc<str>>,
 }
@@ -142,6 +150,7 @@ impl Channel {
             content: None,
             prefetch: 0,
             credit: Arc::default(),
+            patience: Patience::default(),
             last_queue: None,
         }
     }

@@ -15,6 +15,10 @@ pub(crate) struct Link {
     has_news: AtomicBool,
     /// Why the connection must go, once somebody said so.
     ordered_out: OnceLock<String>,
+    /// Whether deliveries may wait for an answer on this connection.
+    expects_answers: AtomicBool,
+    /// The time at which somebody asked to look for late answers; 0 when nobody did.
+    patience_at_ms: AtomicU64,
 }
 
 impl Link {
@@ -22,6 +26,25 @@ impl Link {
     pub(crate) fn notify(&self) {
         self.has_news.store(true, Ordering::SeqCst);
         self.outbox.wake();
+    }
+
+    /// Has the connection look for late answers from now on.
+    pub(crate) fn expect_answers(&self) {
+        self.expects_answers.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks the connection's task to look for late answers, if there may be any.
+    pub(crate) fn check_patience(&self, now_ms: u64) {
+        if self.expects_answers.load(Ordering::Relaxed) {
+            self.patience_at_ms.store(now_ms.max(1), Ordering::SeqCst);
+            self.notify();
+        }
+    }
+
+    /// The time at which that was asked, once.
+    pub(crate) fn take_patience_check(&self) -> Option<u64> {
+        let at_ms = self.patience_at_ms.swap(0, Ordering::SeqCst);
+        (at_ms > 0).then_some(at_ms)
     }
 
     /// Whether [`Link::notify`] was called since [`Link::take_news`].

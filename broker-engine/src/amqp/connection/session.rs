@@ -18,8 +18,8 @@ use super::link::Link;
 use super::peer::{Certified, Peer};
 use crate::broker::{Alarm, Identity, Position, Settlements};
 use crate::codec::amqp::{
-    ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk, Frame,
-    FrameKind, FrameParse, Method, encode_heartbeat, parse_frame,
+    BasicConsume, ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk,
+    Encode as _, Frame, FrameKind, FrameParse, Method, encode_heartbeat, parse_frame,
 };
 
 /// How far the conversation is.
@@ -404,11 +404,33 @@ impl Session {
                 self.pending_reply = Some((position, reply));
             }
         }
+        if let Some(now_ms) = self.link.take_patience_check() {
+            self.check_patience(now_ms);
+        }
         if self.is_blocked && !self.server.broker().alarms().is_any_on() {
             self.is_blocked = false;
             if self.client.handles_blocked {
                 self.outbox().send(CHANNEL_ZERO, &ConnectionUnblocked {});
             }
+        }
+    }
+
+    /// Closes the channels whose consumers keep deliveries for too long.
+    fn check_patience(&mut self, now_ms: u64) {
+        let Some(context) = &self.context else { return };
+        let channels = self.channels.iter_mut();
+        let late: Vec<(u16, Error)> = channels
+            .filter_map(|(number, channel)| {
+                Some((*number, channel.check_patience(context, now_ms).err()?))
+            })
+            .collect();
+        let method = if self.server.is_lavinmq() {
+            BasicConsume::ID
+        } else {
+            (0, 0)
+        };
+        for (number, error) in late {
+            self.fail(number, &error, method);
         }
     }
 

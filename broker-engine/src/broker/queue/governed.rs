@@ -26,6 +26,11 @@ impl Rules {
         self.expires_ms = stricter(self.expires_ms, "expires");
         self.length_max = stricter(self.length_max, "max-length");
         self.bytes_max = stricter(self.bytes_max, "max-length-bytes");
+        let timeouts = self.consumer_timeout_ms.into_iter();
+        self.consumer_timeout_ms = timeouts
+            .chain(applied.number("consumer-timeout"))
+            // No time is no limit: the longest of all.
+            .min_by_key(|limit_ms| limit_ms.wrapping_sub(1));
         self.delivery_limit = self.limit_deliveries(applied, dialect);
         if let Some(word) = applied.text("overflow") {
             let is_declared = settings.arguments.get("x-overflow").is_some();
@@ -95,10 +100,18 @@ impl Queue {
             self.time_from_now();
         }
         state.may_expire |= self.rules().ttl_ms.is_some() && !state.backlog.is_empty();
+        self.note_consumer_timeout();
         self.note_time(&mut state);
         self.touch_locked(&mut state);
         self.pump_locked(&mut state);
         self.unlock(state);
+    }
+
+    /// Whoever watches consumers must know the shortest time that any is given.
+    pub(super) fn note_consumer_timeout(&self) {
+        if let Some(limit_ms) = self.rules().consumer_timeout_ms {
+            self.core.consumer_timeouts.note(limit_ms);
+        }
     }
 
     /// Messages that do not tell when they came, because nothing limited their time then, count from now on.

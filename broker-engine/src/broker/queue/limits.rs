@@ -42,6 +42,13 @@ impl Queue {
         self.rules.load()
     }
 
+    /// How long a consumer may keep a message of this queue before it must answer; `None` for ever.
+    pub fn consumer_timeout_ms(&self) -> Option<u64> {
+        let own = self.rules().consumer_timeout_ms;
+        own.or(self.core.consumer_timeouts.node_ms)
+            .filter(|limit_ms| *limit_ms > 0)
+    }
+
     /// Looks at the clock, if anything here depends on it.
     pub(super) fn note_time(&self, state: &mut State) {
         if state.may_expire {

@@ -152,6 +152,7 @@ impl Queue {
             state: Mutex::default(),
         });
         queue.time_from_now();
+        queue.note_consumer_timeout();
         queue.touch();
         queue
     }

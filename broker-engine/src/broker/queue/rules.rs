@@ -102,6 +102,8 @@ pub(crate) struct Rules {
     pub(crate) priority_max: Option<u8>,
     pub(crate) is_single_active: bool,
     pub(crate) delivery_limit: Option<u64>,
+    /// How long a consumer may keep a message; 0 for ever. Without it the node's limit holds.
+    pub(crate) consumer_timeout_ms: Option<u64>,
     /// Whether redeliveries tell how often the message came back.
     pub(crate) counts_returns: bool,
     /// The exchange whose messages wait here until they are due.
@@ -155,6 +157,7 @@ impl Rules {
                 .and_then(|priority| u8::try_from(priority).ok()),
             is_single_active: arguments.flag("x-single-active-consumer")?,
             delivery_limit: arguments.number("x-delivery-limit", 0, u64::MAX)?,
+            consumer_timeout_ms: arguments.number("x-consumer-timeout", 0, u64::MAX)?,
             counts_returns: kind == QueueKind::Quorum,
             delays: delay::exchange_of(name, &settings.arguments),
         };
