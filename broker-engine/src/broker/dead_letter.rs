@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
+    deduplication::Bringer,
     delay,
     message::{Message, Parts, Publish},
-    queue::{Dead, Queue},
-    route::Route,
+    queue::{Admission, Dead, Queue},
+    route::{Route, SeenBefore},
     value::{Table, Value},
     vhost::Vhost,
 };
@@ -171,8 +172,20 @@ fn place(
     batch: &mut Batch,
 ) -> Moving {
     let bytes = publish.body.len();
-    queues.retain(|queue| !queue.rules().rejects() || queue.reserve(bytes));
-    let route = Route::new(queues);
+    // What one queue gives up at once is taken together or not at all.
+    let by = Bringer::of_queue(source);
+    let mut seen = SeenBefore::default();
+    queues.retain(|queue| match queue.admit(publish.properties, bytes, by) {
+        Admission::Taken(note) => {
+            seen.notes.extend(note);
+            true
+        }
+        // Better twice than never, where it is not decided yet.
+        Admission::Undecided => !queue.rules().rejects() || queue.reserve(bytes),
+        Admission::Duplicate(_) | Admission::Refused => false,
+    });
+    let seen = (!seen.notes.is_empty()).then(|| Box::new(seen));
+    let route = Route::new(queues).of_one(seen);
     let is_persistent = || source.core().envelope.is_persistent(publish.properties);
     let persistent = dead.entry.logged.is_some() || is_persistent();
     let stamp = (publish.expires || route.is_timed()).then_some(now_ms);
@@ -245,6 +258,7 @@ fn move_on(
             (Content::Logged(..) | Content::Nowhere, _) => continue,
         };
         let now_ms = message.arrived_ms().map(|_| now_ms);
+        route.settle(appended.as_ref().map(|entry| entry.position));
         for queue in route.queues() {
             let logged = logged.filter(|_| queue.is_logging(persistent));
             let dead = queue.push(std::iter::once((message.clone(), logged)), now_ms);

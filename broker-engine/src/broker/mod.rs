@@ -13,6 +13,7 @@ mod consumer;
 mod consumer_timeout;
 mod dead_letter;
 mod deadlines;
+mod deduplication;
 pub mod definitions;
 mod delay;
 mod envelope;
@@ -35,6 +36,8 @@ mod session;
 mod settlement;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_deduplication;
 #[cfg(test)]
 mod tests_governance;
 #[cfg(test)]
@@ -61,6 +64,7 @@ use self::{
     access::Access,
     consumer_timeout::ConsumerTimeouts,
     deadlines::Deadlines,
+    deduplication::Bringer,
     definitions::{document, record::Record},
     limits::Counts,
 };
@@ -151,6 +155,7 @@ pub(crate) struct Core {
     limits: NodeLimits,
     counts: Arc<Counts>,
     consumer_timeouts: ConsumerTimeouts,
+    bringer_next: AtomicU64,
 }
 
 impl Core {
@@ -160,6 +165,11 @@ impl Core {
 
     fn queue_next(&self) -> u32 {
         self.queue_next.load(Ordering::Relaxed)
+    }
+
+    /// One who brings messages, as nobody did before.
+    fn next_bringer(&self) -> Bringer {
+        Bringer(self.bringer_next.fetch_add(1, Ordering::Relaxed))
     }
 
     fn server_name(&self) -> String {
@@ -201,6 +211,7 @@ impl Broker {
             limits: options.limits,
             counts: Arc::default(),
             consumer_timeouts: ConsumerTimeouts::new(options.consumer_timeout_ms),
+            bringer_next: AtomicU64::new(0),
         };
         let broker = Self {
             core: Arc::new(core),

@@ -9,12 +9,12 @@ use bytes::{Bytes, BytesMut};
 use super::{
     access::Action,
     dead_letter::{self, Reason},
+    deduplication::Bringer,
     error::Error,
     message::{DeliveryRun, Message, Parts, Publish},
-    queue::{Dead, Entry, Overflow, Queue},
-    route::Route,
+    queue::{Admission, Dead, Entry, Overflow, Queue},
+    route::{Route, SeenBefore},
     route_cache::RouteCache,
-    routing::Found,
     session::Session,
     value::Table,
 };
@@ -55,6 +55,7 @@ pub struct Settled {
 /// The publishing side of a channel, with the routes it used.
 pub struct Publisher {
     session: Session,
+    bringer: Bringer,
     read_headers: ReadHeaders,
     versions: (u64, u64),
     routes: RouteCache,
@@ -101,6 +102,7 @@ impl Publisher {
     pub(super) fn new(session: Session, read_headers: ReadHeaders) -> Self {
         let versions = (0, 0);
         Self {
+            bringer: session.core().next_bringer(),
             session,
             read_headers,
             versions,
@@ -233,6 +235,7 @@ impl Publisher {
         }
         let mut rest = staged.pending.as_slice();
         for (route, len) in &staged.runs {
+            route.settle(outcome.durable);
             let (run, others) = rest.split_at(*len);
             rest = others;
             for queue in route.queues() {
@@ -296,12 +299,13 @@ impl Publisher {
         self.session.check_publish(message.exchange)?;
         let read_headers = self.read_headers;
         let headers = || read_headers(message.properties);
-        let Found { queues, holds } =
-            self.session
-                .vhost()
-                .route(message.exchange, &[message.routing_key], &headers)?;
-        self.check_topics(message.exchange, [message.routing_key])?;
-        let route = Route::new(queues);
+        let keys = [message.routing_key];
+        let found = self
+            .session
+            .vhost()
+            .route(message.exchange, &keys, &headers, self.bringer)?;
+        self.check_topics(message.exchange, keys)?;
+        let (holds, route) = (found.holds, found.into_route());
         if !holds {
             return Ok(Arc::new(route));
         }
@@ -317,9 +321,9 @@ impl Publisher {
         let copies = message.copies.iter().map(String::as_str);
         let keys: Vec<&str> = std::iter::once(message.routing_key).chain(copies).collect();
         let vhost = self.session.vhost();
-        let Found { queues, .. } = vhost.route(message.exchange, &keys, &headers)?;
+        let found = vhost.route(message.exchange, &keys, &headers, self.bringer)?;
         self.check_topics(message.exchange, keys)?;
-        Ok(Arc::new(Route::new(queues)))
+        Ok(Arc::new(found.into_route()))
     }
 
     /// Whether the user may publish with these keys. Asked only for routes that are not remembered.
@@ -331,7 +335,8 @@ impl Publisher {
         self.session.check_topics(Action::Write, exchange, keys)
     }
 
-    /// The route without the queues that are full and refuse. What one refuses may go where its dead messages go.
+    /// The route without the queues that are full and refuse, or that had the message before. What one refuses may go
+    /// where its dead messages go.
     fn accepting(
         &self,
         message: &Publish<'_>,
@@ -339,18 +344,34 @@ impl Publisher {
         route: Arc<Route>,
         outcome: &mut PublishOutcome,
     ) -> Arc<Route> {
-        if !route.may_reject() {
+        if route.is_plain() {
             return route;
         }
-        let (taking, refusing): (Vec<_>, Vec<_>) = route
-            .queues()
-            .iter()
-            .cloned()
-            .partition(|queue| !queue.rules().rejects() || queue.reserve(message.body.len()));
-        if refusing.is_empty() {
-            return route;
+        let (mut taking, mut refusing) = (Vec::new(), Vec::new());
+        let mut seen = SeenBefore::default();
+        for queue in route.queues() {
+            match queue.admit(message.properties, message.body.len(), self.bringer) {
+                Admission::Taken(note) => {
+                    seen.notes.extend(note);
+                    taking.push(Arc::clone(queue));
+                }
+                Admission::Duplicate(position) => seen.position = seen.position.max(position),
+                Admission::Undecided => seen.is_undecided = true,
+                Admission::Refused => refusing.push(Arc::clone(queue)),
+            }
         }
-        outcome.rejected.push(number);
+        if let Some(exchange) = route.into_seen() {
+            seen.position = seen.position.max(exchange.position);
+            seen.is_undecided |= exchange.is_undecided;
+            // Whoever is told no may try again: the exchange must not take that for a repetition.
+            if refusing.is_empty() && !seen.is_undecided {
+                seen.notes.extend(exchange.notes);
+            }
+        }
+        outcome.durable = outcome.durable.max(seen.position);
+        if seen.is_undecided || !refusing.is_empty() {
+            outcome.rejected.push(number);
+        }
         for queue in refusing {
             if queue.rules().overflow == Overflow::RejectAndBury
                 && let Some(parts) = Parts::new(message, None)
@@ -361,7 +382,8 @@ impl Publisher {
                 dead_letter::bury(self.session.vhost(), &queue, vec![Dead { entry, reason }]);
             }
         }
-        Arc::new(Route::new(taking))
+        let seen = (!seen.notes.is_empty()).then(|| Box::new(seen));
+        Arc::new(Route::new(taking).of_one(seen))
     }
 
     /// Copies a message to where its queues will share it. False when no queue takes it.

@@ -4,8 +4,11 @@
 
 use std::sync::Arc;
 
-use super::queue::Queue;
-use crate::store::QueueId;
+use super::{
+    deduplication::{Note, Verdict},
+    queue::Queue,
+};
+use crate::store::{Position, QueueId};
 
 /// The queues a message goes to.
 #[derive(Debug)]
@@ -19,6 +22,36 @@ pub(super) struct Route {
     is_timed: bool,
     /// Whether one of them refuses messages when it is full.
     may_reject: bool,
+    /// Whether all of them take every message.
+    is_plain: bool,
+    /// What is known of the one message that goes this way, where somebody recognises messages that came before.
+    seen: Option<Box<SeenBefore>>,
+}
+
+/// What those who recognise messages know of one.
+#[derive(Debug, Default)]
+pub(super) struct SeenBefore {
+    /// To be settled when the message is taken.
+    pub(super) notes: Vec<Note>,
+    /// What must be durable before it may be said that the message came before.
+    pub(super) position: Option<Position>,
+    /// Whether the same message is on its way and may still be refused.
+    pub(super) is_undecided: bool,
+}
+
+impl SeenBefore {
+    /// Takes note of a verdict; true when the message is new to whoever gave it.
+    pub(super) fn note(&mut self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::New(note) => {
+                self.notes.extend(note);
+                return true;
+            }
+            Verdict::Duplicate(position) => self.position = self.position.max(position),
+            Verdict::Undecided => self.is_undecided = true,
+        }
+        false
+    }
 }
 
 impl Route {
@@ -37,6 +70,8 @@ impl Route {
             always_logged: logging(false),
             is_timed: queues.iter().any(|queue| queue.rules().is_timed()),
             may_reject: queues.iter().any(|queue| queue.rules().rejects()),
+            is_plain: queues.iter().all(|queue| queue.is_plain()),
+            seen: None,
             queues,
         }
     }
@@ -51,6 +86,28 @@ impl Route {
         self.queues.iter().map(Arc::as_ptr)
     }
 
+    /// The same for one message, of which this is known.
+    pub(super) fn of_one(self, seen: Option<Box<SeenBefore>>) -> Self {
+        Self { seen, ..self }
+    }
+
+    /// Whether a message may be put there without asking.
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_plain && self.seen.is_none()
+    }
+
+    /// Takes over what is known of the one message that goes this way.
+    pub(super) fn into_seen(self: Arc<Self>) -> Option<Box<SeenBefore>> {
+        Arc::into_inner(self)?.seen
+    }
+
+    /// The message was taken: it is durable when this position is.
+    pub(super) fn settle(&self, position: Option<Position>) {
+        for note in self.seen.iter().flat_map(|seen| &seen.notes) {
+            note.settle(position);
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
@@ -61,10 +118,6 @@ impl Route {
             let rejecting = self.queues.iter().filter(|queue| queue.rules().rejects());
             rejecting.for_each(|queue| queue.unreserve(bytes));
         }
-    }
-
-    pub(super) fn may_reject(&self) -> bool {
-        self.may_reject
     }
 
     pub(super) fn is_timed(&self) -> bool {

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use super::{
+    deduplication::Bringer,
     delay,
     error::Error,
     exchange::{Destination, Exchange, ExchangeKind, Headers},
     queue::Queue,
+    route::{Route, SeenBefore},
     topology::{Kind, Topology, binding_record},
     value::Table,
     vhost::{Vhost, refuse_default},
@@ -21,6 +23,15 @@ pub(super) struct Found {
     pub(super) queues: Vec<Arc<Queue>>,
     /// Whether every message of this exchange and key goes there.
     pub(super) holds: bool,
+    /// What the exchange knows of the message.
+    pub(super) seen: Option<Box<SeenBefore>>,
+}
+
+impl Found {
+    /// The route of the message; not to be remembered for others unless it holds.
+    pub(super) fn into_route(self) -> Route {
+        Route::new(self.queues).of_one(self.seen)
+    }
 }
 
 impl Vhost {
@@ -30,6 +41,7 @@ impl Vhost {
         exchange: &str,
         keys: &[&str],
         headers: &dyn Fn() -> Table,
+        by: Bringer,
     ) -> Result<Found, Error> {
         let topology = self.topology.read();
         if !exchange.is_empty() {
@@ -43,6 +55,17 @@ impl Vhost {
                     self.name()
                 )));
             }
+            let mut seen = None;
+            if let Some(deduper) = found.deduper() {
+                let seen = seen.insert(Box::<SeenBefore>::default());
+                if !seen.note(deduper.look(&headers(), self.now_ms(), by)) {
+                    return Ok(Found {
+                        queues: Vec::new(),
+                        holds: false,
+                        seen: Some(std::mem::take(seen)),
+                    });
+                }
+            }
             if found.settings.kind == ExchangeKind::Delayed
                 && delay::delay_ms(&headers()).is_some()
                 && let Some(queue) = topology.queues.get(&*delay::queue_name(exchange))
@@ -50,8 +73,13 @@ impl Vhost {
                 return Ok(Found {
                     queues: vec![Arc::clone(queue)],
                     holds: false,
+                    seen,
                 });
             }
+            return Ok(Found {
+                seen,
+                ..walk(&topology, exchange, keys, headers)
+            });
         }
         Ok(walk(&topology, exchange, keys, headers))
     }
@@ -240,12 +268,14 @@ fn walk(topology: &Topology, exchange: &str, keys: &[&str], headers: &dyn Fn() -
         return Found {
             queues: queues.cloned().collect(),
             holds: true,
+            seen: None,
         };
     }
     let headers = Headers::new(headers);
     let mut found = Found {
         queues: Vec::new(),
         holds: true,
+        seen: None,
     };
     let mut visited: Vec<*const Exchange> = Vec::new();
     let mut ahead = vec![exchange];

@@ -14,7 +14,7 @@ use super::{
 use crate::store::{self, Drive, disk::FaultyDisk};
 
 #[derive(Debug, Default)]
-struct TestClock(AtomicU64);
+pub(super) struct TestClock(AtomicU64);
 
 impl Clock for TestClock {
     fn now_ms(&self) -> u64 {
@@ -25,14 +25,14 @@ impl Clock for TestClock {
 /// Properties as JSON.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Properties {
-    headers: Table,
-    expiration: Option<u64>,
-    priority: u8,
+pub(super) struct Properties {
+    pub(super) headers: Table,
+    pub(super) expiration: Option<u64>,
+    pub(super) priority: u8,
 }
 
 #[derive(Debug)]
-struct JsonEnvelope;
+pub(super) struct JsonEnvelope;
 
 fn read(properties: &[u8]) -> Properties {
     serde_json::from_slice(properties).unwrap_or_default()
@@ -137,7 +137,7 @@ impl Node {
         self.broker.wait(position.unwrap_or_default()).unwrap();
     }
 
-    fn send(&self, queue: &str, body: &str, properties: &Properties) -> PublishOutcome {
+    pub(super) fn send(&self, queue: &str, body: &str, properties: &Properties) -> PublishOutcome {
         let json = serde_json::to_vec(properties).unwrap();
         let outcome = self
             .session
@@ -152,7 +152,7 @@ impl Node {
     }
 }
 
-fn publish<'a>(queue: &'a str, body: &'a str, properties: &'a [u8]) -> Publish<'a> {
+pub(super) fn publish<'a>(queue: &'a str, body: &'a str, properties: &'a [u8]) -> Publish<'a> {
     Publish {
         exchange: "",
         routing_key: queue,
@@ -169,14 +169,14 @@ pub(super) fn text(value: &str) -> Value {
     Value::String(value.into())
 }
 
-fn dead_to(queue: &str) -> [(&'static str, Value); 2] {
+pub(super) fn dead_to(queue: &str) -> [(&'static str, Value); 2] {
     [
         ("x-dead-letter-exchange", text("")),
         ("x-dead-letter-routing-key", text(queue)),
     ]
 }
 
-fn body(delivery: &Delivery) -> String {
+pub(super) fn body(delivery: &Delivery) -> String {
     String::from_utf8(delivery.message.body().to_vec()).unwrap()
 }
 

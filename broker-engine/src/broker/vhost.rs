@@ -180,6 +180,10 @@ impl Vhost {
         self.core.dialect
     }
 
+    pub(super) fn now_ms(&self) -> u64 {
+        self.core.clock.now_ms()
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
@@ -431,6 +435,7 @@ impl Vhost {
             internal: declare.internal,
             arguments: declare.arguments,
         };
+        settings.check_deduplication((&declare.name, &self.name))?;
         if settings.chooses_as().is_none() {
             return Err(Error::PreconditionFailed(
                 "Invalid argument, 'x-delayed-type' must be an existing exchange type".to_owned(),

@@ -181,7 +181,7 @@ async fn open(options: Options) -> Result<Arc<Broker>, Error> {
             dialect: dialect(options.profile),
             consumer_timeout_ms: options
                 .consumer_timeout_ms
-                .or(options.profile.consumer_timeout_ms()),
+                .or_else(|| options.profile.consumer_timeout_ms()),
             store: store::Options {
                 durability: durability(options.durability),
                 ..store::Options::default()

@@ -5,7 +5,7 @@ use broker_engine::codec::amqp::{
 };
 
 use crate::raw::Raw;
-use crate::support::{TestBroker, get, publish};
+use crate::support::{TestBroker, confirm_mode, get, publish};
 
 fn declare(raw: &mut Raw, timeout_ms: Option<i32>) {
     let arguments =
@@ -62,6 +62,7 @@ async fn a_consumer_that_does_not_answer_loses_its_channel_and_its_messages() {
     declare(&mut raw, Some(400));
     consume(&mut raw);
     let (_connection, channel) = broker.channel().await;
+    confirm_mode(&channel).await;
     publish(&channel, "", "q", b"answered").await;
     let delivery_tag = delivered(&mut raw);
     raw.send(
@@ -91,6 +92,7 @@ async fn the_nodes_limit_holds_for_queues_that_name_none_and_for_gets() {
     let mut raw = Raw::open(broker.address());
     declare(&mut raw, None);
     let (_connection, channel) = broker.channel().await;
+    confirm_mode(&channel).await;
     publish(&channel, "", "q", b"kept").await;
     raw.send(
         1,

@@ -1,31 +1,7 @@
-//! Field tables as the broker's tables, and the arguments this broker does not act on.
+//! Field tables as the broker's tables, and back.
 
-use super::super::error::Error;
 use crate::broker::{Table, Value};
 use crate::codec::amqp::{FieldTable, FieldValue, Properties};
-
-/// Arguments whose meaning is not built: a queue that ignored them would be a lie.
-const UNSUPPORTED: [&str; 1] = ["x-message-deduplication"];
-
-/// The arguments of a declaration.
-///
-/// # Errors
-/// 406 for an argument that would have to change behaviour and does not.
-pub(super) fn declared(
-    kind: &str,
-    name: &str,
-    vhost: &str,
-    arguments: &FieldTable,
-) -> Result<Table, Error> {
-    for (argument, _) in &arguments.0 {
-        if UNSUPPORTED.contains(&argument.as_str()) {
-            return Err(Error::precondition(format!(
-                "argument '{argument}' for {kind} '{name}' in vhost '{vhost}' is not supported"
-            )));
-        }
-    }
-    Ok(table(arguments))
-}
 
 /// A table in the broker's words.
 pub(crate) fn table(fields: &FieldTable) -> Table {
@@ -96,29 +72,4 @@ fn field(value: &Value) -> FieldValue {
 pub(super) fn read_headers(properties: &[u8]) -> Table {
     let headers = Properties::decode(properties).and_then(|properties| properties.headers_table());
     headers.map(|headers| table(&headers)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(argument: &str, value: FieldValue) -> Result<Table, Error> {
-        declared(
-            "queue",
-            "q",
-            "/",
-            &FieldTable(vec![(argument.to_owned(), value)]),
-        )
-    }
-
-    #[test]
-    fn an_argument_that_would_be_ignored_is_refused() {
-        let refused = check("x-message-deduplication", FieldValue::Bool(true)).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "PRECONDITION_FAILED - argument 'x-message-deduplication' for queue 'q' in vhost '/' \
-             is not supported"
-        );
-        assert!(check("x-mine", FieldValue::Void).is_ok());
-    }
 }

@@ -22,14 +22,13 @@ impl Channel {
             None
         } else {
             self.check_kind(context, declare.kind)?;
-            let vhost = context.vhost_name();
             let declaration = broker::ExchangeDeclare {
                 name: name.to_owned(),
                 kind: declare.kind.to_owned(),
                 durable: declare.durable,
                 auto_delete: declare.auto_delete,
                 internal: declare.internal,
-                arguments: arguments::declared("exchange", name, vhost, &declare.arguments)?,
+                arguments: arguments::table(&declare.arguments),
             };
             context.session.exchange_declare(declaration)?
         };

@@ -26,14 +26,13 @@ impl Channel {
                 .session
                 .queue_check(&self.queue_name(declare.queue)?)?
         } else {
-            let vhost = context.vhost_name();
             let name = declare.queue;
             context.session.queue_declare(broker::QueueDeclare {
                 name: name.to_owned(),
                 durable: declare.durable,
                 exclusive: declare.exclusive,
                 auto_delete: declare.auto_delete,
-                arguments: arguments::declared("queue", name, vhost, &declare.arguments)?,
+                arguments: arguments::table(&declare.arguments),
             })?
         };
         let name = Arc::clone(declared.queue.name());

@@ -10,8 +10,10 @@ use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use self::topic::Patterns;
 use super::{
+    deduplication::{Deduper, Deduplication},
+    error::Error,
     policy::Applied,
-    queue::Queue,
+    queue::{Arguments, Queue},
     topology::Kind,
     value::{Table, Value},
 };
@@ -100,6 +102,21 @@ impl ExchangeSettings {
     }
 }
 
+impl ExchangeSettings {
+    /// Refuses arguments about messages that came before which make no sense.
+    pub(crate) fn check_deduplication(&self, (name, vhost): (&str, &str)) -> Result<(), Error> {
+        let arguments = Arguments::new((Kind::Exchange, name, vhost), &self.arguments);
+        Deduplication::new(&arguments).map(|_| ())
+    }
+
+    /// Who recognises messages that came before, if anybody is asked to.
+    fn deduper(&self) -> Option<Arc<Deduper>> {
+        let arguments = Arguments::new((Kind::Exchange, "", ""), &self.arguments);
+        let rule = Deduplication::new(&arguments).ok().flatten();
+        rule.map(Deduper::new)
+    }
+}
+
 /// Where a binding leads.
 #[derive(Clone, Debug)]
 pub(crate) enum Destination {
@@ -178,6 +195,7 @@ pub(crate) struct Exchange {
     applied: Applied,
     /// Where messages go that no binding takes.
     alternate: Option<Box<str>>,
+    deduper: Option<Arc<Deduper>>,
 }
 
 impl Exchange {
@@ -186,6 +204,7 @@ impl Exchange {
             kind: settings.chooses_as().unwrap_or(settings.kind),
             alternate: settings.alternate().map(Box::from),
             applied: Applied::default(),
+            deduper: settings.deduper(),
             settings,
             bindings: HashMap::new(),
             patterns: Patterns::default(),
@@ -208,6 +227,11 @@ impl Exchange {
     /// Where messages go that no binding takes.
     pub(crate) fn alternate(&self) -> Option<&str> {
         self.alternate.as_deref()
+    }
+
+    /// Who recognises messages that came before, if anybody is asked to.
+    pub(crate) fn deduper(&self) -> Option<&Arc<Deduper>> {
+        self.deduper.as_ref()
     }
 
     /// Whether the arguments make sense for this kind.
@@ -276,7 +300,7 @@ impl Exchange {
 
     /// Whether routes depend on more than the key.
     pub(crate) fn needs_headers(&self) -> bool {
-        if self.settings.kind == ExchangeKind::Delayed {
+        if self.settings.kind == ExchangeKind::Delayed || self.deduper.is_some() {
             return true;
         }
         match self.kind {

@@ -17,11 +17,12 @@ use super::{
 use crate::{
     broker::{
         dead_letter::{self, Reason},
+        deduplication::{Bringer, Note, Verdict},
         delay,
         message::{DeliveryRun, Message},
         value::Value,
     },
-    store::{Batch, MessageId},
+    store::{Batch, MessageId, Position},
 };
 
 /// How long dead messages wait in their queue when the log did not take their move.
@@ -34,6 +35,18 @@ const EXPIRED_MAX: usize = 1024;
 pub(crate) struct Dead {
     pub(crate) entry: Entry,
     pub(crate) reason: Reason,
+}
+
+/// Whether a message may come in.
+pub(crate) enum Admission {
+    /// It may, and room is kept for it. The note, if any, is to be settled when it has come in.
+    Taken(Option<Note>),
+    /// It came before; that is durable when this position is.
+    Duplicate(Option<Position>),
+    /// The same message is on its way and may still be refused.
+    Undecided,
+    /// The queue is full.
+    Refused,
 }
 
 impl Queue {
@@ -221,6 +234,30 @@ impl Queue {
             count.saturating_sub(1),
             reserved_bytes.saturating_sub(bytes as u64),
         );
+    }
+
+    /// Asks whether a message may come in. To be asked once per message and queue that is not plain.
+    pub(crate) fn admit(&self, properties: &[u8], bytes: usize, by: Bringer) -> Admission {
+        let note = match &self.deduper {
+            None => None,
+            Some(deduper) => {
+                let headers = self.core.envelope.headers(properties);
+                match deduper.look(&headers, self.core.clock.now_ms(), by) {
+                    Verdict::New(note) => note,
+                    Verdict::Duplicate(position) => return Admission::Duplicate(position),
+                    Verdict::Undecided => return Admission::Undecided,
+                }
+            }
+        };
+        if self.rules().rejects() && !self.reserve(bytes) {
+            return Admission::Refused;
+        }
+        Admission::Taken(note)
+    }
+
+    /// Whether messages come in without being asked about.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.deduper.is_none() && !self.rules().rejects()
     }
 
     /// Releases the lock and sends off what died under it.

@@ -19,12 +19,13 @@ use self::backlog::Backlog;
 pub use self::rules::{Dialect, QueueKind};
 pub(crate) use self::{
     backlog::Entry,
-    limits::Dead,
-    rules::{Overflow, Rules},
+    limits::{Admission, Dead},
+    rules::{Arguments, Overflow, Rules},
 };
 use super::{
     Core,
     consumer::{Consumer, Subscription},
+    deduplication::Deduper,
     error::Error,
     message::{Delivery, Message},
     policy::Applied,
@@ -70,6 +71,8 @@ pub struct QueueStats {
     pub redelivered_total: u64,
     /// Messages acknowledged by a client.
     pub acked_total: u64,
+    /// Messages that did not come in because they had come before.
+    pub deduplicated_total: u64,
 }
 
 /// A queue.
@@ -83,6 +86,7 @@ pub struct Queue {
     applied: Mutex<Applied>,
     /// When messages count as come that do not tell, in milliseconds since 1970.
     timed_since_ms: AtomicU64,
+    deduper: Option<Arc<Deduper>>,
     core: Arc<Core>,
     /// Where dead messages are routed.
     home: Weak<Vhost>,
@@ -138,6 +142,7 @@ impl Queue {
         core: Arc<Core>,
         home: Weak<Vhost>,
     ) -> Arc<Self> {
+        let deduper = rules.deduplication.clone().map(Deduper::new);
         let queue = Arc::new_cyclic(|me| Self {
             id,
             name,
@@ -146,6 +151,7 @@ impl Queue {
             rules: ArcSwap::from_pointee(rules),
             applied: Mutex::new(applied),
             timed_since_ms: AtomicU64::new(0),
+            deduper,
             core,
             home,
             me: me.clone(),
@@ -211,6 +217,7 @@ impl Queue {
             delivered_total: state.totals.delivered,
             redelivered_total: state.totals.redelivered,
             acked_total: state.totals.acked,
+            deduplicated_total: self.deduper.as_ref().map_or(0, |deduper| deduper.dropped()),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::{
     super::{
+        deduplication::Deduplication,
         delay,
         error::Error,
         policy::{Applied, Policies},
@@ -106,6 +107,8 @@ pub(crate) struct Rules {
     pub(crate) consumer_timeout_ms: Option<u64>,
     /// Whether redeliveries tell how often the message came back.
     pub(crate) counts_returns: bool,
+    /// How messages that came before are recognised.
+    pub(crate) deduplication: Option<Deduplication>,
     /// The exchange whose messages wait here until they are due.
     pub(crate) delays: Option<String>,
 }
@@ -139,10 +142,7 @@ impl Rules {
         settings: &QueueSettings,
         dialect: Dialect,
     ) -> Result<Self, Error> {
-        let arguments = Arguments {
-            table: &settings.arguments,
-            what: format!("{} '{name}' in vhost '{vhost}'", Kind::Queue),
-        };
+        let arguments = Arguments::new((Kind::Queue, name, vhost), &settings.arguments);
         let kind = arguments.kind(dialect)?;
         let mut rules = Self {
             kind,
@@ -159,6 +159,7 @@ impl Rules {
             delivery_limit: arguments.number("x-delivery-limit", 0, u64::MAX)?,
             consumer_timeout_ms: arguments.number("x-consumer-timeout", 0, u64::MAX)?,
             counts_returns: kind == QueueKind::Quorum,
+            deduplication: Deduplication::new(&arguments)?,
             delays: delay::exchange_of(name, &settings.arguments),
         };
         arguments.word("x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
@@ -194,9 +195,19 @@ impl Rules {
     }
 }
 
-struct Arguments<'a> {
+/// The arguments of a declaration, read with RabbitMQ's refusals.
+pub(crate) struct Arguments<'a> {
     table: &'a Table,
     what: String,
+}
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn new((kind, name, vhost): (Kind, &str, &str), table: &'a Table) -> Self {
+        Self {
+            table,
+            what: format!("{kind} '{name}' in vhost '{vhost}'"),
+        }
+    }
 }
 
 impl Arguments<'_> {
@@ -214,7 +225,7 @@ impl Arguments<'_> {
         )
     }
 
-    fn number(&self, argument: &str, min: u64, max: u64) -> Result<Option<u64>, Error> {
+    pub(crate) fn number(&self, argument: &str, min: u64, max: u64) -> Result<Option<u64>, Error> {
         let Some(value) = self.table.get(argument) else {
             return Ok(None);
         };
@@ -231,7 +242,7 @@ impl Arguments<'_> {
         }
     }
 
-    fn text(&self, argument: &str) -> Result<Option<&str>, Error> {
+    pub(crate) fn text(&self, argument: &str) -> Result<Option<&str>, Error> {
         let Some(value) = self.table.get(argument) else {
             return Ok(None);
         };
@@ -241,7 +252,7 @@ impl Arguments<'_> {
         }
     }
 
-    fn flag(&self, argument: &str) -> Result<bool, Error> {
+    pub(crate) fn flag(&self, argument: &str) -> Result<bool, Error> {
         match self.table.get(argument) {
             None => Ok(false),
             Some(Value::Bool(value)) => Ok(*value),
