@@ -29,6 +29,8 @@ pub(crate) struct Deliveries {
 struct State {
     last_tag: u64,
     owed: Owed,
+    /// Cancellations in wire form that follow the answer to the channel's own deletion.
+    held_cancels: Option<Vec<u8>>,
 }
 
 impl Deliveries {
@@ -44,6 +46,27 @@ impl Deliveries {
     /// Stops handing out, or goes on. Pump the queues after going on.
     pub(crate) fn set_paused(&self, is_paused: bool) {
         self.is_paused.store(is_paused, Ordering::Relaxed);
+    }
+
+    /// Keeps the news that consumers of this channel are gone until [`Deliveries::release_cancels`].
+    pub(crate) fn hold_cancels(&self) {
+        self.state.lock().held_cancels = Some(Vec::new());
+    }
+
+    /// The cancellations since [`Deliveries::hold_cancels`], in wire form.
+    pub(crate) fn release_cancels(&self) -> Vec<u8> {
+        self.state.lock().held_cancels.take().unwrap_or_default()
+    }
+
+    fn send_cancel(&self, consumer: &Consumer) {
+        let cancel = BasicCancel {
+            consumer_tag: consumer.tag(),
+            no_wait: true,
+        };
+        match &mut self.state.lock().held_cancels {
+            Some(held) => encode_method(held, self.channel, &cancel),
+            None => self.outbox.send(self.channel, &cancel),
+        }
     }
 
     /// Sends a message that was asked for by `basic.get`; `ready` messages are left in the queue.
@@ -214,13 +237,7 @@ impl Sink for ConsumerSink {
 
     fn cancelled(&self, consumer: &Arc<Consumer>) {
         if self.is_cancel_notified {
-            let cancel = BasicCancel {
-                consumer_tag: consumer.tag(),
-                no_wait: true,
-            };
-            self.deliveries
-                .outbox
-                .send(self.deliveries.channel, &cancel);
+            self.deliveries.send_cancel(consumer);
         }
     }
 

@@ -114,19 +114,31 @@ impl Channel {
         ))
     }
 
+    /// A client that deletes the queue it consumes from hears of the deletion first, and of its
+    /// consumers after, as RabbitMQ orders it.
     pub(super) fn queue_delete(
         &self,
         context: &Context,
         delete: &QueueDelete<'_>,
     ) -> Result<Deferred, Error> {
         let name = self.queue_name(delete.queue)?;
+        self.deliveries.hold_cancels();
         let deleted = context
             .session
-            .queue_delete(&name, delete.if_unused, delete.if_empty)?;
+            .queue_delete(&name, delete.if_unused, delete.if_empty);
+        let cancels = self.deliveries.release_cancels();
+        let deleted = deleted?;
         let reply = QueueDeleteOk {
             message_count: count(deleted.messages),
         };
-        Ok(self.reply(delete.no_wait, deleted.durable, &reply))
+        let mut deferred = self.reply(delete.no_wait, deleted.durable, &reply);
+        match &mut deferred {
+            Some((_, reply)) => reply.extend_from_slice(&cancels),
+            None => self
+                .outbox
+                .append(|buffer| buffer.extend_from_slice(&cancels)),
+        }
+        Ok(deferred)
     }
 }
 
