@@ -240,7 +240,11 @@ impl Queue {
                 place,
             );
         }
-        (state.out_logged, state.out_actual) = (recovered.handed_out, recovered.handed_out);
+        // What comes from now on lies above what was recovered, whatever the log was told ahead of time: after the next
+        // clean stop it is not taken for handed out.
+        let last = recovered.messages.iter().map(|message| message.id).max();
+        state.out_logged = recovered.handed_out;
+        state.out_actual = recovered.handed_out.min(last.unwrap_or_default());
         self.check_soon(&mut state);
     }
 
