@@ -1,6 +1,7 @@
-//! Python with the pinned clients of `tests/requirements.txt`, in cargo's target directory.
+//! Python with pinned clients, in cargo's target directory: those of `tests/requirements.txt`, and
+//! further environments by name.
 //!
-//! Prepared once for all test binaries, under a file lock; prepared anew when the requirements or
+//! Each is prepared once for all test binaries, under a file lock; prepared anew when the requirements or
 //! the interpreter change.
 
 use std::path::{Path, PathBuf};
@@ -10,10 +11,12 @@ use std::sync::LazyLock;
 use crate::directory;
 
 /// The oldest Python that the pinned clients support.
-const MINOR_MIN: u32 = 10;
+pub(crate) const MINOR_MIN: u32 = 10;
 
-static ENVIRONMENT: LazyLock<Result<PathBuf, String>> =
-    LazyLock::new(|| directory::exclusively("test-python.lock", prepare));
+static ENVIRONMENT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+    let requirements = directory::repository().join("tests/requirements.txt");
+    prepare("test-python", &requirements, MINOR_MIN)
+});
 
 /// Whether the clients are there, for a test that proves something without them too. With
 /// `WARREN_CI` set they must be.
@@ -21,7 +24,15 @@ static ENVIRONMENT: LazyLock<Result<PathBuf, String>> =
 /// # Panics
 /// When they are missing and must not be.
 pub fn is_available() -> bool {
-    match &*ENVIRONMENT {
+    is_prepared(&ENVIRONMENT)
+}
+
+/// As [`is_available`], of clients that [`prepare`] or something like it was to bring.
+///
+/// # Panics
+/// When they are missing and must not be.
+pub fn is_prepared(prepared: &Result<PathBuf, String>) -> bool {
+    match prepared {
         Ok(_) => true,
         Err(reason) => {
             assert!(std::env::var_os("WARREN_CI").is_none(), "{reason}");
@@ -107,11 +118,21 @@ fn scripts() -> PathBuf {
     directory::repository().join("tests/python")
 }
 
-fn prepare() -> Result<PathBuf, String> {
-    let environment = directory::target().join("test-python");
-    let requirements = directory::repository().join("tests/requirements.txt");
-    let pins = std::fs::read_to_string(&requirements).expect("tests/requirements.txt is readable");
-    let (interpreter, version) = interpreter()?;
+/// Makes an environment called `name` with the packages of `requirements`, in a Python 3 of at least
+/// this minor version; returns its directory.
+///
+/// # Errors
+/// What is missing, for a person to read.
+pub fn prepare(name: &str, requirements: &Path, minor_min: u32) -> Result<PathBuf, String> {
+    directory::exclusively(&format!("{name}.lock"), || {
+        install_environment(name, requirements, minor_min)
+    })
+}
+
+fn install_environment(name: &str, requirements: &Path, minor_min: u32) -> Result<PathBuf, String> {
+    let environment = directory::target().join(name);
+    let pins = std::fs::read_to_string(requirements).expect("the requirements are readable");
+    let (interpreter, version) = interpreter(minor_min)?;
     let wanted = format!("{version}\n{pins}");
     let stamp = environment.join("prepared");
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
@@ -137,7 +158,7 @@ fn prepare() -> Result<PathBuf, String> {
                 "--no-input",
                 "--requirement",
             ])
-            .arg(&requirements),
+            .arg(requirements),
         "the package registry must be reachable",
     )?;
     std::fs::write(&stamp, wanted).expect("the target directory is writable");
@@ -154,10 +175,10 @@ fn install(command: &mut Command, hint: &str) -> Result<(), String> {
 }
 
 /// A Python that the pinned clients support, and its version.
-pub(crate) fn interpreter() -> Result<(PathBuf, String), String> {
+pub(crate) fn interpreter(minor_min: u32) -> Result<(PathBuf, String), String> {
     let program = "import sys; print(sys.executable); print(sys.version_info[0], sys.version_info[1], sys.version_info[2])";
     let names = ["python3".to_owned()].into_iter().chain(
-        (MINOR_MIN..=14)
+        (minor_min..=14)
             .rev()
             .map(|minor| format!("python3.{minor}")),
     );
@@ -177,11 +198,11 @@ pub(crate) fn interpreter() -> Result<(PathBuf, String), String> {
             .split(' ')
             .nth(1)
             .and_then(|minor| minor.parse().ok());
-        if version.starts_with("3 ") && minor.is_some_and(|minor: u32| minor >= MINOR_MIN) {
+        if version.starts_with("3 ") && minor.is_some_and(|minor: u32| minor >= minor_min) {
             return Ok((Path::new(path).to_path_buf(), version.to_owned()));
         }
     }
     Err(format!(
-        "no Python 3.{MINOR_MIN} or newer on PATH: the tests run real clients written in Python"
+        "no Python 3.{minor_min} or newer on PATH: the tests run real clients written in Python"
     ))
 }

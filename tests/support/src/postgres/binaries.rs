@@ -61,7 +61,7 @@ fn fetch() -> PathBuf {
     if draft.exists() {
         std::fs::remove_dir_all(&draft).expect("what was broken off can be removed");
     }
-    let (python, _) = python::interpreter()
+    let (python, _) = python::interpreter(python::MINOR_MIN)
         .unwrap_or_else(|reason| panic!("no PostgreSQL server is installed, and {reason}"));
     run(Command::new(python)
         .args([

@@ -1,0 +1,210 @@
+//! Suites that clients' authors publish, from the source packages of pinned versions.
+//!
+//! Each gets a fresh broker, on loopback; some would ask a public server otherwise. What may fail is
+//! named here with its reason, and nothing else may: RabbitMQ's own score is the floor.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use test_support::{directory, python as support};
+
+use crate::brokerd::Brokerd;
+use crate::{certificates, python};
+
+/// The longest a suite may take on a busy machine.
+const SUITE_PATIENCE: Duration = Duration::from_secs(600);
+
+/// A suite as it is run.
+struct Suite<'a> {
+    /// Package and version, as the registry knows them.
+    package: &'a str,
+    version: &'a str,
+    /// Arguments of pytest, besides those of all suites.
+    arguments: &'a [&'a str],
+    /// How many tests pass against RabbitMQ.
+    passed_min: usize,
+    /// Tests that are not run, and why.
+    left_out: &'a [(&'a str, &'a str)],
+    /// Tests that may fail, and why.
+    may_fail: &'a [(&'a str, &'a str)],
+}
+
+impl Suite<'_> {
+    /// Unpacks the source package into `directory`.
+    fn unpack(&self, directory: &Path) -> PathBuf {
+        let archives = directory::target().join("clients-sources");
+        let Self {
+            package, version, ..
+        } = self;
+        let name = format!("{}-{version}.tar.gz", package.replace('-', "_"));
+        let archive = archives.join(name);
+        directory::exclusively("clients-sources.lock", || {
+            if archive.exists() {
+                return;
+            }
+            // Only this package as source: what builds it comes ready made.
+            let mut download = Command::new(python::environment().join("bin/pip"));
+            download
+                .args(["download", "--quiet", "--disable-pip-version-check"])
+                .args(["--no-input", "--no-deps", "--no-binary", package, "--dest"])
+                .arg(&archives)
+                .arg(format!("{package}=={version}"));
+            support::succeed(&mut download);
+        });
+        support::succeed(
+            python::python()
+                .args(["-m", "tarfile", "-e"])
+                .args([&archive, directory]),
+        );
+        let stem = archive.with_extension("").with_extension("");
+        directory.join(stem.file_name().expect("an archive has a name"))
+    }
+
+    /// Runs pytest in `sources` and holds what it reports against what is expected.
+    fn run(&self, broker: &Brokerd, sources: &Path, command: &mut Command) {
+        let report = sources.join("report.xml");
+        command
+            .current_dir(sources)
+            .args([
+                "-m",
+                "pytest",
+                "-q",
+                "-W",
+                "ignore",
+                "-p",
+                "no:cacheprovider",
+            ])
+            .args(["--tb=short", "-o", "addopts="])
+            .arg(format!("--junitxml={}", report.display()))
+            .args(self.arguments);
+        for (name, _) in self.left_out {
+            command.arg(format!("--deselect={name}"));
+        }
+        let mut pytest = broker.family.spawn(self.package, command);
+        pytest.exit(SUITE_PATIENCE);
+        let log = pytest.log();
+        let text = std::fs::read_to_string(&report);
+        let text = text.unwrap_or_else(|error| panic!("no report: {error}\n{log}"));
+        let results = results(&text);
+        let passed = results.iter().filter(|result| result.is_passed).count();
+        println!("{}: {passed} of {} pass", self.package, results.len());
+        let unexpected: Vec<_> = results
+            .iter()
+            .filter(|result| result.is_failed)
+            .map(|result| result.name.as_str())
+            .filter(|name| !self.may_fail.iter().any(|(known, _)| name.contains(known)))
+            .collect();
+        assert!(unexpected.is_empty(), "{unexpected:?} failed\n{log}");
+        assert!(
+            passed >= self.passed_min,
+            "{passed} tests passed, {} must\n{log}",
+            self.passed_min
+        );
+    }
+}
+
+/// One test of a report.
+struct TestResult {
+    name: String,
+    is_passed: bool,
+    is_failed: bool,
+}
+
+/// Reads JUnit's XML as pytest writes it: `testcase` elements, empty or with what went wrong.
+fn results(xml: &str) -> Vec<TestResult> {
+    let cases = xml.split("<testcase ").skip(1);
+    cases
+        .map(|case| {
+            let (head, rest) = case.split_once('>').expect("an element ends");
+            let attribute = |name: &str| {
+                let (_, value) = head.split_once(&format!("{name}=\"")).unwrap_or_default();
+                value.split('"').next().unwrap_or_default()
+            };
+            let body = if head.ends_with('/') {
+                ""
+            } else {
+                rest.split("</testcase>").next().unwrap_or_default()
+            };
+            let is_failed = body.contains("<failure") || body.contains("<error");
+            TestResult {
+                name: format!("{}::{}", attribute("classname"), attribute(" name")),
+                is_passed: !is_failed && !body.contains("<skipped"),
+                is_failed,
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn py_amqp() {
+    if !python::is_available() {
+        return;
+    }
+    let suite = Suite {
+        package: "amqp",
+        version: "5.4.2",
+        arguments: &["t/integration"],
+        passed_min: 48,
+        left_out: &[
+            (
+                "t/integration/test_rmq.py::test_tls_default_certs",
+                "asks a public server",
+            ),
+            (
+                "t/integration/test_rmq.py::test_tls_no_default_certs_fails",
+                "asks a public server",
+            ),
+        ],
+        may_fail: &[],
+    };
+    let broker = Brokerd::start();
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let sources = suite.unpack(directory.path());
+    // The package leaves out the certificates of its own tests.
+    let certificates = sources.join("t/certs");
+    std::fs::create_dir_all(&certificates).expect("the directory is writable");
+    for (from, to) in [
+        (certificates::CA, "ca_certificate.pem"),
+        (certificates::CLIENT_CERTIFICATE, "client_certificate.pem"),
+        (certificates::CLIENT_KEY, "client_key.pem"),
+        // A certificate and a key that do not belong together.
+        (
+            certificates::CLIENT_CERTIFICATE,
+            "client_certificate_broken.pem",
+        ),
+        (certificates::KEY, "client_key_broken.pem"),
+    ] {
+        std::fs::copy(broker.directory().join(from), certificates.join(to))
+            .expect("the broker has certificates");
+    }
+    let mut command = python::python();
+    command
+        .env("RABBITMQ_HOST", "localhost")
+        .env("RABBITMQ_5672_TCP", broker.amqp.to_string())
+        .env("RABBITMQ_5671_TCP", broker.amqps.to_string());
+    suite.run(&broker, &sources, &mut command);
+}
+
+#[test]
+fn kombu() {
+    if !python::is_available() {
+        return;
+    }
+    let suite = Suite {
+        package: "kombu",
+        version: "5.7.0",
+        arguments: &["t/integration/test_py_amqp.py"],
+        passed_min: 51,
+        left_out: &[],
+        may_fail: &[],
+    };
+    let broker = Brokerd::start();
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let sources = suite.unpack(directory.path());
+    let mut command = python::python();
+    command
+        .env("RABBITMQ_HOST", "127.0.0.1")
+        .env("RABBITMQ_5672_TCP", broker.amqp.to_string());
+    suite.run(&broker, &sources, &mut command);
+}
