@@ -22,6 +22,7 @@ pub mod node_intent;
 pub mod page;
 pub mod parity;
 pub mod password;
+pub mod policy;
 pub mod principal;
 pub mod region;
 pub mod tag;
