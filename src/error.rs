@@ -49,10 +49,14 @@ pub enum Error {
 /// What a resource is, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    AccessKey,
     Account,
     Broker,
     Configuration,
     ConfigurationRevision,
+    Policy,
+    /// A user or a role of an account.
+    Principal,
     /// A broker or a configuration, named by its ARN.
     Resource,
     User,
@@ -62,10 +66,13 @@ impl Kind {
     /// The request member that names such a resource.
     pub fn attribute(self) -> &'static str {
         match self {
+            Self::AccessKey => "accessKeyId",
             Self::Account => "account",
             Self::Broker => "broker-id",
             Self::Configuration => "configuration_id",
             Self::ConfigurationRevision => "revision",
+            Self::Policy => "policy",
+            Self::Principal => "principal",
             Self::Resource => "resource-arn",
             Self::User => "username",
         }
@@ -76,18 +83,25 @@ impl Kind {
         match self {
             Self::Broker => "brokerName",
             Self::User => "username",
-            Self::Account | Self::Configuration | Self::ConfigurationRevision | Self::Resource => {
-                "name"
-            }
+            Self::AccessKey
+            | Self::Account
+            | Self::Configuration
+            | Self::ConfigurationRevision
+            | Self::Policy
+            | Self::Principal
+            | Self::Resource => "name",
         }
     }
 
     fn noun(self) -> &'static str {
         match self {
+            Self::AccessKey => "access key",
             Self::Account => "account",
             Self::Broker => "broker",
             Self::Configuration => "configuration",
             Self::ConfigurationRevision => "configuration revision",
+            Self::Policy => "policy",
+            Self::Principal => "principal",
             Self::Resource => "resource",
             Self::User => "user",
         }

@@ -1,5 +1,7 @@
 //! The composition root: reads which role this process plays, and runs it.
 
+mod access;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,8 @@ enum Role {
     Worker(config::Worker),
     Migrate(config::Migrate),
     Admin(config::Admin),
+    #[command(subcommand)]
+    Policy(config::PolicyRole),
     Agent(config::Agent),
     /// One engine process; agents start these
     Node(Box<broker_engine::options::Options>),
@@ -78,7 +82,9 @@ fn causes(error: &anyhow::Error) -> String {
 
 fn start_logging(role: &Role, format: Option<LogFormat>) {
     let (default_format, filter) = match role {
-        Role::Dev(_) | Role::Client(_) | Role::Admin(_) => (LogFormat::Pretty, "warn,lapin=off"),
+        Role::Dev(_) | Role::Client(_) | Role::Admin(_) | Role::Policy(_) => {
+            (LogFormat::Pretty, "warn,lapin=off")
+        }
         Role::Serve(_) | Role::Worker(_) | Role::Migrate(_) | Role::Agent(_) | Role::Node(_) => {
             (LogFormat::Json, "info,lapin=off")
         }
@@ -99,6 +105,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
         | Role::Worker(_)
         | Role::Migrate(_)
         | Role::Admin(_)
+        | Role::Policy(_)
         | Role::Agent(_)
         | Role::Node(_) => roles::on_signals().context("cannot listen for signals")?,
     };
@@ -111,6 +118,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
             roles::migrate::run(&config.database.database_url, &shutdown).await?;
         }
         Role::Admin(config) => admin(config, shutdown).await?,
+        Role::Policy(config::PolicyRole::Simulate(config)) => access::simulate(config)?,
         Role::Agent(config) => agent(config, shutdown).await?,
         Role::Node(options) => roles::node::run(*options, shutdown).await?,
     }
@@ -158,15 +166,16 @@ async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::
 }
 
 async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Result<()> {
-    use config::{AccessKeyCommand, AccountCommand, AdminCommand, CaCommand, HostTokenCommand};
+    use config::{AccountCommand, AdminCommand, CaCommand, HostTokenCommand};
     let installation = installation(&config.database, &config.master_key, &shutdown).await?;
     match config.command {
         AdminCommand::Account(AccountCommand::Create { name }) => {
             roles::admin::create_account(&installation, &name).await?;
         }
-        AdminCommand::AccessKey(AccessKeyCommand::Create { account }) => {
-            roles::admin::create_access_key(&installation, &account).await?;
-        }
+        AdminCommand::User(command) => access::user(&installation, command).await?,
+        AdminCommand::Role(command) => access::role(&installation, command).await?,
+        AdminCommand::Policy(command) => access::policy(&installation, command).await?,
+        AdminCommand::AccessKey(command) => access::access_key(&installation, command).await?,
         AdminCommand::HostToken(HostTokenCommand::Create {
             host_name,
             zone,

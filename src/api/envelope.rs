@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::{
     error::{Failed, Failure},
     router::ApiState,
+    sts,
 };
 use crate::model::RequestId;
 
@@ -43,7 +44,11 @@ pub(super) async fn wrap(
     let mut response = response.unwrap_or_else(|_| Failure::Panicked.into_response());
     let failed = response.extensions_mut().remove::<Failed>();
     if let Some(Failed(failure)) = &failed {
-        response = render(failure, request_id);
+        response = if path == sts::PATH {
+            sts::render(failure, request_id)
+        } else {
+            render(failure, request_id)
+        };
     }
     log(
         &method,

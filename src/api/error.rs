@@ -125,6 +125,7 @@ fn authentication(error: &auth::Error) -> Answer {
         auth::Error::Missing => (StatusCode::FORBIDDEN, "MissingAuthenticationTokenException"),
         auth::Error::Incomplete(_) => (StatusCode::BAD_REQUEST, "IncompleteSignatureException"),
         auth::Error::UnknownKey => (StatusCode::FORBIDDEN, "UnrecognizedClientException"),
+        auth::Error::ExpiredToken => (StatusCode::FORBIDDEN, "ExpiredTokenException"),
         auth::Error::Mismatch
         | auth::Error::Expired { .. }
         | auth::Error::NotYetCurrent { .. }
@@ -196,6 +197,7 @@ mod tests {
             principal_arn: "arn".into(),
             action: "mq:ListBrokers",
             resource_arn: "arn".into(),
+            refusal: None,
         };
         let bad = "BadRequestException";
         let not_found = |kind| Error::not_found(kind, "x");

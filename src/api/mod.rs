@@ -15,6 +15,7 @@ mod health;
 mod origin;
 mod query;
 mod router;
+mod sts;
 mod tag;
 mod timestamp;
 mod user;

@@ -8,7 +8,9 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
-use super::{auth, broker, catalogue, configuration, envelope, error::Failure, health, tag, user};
+use super::{
+    auth, broker, catalogue, configuration, envelope, error::Failure, health, sts, tag, user,
+};
 use crate::app::App;
 
 /// What handlers share. Cheap to clone.
@@ -96,6 +98,8 @@ routes! {
         POST "/v1/tags/{resource-arn}" CreateTags => post(tag::create),
         DELETE "/v1/tags/{resource-arn}" DeleteTags => delete(tag::delete),
         GET "/v1/tags/{resource-arn}" ListTags => get(tag::list),
+        POST "/" AssumeRoleOrGetCallerIdentity => post(sts::call),
+        GET "/" GetCallerIdentityByUrl => get(sts::call_by_url),
     }
     open {
         GET "/health" Health => get(health::health),

@@ -1,18 +1,21 @@
-//! Access keys: making them, and finding the secret that verifies a signature.
+//! Access keys: making, rotating and ending them.
 
-use std::fmt;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
 
 use super::App;
 use crate::{
     db,
-    error::Error,
-    model::{AccessKeyId, AccountId, access_key::AccessKey, principal::Principal},
+    error::{Error, Kind},
+    model::{
+        AccessKeyId, AccountId,
+        access_key::AccessKey,
+        principal::{Name, Principal, Subject},
+    },
 };
 
-/// `last_used_at` is good to this granularity, so that requests need not write.
-const USE_GRANULARITY: TimeDelta = TimeDelta::minutes(1);
+/// Of keys without end, as AWS has it.
+const KEY_PREFIX: &str = "AKIA";
+const KEYS_PER_USER_MAX: usize = 2;
 const ID_SYMBOLS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const SECRET_BYTES: usize = 30;
 
@@ -22,87 +25,102 @@ pub struct NewAccessKey {
     pub secret: String,
 }
 
-/// What verifies a signature, and for whom it then speaks.
-#[derive(Clone)]
-pub struct SigningKey {
-    pub principal: Principal,
-    pub secret: Vec<u8>,
-    pub enabled: bool,
-    /// To the minute.
-    pub last_used_at: Option<DateTime<Utc>>,
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("principal", &self.principal)
-            .field("enabled", &self.enabled)
-            .finish_non_exhaustive()
-    }
-}
-
 impl App {
-    /// Makes an access key for an account's root. The secret is shown here and never again.
-    pub async fn create_access_key(&self, account_id: &AccountId) -> Result<NewAccessKey, Error> {
-        let principal = Principal {
-            account_id: account_id.clone(),
-            path: "root".to_owned(),
-        };
-        let id = self.access_key_id();
+    /// Makes an access key for an account's root, or for a user of it. The secret is shown here
+    /// and never again.
+    pub async fn create_access_key(
+        &self,
+        account_id: &AccountId,
+        user: Option<&Name>,
+    ) -> Result<NewAccessKey, Error> {
+        let id = self.access_key_id(KEY_PREFIX);
         let secret = self.secret();
         let sealed = self
             .master_key
             .seal(&AccessKey::purpose(&id), secret.as_bytes())
             .map_err(Error::internal)?;
-        let mut conn = self.pool.acquire().await?;
-        db::access_key_create(&mut conn, &id, &principal, &sealed, self.clock.now()).await?;
+        let mut tx = self.begin().await?;
+        let principal = match user {
+            None => Principal::root(account_id.clone()),
+            Some(name) => {
+                let subject = Subject::User(name.clone());
+                let user = db::principal_hold(&mut tx, account_id, &subject).await?;
+                user.ok_or_else(|| Error::not_found(Kind::Principal, subject.path()))?;
+                self.check_key_count(&mut tx, account_id, &subject).await?;
+                Principal::user(account_id.clone(), name.clone())
+            }
+        };
+        db::access_key_create(&mut tx, &id, &principal, &sealed, self.clock.now()).await?;
+        tx.commit().await?;
         Ok(NewAccessKey { id, secret })
     }
 
-    /// The key with this id, disabled ones included; `None` when there is none.
-    pub async fn signing_key(&self, id: &AccessKeyId) -> Result<Option<SigningKey>, Error> {
-        let mut conn = self.pool.acquire().await?;
-        let Some(key) = db::access_key_fetch(&mut conn, id).await? else {
-            return Ok(None);
-        };
-        let secret = self
-            .master_key
-            .open(&AccessKey::purpose(id), &key.secret_sealed)
-            .map_err(Error::internal)?;
-        Ok(Some(SigningKey {
-            principal: key.principal,
-            secret,
-            enabled: key.enabled,
-            last_used_at: key.last_used_at,
-        }))
-    }
-
-    /// Notes that a key, as read before, verified a request; to the minute, so that most requests
-    /// write nothing.
-    pub async fn note_key_use(&self, id: &AccessKeyId, key: &SigningKey) -> Result<(), Error> {
-        let now = self.clock.now();
-        if key
-            .last_used_at
-            .is_some_and(|last| now - last < USE_GRANULARITY)
-        {
+    /// Two keys are what rotation needs; more are forgotten ones.
+    async fn check_key_count(
+        &self,
+        conn: &mut PgConnection,
+        account_id: &AccountId,
+        subject: &Subject,
+    ) -> Result<(), Error> {
+        let keys = db::access_key_list(conn, account_id).await?;
+        let path = subject.path();
+        let count = keys
+            .iter()
+            .filter(|key| key.principal.identity.path() == path)
+            .count();
+        if count < KEYS_PER_USER_MAX {
             return Ok(());
         }
-        let mut conn = self.pool.acquire().await?;
-        Ok(db::access_key_touch(&mut conn, id, USE_GRANULARITY, now).await?)
+        Err(Error::QuotaExceeded {
+            attribute: "accessKey",
+            public: format!("A user can have at most {KEYS_PER_USER_MAX} access keys."),
+        })
     }
 
-    fn access_key_id(&self) -> AccessKeyId {
-        let mut bytes = [0; 16];
-        self.entropy.fill(&mut bytes);
-        let symbol = |byte: u8| char::from(ID_SYMBOLS[usize::from(byte % 32)]);
-        let text: String = "AKIA"
-            .chars()
-            .chain(bytes.into_iter().map(symbol))
-            .collect();
+    /// The account's keys, oldest first.
+    pub async fn list_access_keys(&self, account_id: &AccountId) -> Result<Vec<AccessKey>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        Ok(db::access_key_list(&mut conn, account_id).await?)
+    }
+
+    /// Lets a key verify signatures, or no more.
+    pub async fn set_access_key_enabled(
+        &self,
+        id: &AccessKeyId,
+        enabled: bool,
+    ) -> Result<(), Error> {
+        let mut conn = self.pool.acquire().await?;
+        match db::access_key_set_enabled(&mut conn, id, enabled).await? {
+            true => Ok(()),
+            false => Err(Error::not_found(Kind::AccessKey, id.as_str())),
+        }
+    }
+
+    pub async fn delete_access_key(&self, id: &AccessKeyId) -> Result<(), Error> {
+        let mut conn = self.pool.acquire().await?;
+        match db::access_key_delete(&mut conn, id).await? {
+            true => Ok(()),
+            false => Err(Error::not_found(Kind::AccessKey, id.as_str())),
+        }
+    }
+
+    pub(super) fn access_key_id(&self, prefix: &str) -> AccessKeyId {
+        let text = self.identifier(prefix);
         AccessKeyId::parse(&text).expect("twenty letters and digits are an access key id")
     }
 
-    fn secret(&self) -> String {
+    /// An id in the form that AWS gives keys and principals.
+    pub(super) fn identifier(&self, prefix: &str) -> String {
+        let mut bytes = [0; 16];
+        self.entropy.fill(&mut bytes);
+        let symbol = |byte: u8| char::from(ID_SYMBOLS[usize::from(byte % 32)]);
+        prefix
+            .chars()
+            .chain(bytes.into_iter().map(symbol))
+            .collect()
+    }
+
+    pub(super) fn secret(&self) -> String {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let mut bytes = [0; SECRET_BYTES];
         self.entropy.fill(&mut bytes);

@@ -1,13 +1,12 @@
 //! DescribeBrokerEngineTypes and DescribeBrokerInstanceOptions: what brokers there can be.
 
-use super::{App, Caller, Page, PageRequest, page::bad_token};
+use super::{App, Caller, Page, PageRequest, caller::RequestTags, page::bad_token};
 use crate::{
     db,
     error::Error,
     model::{
         Invalid,
-        arn::ResourceArn,
-        authorisation::{Action, authorise},
+        authorisation::Action,
         broker::{DeploymentMode, StorageType},
         engine::{Catalogue, EngineType},
         instance_type::InstanceType,
@@ -106,11 +105,7 @@ impl App {
         action: Action,
         filter: Option<&str>,
     ) -> Result<Vec<EngineVersions>, Error> {
-        authorise(
-            &caller.principal,
-            action,
-            &ResourceArn::all(&caller.scope()),
-        )?;
+        caller.may(action, RequestTags::None)?;
         let catalogue = db::catalogue_fetch(&mut *self.pool.acquire().await?).await?;
         let filter = filter.map(|text| catalogue.engine_type(text)).transpose()?;
         Ok(engines(&catalogue, filter))

@@ -10,7 +10,10 @@ mod broker;
 mod caller;
 mod catalogue;
 mod configuration;
+mod credential;
 mod page;
+mod principal;
+mod session;
 mod settings;
 mod tag;
 
@@ -19,20 +22,21 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-pub use access_key::{NewAccessKey, SigningKey};
+pub use access_key::NewAccessKey;
 pub use broker::{BrokerDescription, CreateBrokerOutput, UpdateBrokerOutput};
 pub use caller::Caller;
 pub use catalogue::{EngineVersions, InstanceOption, OptionFilter};
 pub use configuration::ConfigurationDescription;
+pub use credential::{Credential, CredentialKind, NoCredential};
 pub use page::{Page, PageRequest};
+pub use session::{AssumeRole, Session};
 pub use settings::Settings;
 
 use crate::{
     db,
     error::Error,
     model::{
-        Scope, arn::ResourceArn, audit::AuditEvent, authorisation::Action, clock::Clock,
-        entropy::Entropy,
+        arn::ResourceArn, audit::AuditEvent, authorisation::Action, clock::Clock, entropy::Entropy,
     },
     secrets::MasterKey,
 };
@@ -84,14 +88,4 @@ struct Change<'a> {
     resource: &'a ResourceArn,
     detail: serde_json::Value,
     now: DateTime<Utc>,
-}
-
-impl Caller {
-    /// Whose resources the caller sees, and in which region.
-    pub fn scope(&self) -> Scope {
-        Scope {
-            account_id: self.principal.account_id.clone(),
-            region: self.region.clone(),
-        }
-    }
 }

@@ -4,14 +4,14 @@
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{App, Caller, Change};
+use super::{App, Caller, Change, caller::RequestTags};
 use crate::{
     db,
     error::{Error, Kind},
     model::{
         Invalid,
         arn::{Resource, ResourceArn},
-        authorisation::{Action, authorise},
+        authorisation::Action,
         tag::{self, Tags},
     },
 };
@@ -22,7 +22,14 @@ impl App {
         tag::check(&tags)?;
         let now = self.clock.now();
         let mut tx = self.begin().await?;
-        let arn = find(&mut tx, caller, Action::CreateTags, arn).await?;
+        let arn = find(
+            &mut tx,
+            caller,
+            Action::CreateTags,
+            arn,
+            RequestTags::Set(&tags),
+        )
+        .await?;
         db::tags_lock(&mut tx, &arn).await?;
         db::tags_put(&mut tx, &arn, &tags).await?;
         tag::check_count(db::tags_fetch(&mut tx, &arn).await?.len())?;
@@ -50,7 +57,14 @@ impl App {
         }
         let now = self.clock.now();
         let mut tx = self.begin().await?;
-        let arn = find(&mut tx, caller, Action::DeleteTags, arn).await?;
+        let arn = find(
+            &mut tx,
+            caller,
+            Action::DeleteTags,
+            arn,
+            RequestTags::Remove(keys),
+        )
+        .await?;
         db::tags_remove(&mut tx, &arn, keys).await?;
         let detail = json!({ "tagKeys": keys });
         let change = Change {
@@ -66,7 +80,7 @@ impl App {
 
     pub async fn list_tags(&self, caller: &Caller, arn: &str) -> Result<Tags, Error> {
         let mut conn = self.pool.acquire().await?;
-        let arn = find(&mut conn, caller, Action::ListTags, arn).await?;
+        let arn = find(&mut conn, caller, Action::ListTags, arn, RequestTags::None).await?;
         Ok(db::tags_fetch(&mut conn, &arn).await?)
     }
 }
@@ -77,6 +91,7 @@ async fn find(
     caller: &Caller,
     action: Action,
     text: &str,
+    tags: RequestTags<'_>,
 ) -> Result<ResourceArn, Error> {
     let not_found = || Error::not_found(Kind::Resource, text);
     let scope = caller.scope();
@@ -96,6 +111,6 @@ async fn find(
     if !exists {
         return Err(not_found());
     }
-    authorise(&caller.principal, action, &arn)?;
+    caller.may_on(conn, action, &arn, tags).await?;
     Ok(arn)
 }

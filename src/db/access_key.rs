@@ -4,7 +4,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use super::{Result, row::Place};
-use crate::model::{AccessKeyId, AccountId, access_key::AccessKey, principal::Principal};
+use crate::model::{
+    AccessKeyId, AccountId,
+    access_key::AccessKey,
+    principal::{Identity, Principal},
+};
 
 /// Adds an enabled key that speaks for `principal`; see [`AccessKey`] for the sealing.
 pub async fn access_key_create(
@@ -20,7 +24,7 @@ pub async fn access_key_create(
     )
     .bind(id.as_str())
     .bind(principal.account_id.as_str())
-    .bind(&principal.path)
+    .bind(principal.identity.path())
     .bind(secret_sealed)
     .bind(now)
     .execute(conn)
@@ -35,7 +39,28 @@ struct Row {
     principal: String,
     secret_sealed: Vec<u8>,
     enabled: bool,
+    created_at: DateTime<Utc>,
     last_used_at: Option<DateTime<Utc>>,
+}
+
+impl Row {
+    fn read(self) -> Result<AccessKey> {
+        let place = Place {
+            table: "access_keys",
+            row: &self.id,
+        };
+        Ok(AccessKey {
+            id: place.need("id", AccessKeyId::parse(&self.id))?,
+            principal: Principal {
+                account_id: place.need("account_id", AccountId::parse(&self.account_id))?,
+                identity: place.need("principal", Identity::parse(&self.principal))?,
+            },
+            secret_sealed: self.secret_sealed,
+            enabled: self.enabled,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+        })
+    }
 }
 
 pub async fn access_key_fetch(
@@ -43,27 +68,37 @@ pub async fn access_key_fetch(
     id: &AccessKeyId,
 ) -> Result<Option<AccessKey>> {
     let row: Option<Row> = sqlx::query_as(
-        "select id, account_id, principal, secret_sealed, enabled, last_used_at
+        "select id, account_id, principal, secret_sealed, enabled, created_at, last_used_at
          from access_keys where id = $1",
     )
     .bind(id.as_str())
     .fetch_optional(conn)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let place = Place {
-        table: "access_keys",
-        row: &row.id,
-    };
-    Ok(Some(AccessKey {
-        id: place.need("id", AccessKeyId::parse(&row.id))?,
-        principal: Principal {
-            account_id: place.need("account_id", AccountId::parse(&row.account_id))?,
-            path: row.principal.clone(),
-        },
-        secret_sealed: row.secret_sealed.clone(),
-        enabled: row.enabled,
-        last_used_at: row.last_used_at,
-    }))
+    row.map(Row::read).transpose()
+}
+
+/// The account's keys, oldest first.
+pub async fn access_key_list(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+) -> Result<Vec<AccessKey>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, account_id, principal, secret_sealed, enabled, created_at, last_used_at
+         from access_keys where account_id = $1 order by created_at, id",
+    )
+    .bind(account_id.as_str())
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Deletes a key; whether there was one.
+pub async fn access_key_delete(conn: &mut PgConnection, id: &AccessKeyId) -> Result<bool> {
+    let done = sqlx::query("delete from access_keys where id = $1")
+        .bind(id.as_str())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Notes that the key was used, unless that was noted less than `granularity` ago.

@@ -37,16 +37,18 @@ pub enum Unique {
     BrokerName,
     CreatorRequestId,
     NodeAddress,
+    PrincipalName,
 }
 
 impl Unique {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::AccountId,
         Self::AccountName,
         Self::AccessKeyId,
         Self::BrokerName,
         Self::CreatorRequestId,
         Self::NodeAddress,
+        Self::PrincipalName,
     ];
 
     fn constraint(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Unique {
             Self::BrokerName => "brokers_name_key",
             Self::CreatorRequestId => "brokers_creator_request_id_key",
             Self::NodeAddress => "nodes_address_key",
+            Self::PrincipalName => "principals_pkey",
         }
     }
 }

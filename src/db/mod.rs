@@ -19,6 +19,8 @@ mod host_token;
 mod job;
 mod listen;
 mod node;
+mod policy;
+mod principal;
 mod row;
 mod tag;
 
@@ -27,7 +29,8 @@ use std::time::Duration;
 use sqlx::{Connection, postgres::PgPoolOptions};
 
 pub use access_key::{
-    access_key_create, access_key_fetch, access_key_set_enabled, access_key_touch,
+    access_key_create, access_key_delete, access_key_fetch, access_key_list,
+    access_key_set_enabled, access_key_touch,
 };
 pub use account::{account_create, account_fetch_by_name};
 pub use audit::audit_append;
@@ -59,6 +62,14 @@ pub use listen::{Heard, listen};
 pub use node::{
     Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,
     node_place, nodes_of_broker,
+};
+pub use policy::{
+    Attached, policies_attached, policy_attach, policy_delete, policy_detach, policy_fetch,
+    policy_list, policy_put,
+};
+pub use principal::{
+    StoredPrincipal, principal_create, principal_delete, principal_fetch, principal_hold,
+    principal_list, role_update,
 };
 pub use tag::{tags_fetch, tags_fetch_all, tags_lock, tags_put, tags_remove};
 

@@ -32,7 +32,7 @@ pub(super) async fn provide(
                     .map_err(roles::Error::App)?,
             };
             let made = app
-                .create_access_key(&account)
+                .create_access_key(&account, None)
                 .await
                 .map_err(roles::Error::App)?;
             (made.id.to_string(), made.secret)
@@ -49,8 +49,8 @@ async fn is_valid(app: &App, id: &str, secret: &str) -> Result<bool, Error> {
     let Some(id) = AccessKeyId::parse(id) else {
         return Ok(false);
     };
-    let key = app.signing_key(&id).await.map_err(roles::Error::App)?;
-    Ok(key.is_some_and(|key| key.enabled && key.secret == secret.as_bytes()))
+    let credential = app.credential(&id, None).await.map_err(roles::Error::App)?;
+    Ok(credential.is_ok_and(|credential| credential.secret == secret.as_bytes()))
 }
 
 /// AWS_DEFAULT_REGION is what boto3 reads, AWS_REGION what the other SDKs do.
@@ -60,7 +60,8 @@ fn render(id: &str, secret: &str, api: SocketAddr, region: &str) -> String {
          export AWS_SECRET_ACCESS_KEY={secret}\n\
          export AWS_REGION={region}\n\
          export AWS_DEFAULT_REGION={region}\n\
-         export AWS_ENDPOINT_URL_MQ=http://{api}\n"
+         export AWS_ENDPOINT_URL_MQ=http://{api}\n\
+         export AWS_ENDPOINT_URL_STS=http://{api}\n"
     )
 }
 

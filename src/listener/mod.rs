@@ -102,6 +102,7 @@ impl axum::serve::Listener for Listener {
                     Stream::Plain(stream),
                     Peer {
                         addr,
+                        is_secure: false,
                         certificate: None,
                     },
                 )
@@ -117,6 +118,7 @@ impl axum::serve::Listener for Listener {
     fn local_addr(&self) -> std::io::Result<Peer> {
         Ok(Peer {
             addr: self.address,
+            is_secure: matches!(self.ready, Ready::Tls { .. }),
             certificate: None,
         })
     }

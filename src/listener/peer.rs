@@ -15,6 +15,8 @@ use super::Listener;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     pub addr: SocketAddr,
+    /// Whether the connection is encrypted.
+    pub is_secure: bool,
     /// DER of the client certificate, verified against the authority of the listener's
     /// [`super::Clients`]; none on plain TCP or when the client sent none.
     pub certificate: Option<Arc<[u8]>>,

@@ -115,7 +115,12 @@ async fn handshake(
                 .peer_certificates()
                 .and_then(|chain| chain.first())
                 .map(|leaf| Arc::from(leaf.as_ref()));
-            Some((Stream::Tls(Box::new(stream)), Peer { addr, certificate }))
+            let peer = Peer {
+                addr,
+                is_secure: true,
+                certificate,
+            };
+            Some((Stream::Tls(Box::new(stream)), peer))
         }
         // Port scanners and clients that do not trust us: theirs to report, not ours to warn of.
         Ok(Err(error)) => {

@@ -12,6 +12,7 @@ pub struct AccessKey {
     pub principal: Principal,
     pub secret_sealed: Vec<u8>,
     pub enabled: bool,
+    pub created_at: DateTime<Utc>,
     pub last_used_at: Option<DateTime<Utc>>,
 }
 

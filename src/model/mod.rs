@@ -25,6 +25,7 @@ pub mod password;
 pub mod policy;
 pub mod principal;
 pub mod region;
+pub mod role;
 pub mod tag;
 
 pub use id::{AccessKeyId, AccountId, BrokerId, ConfigurationId, HostId, JobId, NodeId, RequestId};

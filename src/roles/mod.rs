@@ -9,6 +9,7 @@ pub mod agent;
 mod installation;
 pub mod migrate;
 pub mod node;
+pub mod policy;
 mod proxy;
 pub mod serve;
 mod shutdown;

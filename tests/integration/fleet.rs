@@ -19,6 +19,7 @@ use warren::model::broker::{Broker, State};
 use warren::model::clock::{Clock, SystemClock};
 use warren::model::entropy::{Entropy, SystemEntropy};
 use warren::model::node::Placement;
+use warren::model::policy::Grants;
 use warren::model::principal::Principal;
 use warren::model::{BrokerId, HostId, Region, RequestId};
 use warren::provision::fake::Fake;
@@ -63,13 +64,16 @@ impl Fleet {
         };
         let account_id = app.create_account("fleet").await.unwrap();
         let caller = Caller {
-            principal: Principal {
-                account_id,
-                path: "root".to_owned(),
-            },
+            unique_id: account_id.to_string(),
+            principal: Principal::root(account_id),
+            grants: Grants::All,
+            session_issued_at: None,
             region,
             request_id: RequestId(Uuid::nil()),
             source_address: None,
+            is_secure: false,
+            user_agent: None,
+            received_at: SystemClock.now(),
         };
         let host_id = HostId(SystemEntropy.uuid());
         let (mut conn, now) = (database.pool.acquire().await.unwrap(), SystemClock.now());

@@ -6,6 +6,7 @@ mod server;
 mod shapes;
 mod signer;
 
+mod access;
 mod agents;
 mod brokers;
 mod catalogue;

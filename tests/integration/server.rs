@@ -27,6 +27,7 @@ pub(crate) struct Server {
     pub(crate) key: Key,
     /// A key of another account.
     pub(crate) stranger: Key,
+    pub(crate) app: App,
     address: SocketAddr,
     database: Database,
     client: reqwest::Client,
@@ -104,7 +105,7 @@ impl Server {
                 .await
                 .expect("an account can be made");
             let key = app
-                .create_access_key(&account)
+                .create_access_key(&account, None)
                 .await
                 .expect("a key can be made");
             keys.push((
@@ -112,6 +113,7 @@ impl Server {
                 Key {
                     id: key.id.to_string(),
                     secret: key.secret,
+                    token: None,
                 },
             ));
         }
@@ -124,7 +126,7 @@ impl Server {
         let address = listener
             .local_addr()
             .expect("a bound listener has an address");
-        let router = warren::api::router(ApiState::new(app));
+        let router = warren::api::router(ApiState::new(app.clone()));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -135,6 +137,7 @@ impl Server {
             account,
             key,
             stranger,
+            app,
             address,
             database,
             client,
@@ -216,6 +219,24 @@ impl Server {
         };
         self.raw(method, path, query, &signing.headers(), body)
             .await
+    }
+
+    /// A call to the service that gives out sessions.
+    pub(crate) async fn sts(&self, key: &Key, form: &str) -> Answer {
+        let host = self.host();
+        let body = form.as_bytes();
+        let signing = Signing {
+            key,
+            method: "POST",
+            host: &host,
+            path: "/",
+            query: "",
+            body,
+            at: self.now(),
+            region: REGION,
+            service: "sts",
+        };
+        self.raw("POST", "/", "", &signing.headers(), body).await
     }
 
     pub(crate) async fn unsigned(&self, method: &str, path: &str) -> Answer {

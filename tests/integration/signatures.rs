@@ -25,10 +25,12 @@ async fn each_wrong_signature_has_its_own_error() {
     let unknown = Key {
         id: "AKIAIOSFODNN7EXAMPLE".into(),
         secret: server.key.secret.clone(),
+        token: None,
     };
     let forged = Key {
         id: server.key.id.clone(),
         secret: "forged".into(),
+        token: None,
     };
     let late = TimeDelta::minutes(16);
     let cases = [

@@ -12,6 +12,8 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 pub(crate) struct Key {
     pub(crate) id: String,
     pub(crate) secret: String,
+    /// Of a session.
+    pub(crate) token: Option<String>,
 }
 
 /// What is signed, and what the signature claims.
@@ -31,21 +33,29 @@ pub(crate) struct Signing<'a> {
 }
 
 impl Signing<'_> {
-    /// The `Authorization` and `X-Amz-Date` headers.
-    pub(crate) fn headers(&self) -> [(&'static str, String); 2] {
-        let signed = format!("host:{}\nx-amz-date:{}\n", self.host, self.time());
-        let names = "host;x-amz-date";
-        let canonical = self.canonical(self.query, &signed, names);
+    /// The `Authorization` and `X-Amz-Date` headers, and a session's token.
+    pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut signed = format!("host:{}\nx-amz-date:{}\n", self.host, self.time());
+        let mut names = "host;x-amz-date".to_owned();
+        if let Some(token) = &self.key.token {
+            let _ = writeln!(signed, "x-amz-security-token:{token}");
+            names.push_str(";x-amz-security-token");
+        }
+        let canonical = self.canonical(self.query, &signed, &names);
         let authorization = format!(
             "{ALGORITHM} Credential={}/{}, SignedHeaders={names}, Signature={}",
             self.key.id,
             self.scope(),
             self.signature(&canonical)
         );
+        let token = self.key.token.iter();
         [
             ("authorization", authorization),
             ("x-amz-date", self.time()),
         ]
+        .into_iter()
+        .chain(token.map(|token| ("x-amz-security-token", token.clone())))
+        .collect()
     }
 
     /// The query of a presigned request.

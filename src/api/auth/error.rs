@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::claim::{SKEW_MAX, TIME_FORMAT};
+use crate::app::NoCredential;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::api) enum Error {
@@ -13,6 +14,8 @@ pub(in crate::api) enum Error {
     /// Unknown and disabled keys are not told apart.
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
+    #[error("The security token included in the request is expired")]
+    ExpiredToken,
     #[error(
         "The request signature we calculated does not match the signature you provided. Check \
          your AWS Secret Access Key and signing method. Consult the service documentation for \
@@ -37,6 +40,15 @@ pub(in crate::api) enum Error {
     },
     #[error("{0}")]
     Scope(String),
+}
+
+impl From<NoCredential> for Error {
+    fn from(reason: NoCredential) -> Self {
+        match reason {
+            NoCredential::Unknown => Self::UnknownKey,
+            NoCredential::Expired => Self::ExpiredToken,
+        }
+    }
 }
 
 fn text(time: &DateTime<Utc>) -> String {

@@ -9,12 +9,16 @@ mod error;
 
 use axum::{
     extract::{Request, State},
+    http::header::USER_AGENT,
     middleware::Next,
     response::Response,
 };
 
 use super::{body, error::Failure, origin, router::ApiState};
-use crate::{app::Caller, model::RequestId};
+use crate::{
+    app::{Caller, CredentialKind},
+    model::RequestId,
+};
 use canonical::Signed;
 use claim::Claim;
 pub(super) use error::Error;
@@ -37,20 +41,33 @@ pub(super) async fn authenticate(
     };
     // The cheap questions come first: nobody unknown makes us read a body.
     let claim = Claim::read(&signed)?;
-    claim.check_scope(&state.app.settings.regions)?;
+    claim.check_scope(parts.uri.path(), &state.app.settings.regions)?;
     claim.check_time(state.app.clock.now())?;
-    let key = state.app.signing_key(&claim.access_key).await?;
-    let key = key.filter(|key| key.enabled).ok_or(Error::UnknownKey)?;
+    let token = claim.token.as_deref();
+    let credential = state.app.credential(&claim.access_key, token).await?;
+    let credential = credential.map_err(Error::from)?;
     let body = body::read(body).await?;
-    claim.check_signature(&signed, &body, &key.secret)?;
-    state.app.note_key_use(&claim.access_key, &key).await?;
+    claim.check_signature(&signed, &body, &credential.secret)?;
+    state.app.note_use(&claim.access_key, &credential).await?;
+    let grants = state.app.grants(&credential).await?;
+    let (grants, unique_id) = grants.ok_or(Error::UnknownKey)?;
 
     let request_id = parts.extensions.get::<RequestId>().copied();
+    let user_agent = parts.headers.get(USER_AGENT);
     let caller = Caller {
-        principal: key.principal,
+        session_issued_at: match &credential.kind {
+            CredentialKind::Key { .. } => None,
+            CredentialKind::Session(token) => Some(token.issued_at),
+        },
+        principal: credential.principal,
+        grants,
+        unique_id,
         region: claim.region,
         request_id: request_id.unwrap_or_else(|| RequestId(state.app.entropy.uuid())),
         source_address: origin.address,
+        is_secure: origin.is_secure,
+        user_agent: user_agent.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
+        received_at: state.app.clock.now(),
     };
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body.into())).await)

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    app::{App, Caller, Change, configuration},
+    app::{App, Caller, Change, caller::RequestTags, configuration},
     db::{self, Unique},
     error::{Error, Kind},
     model::{
         BrokerId, JobId, Scope,
         arn::ResourceArn,
-        authorisation::{Action, authorise},
+        authorisation::Action,
         broker::{
             Broker, BrokerUser, CreateBroker, Draft, LOCAL_SUBNET_PREFIX, Launch, StagedLaunch,
             request::DraftUser,
@@ -35,11 +35,8 @@ impl App {
         request: CreateBroker,
     ) -> Result<CreateBrokerOutput, Error> {
         let scope = caller.scope();
-        authorise(
-            &caller.principal,
-            Action::CreateBroker,
-            &ResourceArn::all(&scope),
-        )?;
+        let tags = request.tags.clone().unwrap_or_default();
+        caller.may(Action::CreateBroker, RequestTags::Set(&tags))?;
         let now = self.clock.now();
         let detail = serde_json::to_value(&request).map_err(Error::internal)?;
         let fingerprint = request.fingerprint();

@@ -1,15 +1,10 @@
 //! ListBrokers.
 
 use crate::{
-    app::{App, Caller, Page, PageRequest},
+    app::{App, Caller, Page, PageRequest, caller::RequestTags},
     db,
     error::Error,
-    model::{
-        arn::ResourceArn,
-        authorisation::{Action, authorise},
-        broker::Broker,
-        page::Cursor,
-    },
+    model::{authorisation::Action, broker::Broker, page::Cursor},
 };
 
 impl App {
@@ -21,7 +16,7 @@ impl App {
     ) -> Result<Page<Broker>, Error> {
         let scope = caller.scope();
         let action = Action::ListBrokers;
-        authorise(&caller.principal, action, &ResourceArn::all(&scope))?;
+        caller.may(action, RequestTags::None)?;
         let after: Option<Cursor> = self.position(caller, action, request)?;
         let mut conn = self.pool.acquire().await?;
         let brokers = db::broker_list(&mut conn, &scope, after.as_ref(), request.limit()).await?;

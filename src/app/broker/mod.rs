@@ -15,15 +15,11 @@ pub use create::CreateBrokerOutput;
 pub use describe::BrokerDescription;
 pub use update::UpdateBrokerOutput;
 
-use super::Caller;
+use super::{Caller, caller::RequestTags};
 use crate::{
     db,
     error::{Error, Kind},
-    model::{
-        BrokerId,
-        authorisation::{Action, authorise},
-        broker::Broker,
-    },
+    model::{BrokerId, authorisation::Action, broker::Broker},
 };
 
 /// The caller's broker named `id`.
@@ -37,7 +33,7 @@ async fn find(
         Some(id) => db::broker_fetch(conn, &caller.scope(), &id).await?,
         None => None,
     };
-    allow(broker, caller, action, id)
+    allow(conn, broker, caller, action, id).await
 }
 
 /// Like [`find`], locked until the transaction ends.
@@ -51,16 +47,19 @@ async fn lock(
         Some(id) => db::broker_lock(conn, &caller.scope(), &id).await?,
         None => None,
     };
-    allow(broker, caller, action, id)
+    allow(conn, broker, caller, action, id).await
 }
 
-fn allow(
+async fn allow(
+    conn: &mut PgConnection,
     broker: Option<Broker>,
     caller: &Caller,
     action: Action,
     id: &str,
 ) -> Result<Broker, Error> {
     let broker = broker.ok_or_else(|| Error::not_found(Kind::Broker, id))?;
-    authorise(&caller.principal, action, &broker.arn())?;
+    caller
+        .may_on(conn, action, &broker.arn(), RequestTags::None)
+        .await?;
     Ok(broker)
 }

@@ -2,7 +2,7 @@
 
 use super::lock;
 use crate::{
-    app::{App, Caller, Change, configuration},
+    app::{App, Caller, Change, caller::RequestTags, configuration},
     db,
     error::Error,
     model::{
@@ -37,6 +37,12 @@ impl App {
         let mut tx = self.begin().await?;
         let mut broker = lock(&mut tx, caller, action, id).await?;
         broker.state().check(Request::Update, parity, &broker.id)?;
+        if request.authentication_strategy.is_some() || request.ldap_server_metadata.is_some() {
+            let action = Action::UpdateBrokerAccessConfiguration;
+            caller
+                .may_on(&mut tx, action, &broker.arn(), RequestTags::None)
+                .await?;
+        }
         let catalogue = db::catalogue_fetch(&mut tx).await?;
         let update = request.check(&broker, &catalogue, parity)?;
         let configuration = match &update.configuration {

@@ -2,12 +2,11 @@
 
 use super::Seed;
 use crate::{
-    app::{App, Caller, Change},
+    app::{App, Caller, Change, caller::RequestTags},
     db,
     error::{Error, Kind},
     model::{
-        arn::ResourceArn,
-        authorisation::{Action, authorise},
+        authorisation::Action,
         configuration::{Configuration, CreateConfiguration},
     },
 };
@@ -21,7 +20,8 @@ impl App {
     ) -> Result<Configuration, Error> {
         let scope = caller.scope();
         let action = Action::CreateConfiguration;
-        authorise(&caller.principal, action, &ResourceArn::all(&scope))?;
+        let tags = request.tags.clone().unwrap_or_default();
+        caller.may(action, RequestTags::Set(&tags))?;
         let now = self.clock.now();
         let detail = serde_json::to_value(&request).map_err(Error::internal)?;
         let mut tx = self.begin().await?;

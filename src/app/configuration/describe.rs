@@ -2,13 +2,12 @@
 
 use super::find;
 use crate::{
-    app::{App, Caller, Page, PageRequest},
+    app::{App, Caller, Page, PageRequest, caller::RequestTags},
     db,
     error::{Error, Kind},
     model::{
         Invalid,
-        arn::ResourceArn,
-        authorisation::{Action, authorise},
+        authorisation::Action,
         configuration::{Configuration, ConfigurationRevision, RevisionSummary},
         page::Cursor,
         tag::Tags,
@@ -44,7 +43,7 @@ impl App {
     ) -> Result<Page<ConfigurationDescription>, Error> {
         let scope = caller.scope();
         let action = Action::ListConfigurations;
-        authorise(&caller.principal, action, &ResourceArn::all(&scope))?;
+        caller.may(action, RequestTags::None)?;
         let after: Option<Cursor> = self.position(caller, action, request)?;
         let mut conn = self.pool.acquire().await?;
         let rows =

@@ -10,13 +10,13 @@ use sqlx::PgConnection;
 
 pub use describe::ConfigurationDescription;
 
-use super::{App, Caller};
+use super::{App, Caller, caller::RequestTags};
 use crate::{
     db,
     error::{Error, Kind},
     model::{
         ConfigurationId, Invalid, Scope,
-        authorisation::{Action, authorise},
+        authorisation::Action,
         broker::{AuthenticationStrategy, request::ConfigurationChoice},
         configuration::{
             Configuration, ConfigurationRef, RevisionSummary, default_data, default_description,
@@ -75,7 +75,7 @@ async fn find(
         Some(id) => db::configuration_fetch(conn, &caller.scope(), &id).await?,
         None => None,
     };
-    allow(configuration, caller, action, id)
+    allow(conn, configuration, caller, action, id).await
 }
 
 /// Like [`find`], locked until the transaction ends.
@@ -89,17 +89,20 @@ async fn lock(
         Some(id) => db::configuration_lock(conn, &caller.scope(), &id).await?,
         None => None,
     };
-    allow(configuration, caller, action, id)
+    allow(conn, configuration, caller, action, id).await
 }
 
-fn allow(
+async fn allow(
+    conn: &mut PgConnection,
     configuration: Option<Configuration>,
     caller: &Caller,
     action: Action,
     id: &str,
 ) -> Result<Configuration, Error> {
     let configuration = configuration.ok_or_else(|| Error::not_found(Kind::Configuration, id))?;
-    authorise(&caller.principal, action, &configuration.arn())?;
+    caller
+        .may_on(conn, action, &configuration.arn(), RequestTags::None)
+        .await?;
     Ok(configuration)
 }
 

@@ -40,7 +40,10 @@ pub const MANAGED: [Managed; 4] = [
 impl Managed {
     /// The policy with this ARN, `arn:aws:iam::aws:policy/<name>`.
     pub fn by_arn(arn: &str) -> Option<&'static Self> {
-        let name = arn.strip_prefix("arn:aws:iam::aws:policy/")?;
+        Self::named(arn.strip_prefix("arn:aws:iam::aws:policy/")?)
+    }
+
+    pub fn named(name: &str) -> Option<&'static Self> {
         MANAGED.iter().find(|policy| policy.name == name)
     }
 }

@@ -12,10 +12,12 @@ mod context;
 mod decision;
 mod document;
 mod glob;
+mod grants;
 mod managed;
 mod operator;
 
 pub use context::Context;
 pub use decision::{Decision, Question, Trust, decide};
 pub use document::{Malformed, PolicyDocument, TrustPolicy};
+pub use grants::{Grants, Refusal};
 pub use managed::{MANAGED, Managed};

@@ -43,10 +43,7 @@ async fn the_use_of_a_key_is_noted_to_the_minute() {
     let database = database().await;
     let mut conn = database.pool.acquire().await.unwrap();
     let id = AccessKeyId::parse("AKIDEXAMPLE000000000").unwrap();
-    let principal = Principal {
-        account_id: scope(ACCOUNT).account_id,
-        path: "root".to_owned(),
-    };
+    let principal = Principal::root(scope(ACCOUNT).account_id);
     db::access_key_create(&mut conn, &id, &principal, b"sealed", at(0))
         .await
         .unwrap();

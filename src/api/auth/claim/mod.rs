@@ -17,6 +17,9 @@ pub(super) const SKEW_MAX: TimeDelta = TimeDelta::minutes(15);
 pub(super) const TIME_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "mq";
+/// Sessions are another service's, on the same listener; it has one path.
+const STS: &str = "sts";
+const STS_PATH: &str = "/";
 const TERMINATOR: &str = "aws4_request";
 /// Longest life of a presigned URL: a week.
 const EXPIRES_S_MAX: i64 = 604_800;
@@ -24,6 +27,8 @@ const EXPIRES_S_MAX: i64 = 604_800;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claim {
     pub(super) access_key: AccessKeyId,
+    /// Of session credentials.
+    pub(super) token: Option<String>,
     pub(super) region: Region,
     /// The day in the credential's scope.
     date: String,
@@ -48,26 +53,23 @@ struct Raw {
 
 impl Claim {
     pub(super) fn read(request: &Signed<'_>) -> Result<Self, Error> {
-        // Session credentials are not issued, so none that is sent can be valid.
-        let token = request.header("x-amz-security-token").is_some()
-            || request.parameter("X-Amz-Security-Token").is_some();
         let raw = match request.header("authorization") {
             Some(header) => from_header(request, &header)?,
             None if request.parameter("X-Amz-Algorithm").is_some() => from_query(request)?,
             None => return Err(Error::Missing),
         };
-        if token {
-            return Err(Error::UnknownKey);
-        }
-        let claim = raw.understand()?;
+        let mut claim = raw.understand()?;
         claim.check_coverage(request)?;
+        let token = request.header("x-amz-security-token");
+        claim.token = token.or_else(|| request.parameter("X-Amz-Security-Token"));
         Ok(claim)
     }
 
     /// Whether the credential is for this service, that day, and a region we answer for.
-    pub(super) fn check_scope(&self, regions: &[Region]) -> Result<(), Error> {
-        if self.service != SERVICE {
-            let text = format!("Credential should be scoped to correct service: '{SERVICE}'.");
+    pub(super) fn check_scope(&self, path: &str, regions: &[Region]) -> Result<(), Error> {
+        let service = if path == STS_PATH { STS } else { SERVICE };
+        if self.service != service {
+            let text = format!("Credential should be scoped to correct service: '{service}'.");
             return Err(Error::Scope(text));
         }
         if !regions.contains(&self.region) {
@@ -224,6 +226,7 @@ impl Raw {
         // Ids, regions and signatures of another form than ours cannot be ones of ours.
         Ok(Claim {
             access_key: AccessKeyId::parse(key).ok_or(Error::UnknownKey)?,
+            token: None,
             region: Region::parse(region).ok_or_else(|| {
                 Error::Scope("Credential should be scoped to a valid region.".to_owned())
             })?,

@@ -1,5 +1,9 @@
 //! `warren admin`: what an operator does by hand. Results go to stdout, ready for scripts.
 
+mod access_key;
+mod policy;
+mod principal;
+
 use std::io::Write;
 use std::time::Duration;
 
@@ -10,6 +14,13 @@ use crate::app::{App, Settings};
 use crate::db::{self, HostToken};
 use crate::model::AccountId;
 
+pub use access_key::{create_access_key, delete_access_key, enable_access_key, list_access_keys};
+pub use policy::{
+    attach_policy, delete_policy, detach_policy, list_policies, put_policy, show_policy,
+    simulate_principal,
+};
+pub use principal::{create_role, create_user, delete_principal, list_principals, update_role};
+
 /// What provides the hosts that enrol with a token made here.
 const PROVISIONER: &str = "local";
 const TOKEN_BYTES: usize = 32;
@@ -17,20 +28,6 @@ const TOKEN_BYTES: usize = 32;
 /// Prints the new account's id.
 pub async fn create_account(installation: &Installation, name: &str) -> Result<(), Error> {
     print(app(installation).create_account(name).await?.as_str())
-}
-
-/// Prints a new key in the form of environment variables. `account` is a name or an id.
-pub async fn create_access_key(installation: &Installation, account: &str) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = match app.find_account(account).await? {
-        Some(id) => id,
-        None => AccountId::parse(account).ok_or_else(|| Error::NoAccount(account.to_owned()))?,
-    };
-    let key = app.create_access_key(&account_id).await?;
-    print(&format!(
-        "AWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}",
-        key.id, key.secret
-    ))
 }
 
 /// Prints a new token.
@@ -72,6 +69,34 @@ pub async fn new_host_token(
 
 fn app(installation: &Installation) -> App {
     installation.app(Settings::new(Vec::new()))
+}
+
+/// By its name or its id.
+async fn find_account(app: &App, account: &str) -> Result<AccountId, Error> {
+    match app.find_account(account).await? {
+        Some(id) => Ok(id),
+        None => AccountId::parse(account).ok_or_else(|| Error::NoAccount(account.to_owned())),
+    }
+}
+
+/// Prints rows under a heading, columns aligned: for people, and for `awk`.
+pub(super) fn table<const N: usize>(
+    heading: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Result<(), Error> {
+    let rows: Vec<_> = std::iter::once(heading.map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..N).filter_map(width).collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("{cell:width$}  "))
+            .collect();
+        print(line.trim_end())?;
+    }
+    Ok(())
 }
 
 fn print(text: &str) -> Result<(), Error> {

@@ -5,7 +5,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
+
+mod admin;
+mod policy;
+
+pub use admin::{
+    AccessKeyCommand, AccountCommand, Admin, AdminCommand, CaCommand, HostTokenCommand,
+    PolicyCommand, RoleCommand, UserCommand,
+};
+pub use policy::{Policy, PolicyRole, Simulate};
 
 /// How the process speaks of itself, on stderr. RUST_LOG filters it.
 #[derive(Debug, Clone, Args)]
@@ -237,73 +246,4 @@ pub struct Agent {
         default_value = "/var/lib/warren/agent"
     )]
     pub data_dir: PathBuf,
-}
-
-/// What an operator does by hand: accounts, keys, hosts.
-#[derive(Debug, Clone, Args)]
-pub struct Admin {
-    #[command(flatten)]
-    pub database: Database,
-    #[command(flatten)]
-    pub master_key: MasterKey,
-    #[command(subcommand)]
-    pub command: AdminCommand,
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum AdminCommand {
-    /// Accounts, which own brokers and see only their own
-    #[command(subcommand)]
-    Account(AccountCommand),
-    /// Access keys, which sign requests for an account
-    #[command(subcommand)]
-    AccessKey(AccessKeyCommand),
-    /// Enrolment tokens of hosts
-    #[command(subcommand)]
-    HostToken(HostTokenCommand),
-    /// The installation's certificate authority
-    #[command(subcommand)]
-    Ca(CaCommand),
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum AccountCommand {
-    /// Make an account; prints its id
-    Create {
-        /// Name of the account, unique in the installation
-        #[arg(long)]
-        name: String,
-    },
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum AccessKeyCommand {
-    /// Make an access key; prints it, the secret this once
-    Create {
-        /// Name or id of the account
-        #[arg(long)]
-        account: String,
-    },
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum HostTokenCommand {
-    /// Make a token that enrols one host once; prints it
-    Create {
-        /// Name of the host, unique in the installation
-        #[arg(long)]
-        host_name: String,
-        /// Zone of the host
-        #[arg(long)]
-        zone: String,
-        /// How long the token can be used, in minutes
-        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
-        valid_min: u32,
-    },
-}
-
-#[derive(Debug, Clone, Subcommand)]
-pub enum CaCommand {
-    /// Print the authority's certificate in PEM; makes the authority if there is none yet
-    Show,
 }

@@ -1,0 +1,199 @@
+//! The commands about users, roles, policies and keys, handed to what carries them out.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use warren::config::{AccessKeyCommand, Policy, PolicyCommand, RoleCommand, Simulate, UserCommand};
+use warren::model::policy::{Context, PolicyDocument};
+use warren::model::role::{Role, RoleTerms};
+use warren::model::{
+    AccessKeyId,
+    principal::{Name, Subject},
+};
+use warren::roles::{self, Installation};
+
+pub(crate) async fn access_key(
+    installation: &Installation,
+    command: AccessKeyCommand,
+) -> anyhow::Result<()> {
+    match command {
+        AccessKeyCommand::Create { account, user } => {
+            let user = user.as_deref().map(name).transpose()?;
+            roles::admin::create_access_key(installation, &account, user.as_ref()).await?;
+        }
+        AccessKeyCommand::List { account } => {
+            roles::admin::list_access_keys(installation, &account).await?;
+        }
+        AccessKeyCommand::Enable { id } => {
+            roles::admin::enable_access_key(installation, &key_id(&id)?, true).await?;
+        }
+        AccessKeyCommand::Disable { id } => {
+            roles::admin::enable_access_key(installation, &key_id(&id)?, false).await?;
+        }
+        AccessKeyCommand::Delete { id } => {
+            roles::admin::delete_access_key(installation, &key_id(&id)?).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn user(installation: &Installation, command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Create {
+            account,
+            name: text,
+        } => {
+            roles::admin::create_user(installation, &account, name(&text)?).await?;
+        }
+        UserCommand::List { account } => {
+            roles::admin::list_principals(installation, &account).await?;
+        }
+        UserCommand::Delete {
+            account,
+            name: text,
+        } => {
+            let subject = Subject::User(name(&text)?);
+            roles::admin::delete_principal(installation, &account, &subject).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn role(installation: &Installation, command: RoleCommand) -> anyhow::Result<()> {
+    match command {
+        RoleCommand::Create {
+            account,
+            name: text,
+            trust_policy,
+            session_s_max,
+        } => {
+            let role = read_role(&text, &trust_policy, session_s_max)?;
+            roles::admin::create_role(installation, &account, role).await?;
+        }
+        RoleCommand::Update {
+            account,
+            name: text,
+            trust_policy,
+            session_s_max,
+        } => {
+            let role = read_role(&text, &trust_policy, session_s_max)?;
+            roles::admin::update_role(installation, &account, &role).await?;
+        }
+        RoleCommand::Delete {
+            account,
+            name: text,
+        } => {
+            let subject = Subject::Role(name(&text)?);
+            roles::admin::delete_principal(installation, &account, &subject).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn policy(
+    installation: &Installation,
+    command: PolicyCommand,
+) -> anyhow::Result<()> {
+    match command {
+        PolicyCommand::Put {
+            account,
+            name: text,
+            document,
+        } => {
+            let document = read(&document)?;
+            roles::admin::put_policy(installation, &account, &name(&text)?, &document).await?;
+        }
+        PolicyCommand::List { account } => {
+            roles::admin::list_policies(installation, &account).await?;
+        }
+        PolicyCommand::Show {
+            account,
+            name: text,
+        } => {
+            roles::admin::show_policy(installation, &account, &name(&text)?).await?;
+        }
+        PolicyCommand::Delete {
+            account,
+            name: text,
+        } => {
+            roles::admin::delete_policy(installation, &account, &name(&text)?).await?;
+        }
+        PolicyCommand::Attach {
+            account,
+            principal,
+            name: text,
+        } => {
+            let subject = subject(&principal)?;
+            roles::admin::attach_policy(installation, &account, &subject, &name(&text)?).await?;
+        }
+        PolicyCommand::Detach {
+            account,
+            principal,
+            name: text,
+        } => {
+            let subject = subject(&principal)?;
+            roles::admin::detach_policy(installation, &account, &subject, &name(&text)?).await?;
+        }
+        PolicyCommand::Simulate {
+            account,
+            principal,
+            question,
+        } => {
+            let (subject, context) = (subject(&principal)?, context(&question)?);
+            let asked = (&question.actions[..], &*question.resource, &context);
+            roles::admin::simulate_principal(installation, &account, &subject, asked).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Says what documents in files allow.
+pub(crate) fn simulate(command: Policy) -> anyhow::Result<()> {
+    let documents = command
+        .documents
+        .iter()
+        .map(|path| PolicyDocument::parse(&read(path)?).with_context(|| path.display().to_string()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let context = context(&command.question)?;
+    let Simulate {
+        actions, resource, ..
+    } = &command.question;
+    roles::policy::simulate(&documents, (actions, resource, &context))?;
+    Ok(())
+}
+
+fn context(question: &Simulate) -> anyhow::Result<Context> {
+    question
+        .context
+        .iter()
+        .try_fold(Context::default(), |context, pair| {
+            let (key, value) = pair
+                .split_once('=')
+                .with_context(|| format!("--context {pair} is not KEY=VALUE"))?;
+            Ok(context.with(key, value))
+        })
+}
+
+fn read_role(text: &str, trust_policy: &Path, session_s_max: u32) -> anyhow::Result<Role> {
+    Ok(Role {
+        name: name(text)?,
+        terms: RoleTerms::check(&read(trust_policy)?, session_s_max)?,
+    })
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn name(text: &str) -> anyhow::Result<Name> {
+    Name::parse(text)
+        .with_context(|| format!("{text:?} is no name: 1 to 64 letters, digits and _+=,.@-"))
+}
+
+fn subject(text: &str) -> anyhow::Result<Subject> {
+    Subject::parse(text).with_context(|| format!("{text:?} is not user/NAME or role/NAME"))
+}
+
+fn key_id(text: &str) -> anyhow::Result<AccessKeyId> {
+    AccessKeyId::parse(text).with_context(|| format!("{text:?} is no access key id"))
+}

@@ -1,0 +1,67 @@
+//! Failures in the words and the form of the query protocol.
+
+use axum::{
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+
+use super::{MEDIA_TYPE, NAMESPACE, xml::Element};
+use crate::{
+    api::{auth, error::Failure},
+    error::Error,
+    model::RequestId,
+};
+
+/// The answer to a call that failed. Faults of ours say nothing but the request's id.
+pub(in crate::api) fn render(failure: &Failure, request_id: RequestId) -> Response {
+    let answer = failure.answer();
+    let kind = if answer.status.is_server_error() {
+        "Receiver"
+    } else {
+        "Sender"
+    };
+    let message = answer.message.unwrap_or_else(|| {
+        format!("An internal error occurred. Quote request id {request_id} to your operator.")
+    });
+    let error = Element::new("Error")
+        .text("Type", kind)
+        .text("Code", code(failure))
+        .text("Message", message);
+    let document = Element::new("ErrorResponse")
+        .attribute("xmlns", NAMESPACE)
+        .child(error)
+        .text("RequestId", request_id);
+    let status = match answer.status {
+        // The query protocol knows no operation by its path.
+        StatusCode::NOT_FOUND => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    (status, [(CONTENT_TYPE, MEDIA_TYPE)], document.to_string()).into_response()
+}
+
+/// What STS calls the failure where that differs from what Amazon MQ calls it.
+fn code(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Authentication(error) => match error {
+            auth::Error::Missing => "MissingAuthenticationToken",
+            auth::Error::Incomplete(_) => "IncompleteSignature",
+            auth::Error::UnknownKey => "InvalidClientTokenId",
+            auth::Error::ExpiredToken => "ExpiredToken",
+            auth::Error::Mismatch
+            | auth::Error::Expired { .. }
+            | auth::Error::NotYetCurrent { .. }
+            | auth::Error::Scope(_) => "SignatureDoesNotMatch",
+        },
+        Failure::UnknownOperation => "InvalidAction",
+        Failure::Domain(Error::Forbidden(_)) => "AccessDenied",
+        Failure::Domain(Error::Invalid(invalid)) if invalid.attribute == "policy" => {
+            "MalformedPolicyDocument"
+        }
+        Failure::Domain(Error::Invalid(_)) => "ValidationError",
+        Failure::Domain(Error::Unavailable { .. }) => "ServiceUnavailable",
+        failure => match failure.answer().status.is_server_error() {
+            true => "InternalFailure",
+            false => "ValidationError",
+        },
+    }
+}

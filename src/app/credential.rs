@@ -1,0 +1,152 @@
+//! What a request is signed with: an access key, or the credentials of a session.
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{App, session::SessionToken};
+use crate::{
+    db,
+    error::Error,
+    model::{
+        AccessKeyId,
+        access_key::AccessKey,
+        policy::{Grants, Managed, PolicyDocument},
+        principal::{Identity, Principal, Subject},
+    },
+};
+
+/// `last_used_at` is good to this granularity, so that requests need not write.
+const USE_GRANULARITY: TimeDelta = TimeDelta::minutes(1);
+
+/// What verifies a signature, and for whom it then speaks.
+#[derive(Clone)]
+pub struct Credential {
+    pub principal: Principal,
+    pub secret: Vec<u8>,
+    pub kind: CredentialKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum CredentialKind {
+    Key {
+        /// To the minute.
+        last_used_at: Option<DateTime<Utc>>,
+    },
+    Session(SessionToken),
+}
+
+/// Why there is no credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoCredential {
+    /// Unknown and disabled ones are not told apart.
+    Unknown,
+    Expired,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("principal", &self.principal)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// The credential with this id; with a token, the one that the token holds.
+    pub async fn credential(
+        &self,
+        id: &AccessKeyId,
+        token: Option<&str>,
+    ) -> Result<Result<Credential, NoCredential>, Error> {
+        if let Some(token) = token {
+            return Ok(self.open_session(id, token));
+        }
+        let mut conn = self.pool.acquire().await?;
+        let Some(key) = db::access_key_fetch(&mut conn, id)
+            .await?
+            .filter(|key| key.enabled)
+        else {
+            return Ok(Err(NoCredential::Unknown));
+        };
+        let secret = self
+            .master_key
+            .open(&AccessKey::purpose(id), &key.secret_sealed)
+            .map_err(Error::internal)?;
+        let last_used_at = key.last_used_at;
+        Ok(Ok(Credential {
+            principal: key.principal,
+            secret,
+            kind: CredentialKind::Key { last_used_at },
+        }))
+    }
+
+    /// What the credential's principal may do, and its unique id; `None` when the principal is no
+    /// more.
+    pub async fn grants(&self, credential: &Credential) -> Result<Option<(Grants, String)>, Error> {
+        let principal = &credential.principal;
+        let Some(subject) = principal.subject() else {
+            return Ok(Some((Grants::All, principal.account_id.to_string())));
+        };
+        let mut conn = self.pool.acquire().await?;
+        let account_id = &principal.account_id;
+        let Some(stored) = db::principal_fetch(&mut conn, account_id, &subject).await? else {
+            return Ok(None);
+        };
+        let (session, unique_id) = match (&credential.kind, &principal.identity) {
+            (CredentialKind::Session(token), Identity::Session { session, .. }) => {
+                // A role that was deleted and made again is another one.
+                if token.role_id != stored.unique_id {
+                    return Ok(None);
+                }
+                let unique_id = format!("{}:{session}", stored.unique_id);
+                (token.policies()?, unique_id)
+            }
+            _ => (None, stored.unique_id),
+        };
+        let attached = db::policies_attached(&mut conn, account_id, &subject).await?;
+        let attached = attached
+            .into_iter()
+            .map(document)
+            .collect::<Result<_, _>>()?;
+        Ok(Some((Grants::Policies { attached, session }, unique_id)))
+    }
+
+    /// Notes that a key verified a request; to the minute, so that most requests write nothing.
+    pub async fn note_use(&self, id: &AccessKeyId, credential: &Credential) -> Result<(), Error> {
+        let CredentialKind::Key { last_used_at } = credential.kind else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        if last_used_at.is_some_and(|last| now - last < USE_GRANULARITY) {
+            return Ok(());
+        }
+        let mut conn = self.pool.acquire().await?;
+        Ok(db::access_key_touch(&mut conn, id, USE_GRANULARITY, now).await?)
+    }
+
+    /// The policies of a subject, as documents.
+    pub async fn policies_of(
+        &self,
+        account_id: &crate::model::AccountId,
+        subject: &Subject,
+    ) -> Result<Vec<PolicyDocument>, Error> {
+        let mut conn = self.pool.acquire().await?;
+        let attached = db::policies_attached(&mut conn, account_id, subject).await?;
+        attached.into_iter().map(document).collect()
+    }
+}
+
+/// Documents are checked before they are stored: one that cannot be read is a fault of ours, and
+/// lets nobody do anything.
+fn document((attached, text): (db::Attached, Option<String>)) -> Result<PolicyDocument, Error> {
+    let text = match &attached {
+        db::Attached::Own(_) => text,
+        db::Attached::Managed(name) => {
+            Managed::named(name).map(|policy| policy.document.to_owned())
+        }
+    };
+    let text =
+        text.ok_or_else(|| Error::internal(format!("policy {attached:?} has no document")))?;
+    PolicyDocument::parse(&text).map_err(Error::internal)
+}

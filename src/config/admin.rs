@@ -1,0 +1,256 @@
+//! What an operator does by hand.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Database, MasterKey, Simulate};
+
+/// What an operator does by hand: accounts, users, policies, keys, hosts.
+#[derive(Debug, Clone, Args)]
+pub struct Admin {
+    #[command(flatten)]
+    pub database: Database,
+    #[command(flatten)]
+    pub master_key: MasterKey,
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum AdminCommand {
+    /// Accounts, which own brokers and see only their own
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Users of an account: what its people and programs sign in as
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Roles of an account, which users and other roles assume for a while
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Policies: what users and roles may do
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Access keys, which sign requests for an account or a user
+    #[command(subcommand)]
+    AccessKey(AccessKeyCommand),
+    /// Enrolment tokens of hosts
+    #[command(subcommand)]
+    HostToken(HostTokenCommand),
+    /// The installation's certificate authority
+    #[command(subcommand)]
+    Ca(CaCommand),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum AccountCommand {
+    /// Make an account; prints its id
+    Create {
+        /// Name of the account, unique in the installation
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum AccessKeyCommand {
+    /// Make an access key; prints it, the secret this once
+    Create {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// The user the key speaks for; the account's root if not given
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// List keys: whose, since when, when last used
+    List {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+    },
+    /// Let a disabled key sign again
+    Enable {
+        /// The key's id
+        id: String,
+    },
+    /// Keep a key from signing; the next request with it is refused
+    Disable {
+        /// The key's id
+        id: String,
+    },
+    /// Delete a key
+    Delete {
+        /// The key's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserCommand {
+    /// Make a user, who may do nothing before a policy is attached
+    Create {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the user
+        #[arg(long)]
+        name: String,
+    },
+    /// List users and roles, and the policies they have
+    List {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+    },
+    /// Delete a user with its access keys
+    Delete {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the user
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum RoleCommand {
+    /// Make a role
+    Create {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the role
+        #[arg(long)]
+        name: String,
+        /// Who may assume it: a policy document with principals
+        #[arg(long, value_name = "FILE")]
+        trust_policy: PathBuf,
+        /// Longest session
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        session_s_max: u32,
+    },
+    /// Replace who may assume a role, and for how long
+    Update {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the role
+        #[arg(long)]
+        name: String,
+        /// Who may assume it: a policy document with principals
+        #[arg(long, value_name = "FILE")]
+        trust_policy: PathBuf,
+        /// Longest session
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        session_s_max: u32,
+    },
+    /// Delete a role; its sessions end
+    Delete {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the role
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum PolicyCommand {
+    /// Add a policy, or replace its document; counts from the next request on
+    Put {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the policy
+        #[arg(long)]
+        name: String,
+        /// The document in JSON
+        #[arg(long, value_name = "FILE")]
+        document: PathBuf,
+    },
+    /// List the account's policies
+    List {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+    },
+    /// Print a policy's document
+    Show {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the policy
+        #[arg(long)]
+        name: String,
+    },
+    /// Delete a policy that is attached to nobody
+    Delete {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the policy
+        #[arg(long)]
+        name: String,
+    },
+    /// Attach a policy of the account, or one that every account has: AmazonMQFullAccess,
+    /// AmazonMQReadOnlyAccess, AmazonMQApiFullAccess, AmazonMQApiReadOnlyAccess
+    Attach {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// user/NAME or role/NAME
+        #[arg(long)]
+        principal: String,
+        /// Name of the policy
+        #[arg(long)]
+        name: String,
+    },
+    /// Take a policy away again
+    Detach {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// user/NAME or role/NAME
+        #[arg(long)]
+        principal: String,
+        /// Name of the policy
+        #[arg(long)]
+        name: String,
+    },
+    /// Say what a user or a role may do
+    Simulate {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// user/NAME or role/NAME
+        #[arg(long)]
+        principal: String,
+        #[command(flatten)]
+        question: Simulate,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum HostTokenCommand {
+    /// Make a token that enrols one host once; prints it
+    Create {
+        /// Name of the host, unique in the installation
+        #[arg(long)]
+        host_name: String,
+        /// Zone of the host
+        #[arg(long)]
+        zone: String,
+        /// How long the token can be used, in minutes
+        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+        valid_min: u32,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum CaCommand {
+    /// Print the authority's certificate in PEM; makes the authority if there is none yet
+    Show,
+}

@@ -1,0 +1,161 @@
+//! Users and roles of accounts.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{Result, row::Place};
+use crate::model::{
+    AccountId,
+    principal::Subject,
+    role::{Role, RoleTerms},
+};
+
+/// A user or a role, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPrincipal {
+    pub subject: Subject,
+    pub unique_id: String,
+    /// Of roles.
+    pub terms: Option<RoleTerms>,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    path: String,
+    unique_id: String,
+    trust_policy: Option<String>,
+    session_s_max: Option<i32>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row {
+    fn read(self) -> Result<StoredPrincipal> {
+        let place = Place {
+            table: "principals",
+            row: &self.path,
+        };
+        let terms = match (self.trust_policy, self.session_s_max) {
+            (Some(trust_policy), Some(session_s_max)) => Some(RoleTerms {
+                trust_policy,
+                session_s_max: place.need("session_s_max", u32::try_from(session_s_max).ok())?,
+            }),
+            _ => None,
+        };
+        Ok(StoredPrincipal {
+            subject: place.need("path", Subject::parse(&self.path))?,
+            unique_id: self.unique_id,
+            terms,
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// Adds a user or a role. Its name is unique in the account, users and roles apart.
+pub async fn principal_create(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    principal: &StoredPrincipal,
+) -> Result<()> {
+    let terms = principal.terms.as_ref();
+    sqlx::query(
+        "insert into principals (account_id, path, unique_id, trust_policy, session_s_max,
+                                 created_at)
+         values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(account_id.as_str())
+    .bind(principal.subject.path())
+    .bind(&principal.unique_id)
+    .bind(terms.map(|terms| &terms.trust_policy))
+    .bind(terms.map(|terms| i32::try_from(terms.session_s_max).unwrap_or(i32::MAX)))
+    .bind(principal.created_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn principal_fetch(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    subject: &Subject,
+) -> Result<Option<StoredPrincipal>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select path, unique_id, trust_policy, session_s_max, created_at
+         from principals where account_id = $1 and path = $2",
+    )
+    .bind(account_id.as_str())
+    .bind(subject.path())
+    .fetch_optional(conn)
+    .await?;
+    row.map(Row::read).transpose()
+}
+
+/// Like [`principal_fetch`], kept from being deleted until the transaction ends.
+pub async fn principal_hold(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    subject: &Subject,
+) -> Result<Option<StoredPrincipal>> {
+    let row: Option<Row> = sqlx::query_as(
+        "select path, unique_id, trust_policy, session_s_max, created_at
+         from principals where account_id = $1 and path = $2 for share",
+    )
+    .bind(account_id.as_str())
+    .bind(subject.path())
+    .fetch_optional(conn)
+    .await?;
+    row.map(Row::read).transpose()
+}
+
+/// The account's users and roles by path.
+pub async fn principal_list(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+) -> Result<Vec<StoredPrincipal>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select path, unique_id, trust_policy, session_s_max, created_at
+         from principals where account_id = $1 order by path collate \"C\"",
+    )
+    .bind(account_id.as_str())
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Replaces who may become a role; whether there is such a role.
+pub async fn role_update(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    role: &Role,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "update principals set trust_policy = $3, session_s_max = $4
+         where account_id = $1 and path = $2",
+    )
+    .bind(account_id.as_str())
+    .bind(role.subject().path())
+    .bind(&role.terms.trust_policy)
+    .bind(i32::try_from(role.terms.session_s_max).unwrap_or(i32::MAX))
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Deletes a user or a role with its keys and attachments; whether there was one.
+pub async fn principal_delete(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    subject: &Subject,
+) -> Result<bool> {
+    let done = sqlx::query("delete from principals where account_id = $1 and path = $2")
+        .bind(account_id.as_str())
+        .bind(subject.path())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("delete from access_keys where account_id = $1 and principal = $2")
+        .bind(account_id.as_str())
+        .bind(subject.path())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
