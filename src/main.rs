@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use host_agent::OnStop;
 use tokio_util::sync::CancellationToken;
 use warren::config::{self, LogFormat};
-use warren::model::Region;
+use warren::model::{Region, throttle::Rate};
 use warren::provision::Range;
 use warren::roles::{self, Installation};
 use warren::secrets::MasterKey;
@@ -141,6 +141,10 @@ async fn serve(config: config::Serve, shutdown: CancellationToken) -> anyhow::Re
         trusted_proxies: config.trusted_proxies,
         regions,
         parity: config.parity.parity.parse().map_err(anyhow::Error::msg)?,
+        requests: (config.requests_per_second > 0).then_some(Rate {
+            per_second: config.requests_per_second,
+            burst: config.requests_burst,
+        }),
     };
     let server = roles::serve::Server::bind(installation, authority, options).await?;
     Ok(server.run(shutdown).await?)
@@ -148,6 +152,7 @@ async fn serve(config: config::Serve, shutdown: CancellationToken) -> anyhow::Re
 
 async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
     let installation = installation(&config.database, &config.master_key, &shutdown).await?;
+    let audit_keep = chrono::TimeDelta::days(config.audit_days.into());
     let range = match &config.loopback_range {
         Some(text) => text.parse::<Range>()?,
         None => roles::worker::default_range(&installation.authority().await?),
@@ -158,7 +163,11 @@ async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::
     };
     roles::worker::run(
         installation,
-        roles::worker::Options { range, faults },
+        roles::worker::Options {
+            range,
+            faults,
+            audit_keep,
+        },
         shutdown,
     )
     .await;
@@ -166,7 +175,7 @@ async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::
 }
 
 async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Result<()> {
-    use config::{AccountCommand, AdminCommand, CaCommand, HostTokenCommand};
+    use config::{AccountCommand, AdminCommand, AuditCommand, CaCommand, HostTokenCommand};
     let installation = installation(&config.database, &config.master_key, &shutdown).await?;
     match config.command {
         AdminCommand::Account(AccountCommand::Create { name }) => {
@@ -183,6 +192,9 @@ async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Re
         }) => {
             let valid = Duration::from_secs(u64::from(valid_min) * 60);
             roles::admin::create_host_token(&installation, &host_name, &zone, valid).await?;
+        }
+        AdminCommand::Audit(AuditCommand::Follow { after, once }) => {
+            roles::admin::follow_audit(&installation, after, !once, shutdown).await?;
         }
         AdminCommand::Ca(CaCommand::Show) => roles::admin::show_ca(&installation).await?,
     }

@@ -28,6 +28,9 @@ pub(super) enum Failure {
     BodyIncomplete,
     #[error("Unknown operation.")]
     UnknownOperation,
+    /// More requests than the account may send.
+    #[error("Rate exceeded")]
+    Throttled,
     #[error("a handler panicked")]
     Panicked,
 }
@@ -64,6 +67,12 @@ impl Failure {
             Self::UnknownOperation => {
                 caller(StatusCode::NOT_FOUND, "UnknownOperationException", self)
             }
+            // SDKs retry this, with growing pauses.
+            Self::Throttled => caller(
+                StatusCode::TOO_MANY_REQUESTS,
+                "TooManyRequestsException",
+                self,
+            ),
             Self::Panicked => ours(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "InternalServerErrorException",

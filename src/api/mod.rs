@@ -4,6 +4,7 @@
 //! nothing about brokers. Every answer carries a request id; every error is JSON.
 
 pub mod agent;
+mod audit;
 mod auth;
 mod body;
 mod broker;
@@ -17,6 +18,7 @@ mod query;
 mod router;
 mod sts;
 mod tag;
+mod throttle;
 mod timestamp;
 mod user;
 

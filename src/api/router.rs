@@ -9,7 +9,8 @@ use axum::{
 };
 
 use super::{
-    auth, broker, catalogue, configuration, envelope, error::Failure, health, sts, tag, user,
+    audit, auth, broker, catalogue, configuration, envelope, error::Failure, health, sts, tag,
+    throttle::Throttle, user,
 };
 use crate::app::App;
 
@@ -19,14 +20,17 @@ pub struct ApiState {
     pub app: App,
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Arc<[IpAddr]>,
+    pub(super) throttle: Arc<Throttle>,
 }
 
 impl ApiState {
     /// Believes no forwarding headers.
     pub fn new(app: App) -> Self {
+        let throttle = Arc::new(Throttle::new(app.settings.requests));
         Self {
             app,
             trusted_proxies: Arc::new([]),
+            throttle,
         }
     }
 
@@ -98,6 +102,7 @@ routes! {
         POST "/v1/tags/{resource-arn}" CreateTags => post(tag::create),
         DELETE "/v1/tags/{resource-arn}" DeleteTags => delete(tag::delete),
         GET "/v1/tags/{resource-arn}" ListTags => get(tag::list),
+        GET "/v1/audit-events" ListAuditEvents => get(audit::list),
         POST "/" AssumeRoleOrGetCallerIdentity => post(sts::call),
         GET "/" GetCallerIdentityByUrl => get(sts::call_by_url),
     }
@@ -110,6 +115,7 @@ routes! {
 /// strangers do not learn which there are.
 pub fn router(state: ApiState) -> Router {
     signed()
+        .route_layer(from_fn_with_state(state.clone(), audit::tell))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(from_fn_with_state(state.clone(), auth::authenticate))

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::PgConnection;
 
+use super::audit::CallNote;
 use crate::{
     db,
     error::Error,
     model::{
-        Region, RequestId, Scope,
+        AccessKeyId, Region, RequestId, Scope,
         arn::ResourceArn,
         authorisation::{Action, Denied, authorise},
         policy::{Context, Grants},
@@ -24,6 +25,7 @@ pub struct Caller {
     pub grants: Grants,
     /// The account's id, or the unique id of the user or of the role and its session.
     pub unique_id: String,
+    pub access_key_id: AccessKeyId,
     /// When a session began.
     pub session_issued_at: Option<DateTime<Utc>>,
     /// The region that the request is for.
@@ -34,6 +36,8 @@ pub struct Caller {
     pub is_secure: bool,
     pub user_agent: Option<String>,
     pub received_at: DateTime<Utc>,
+    /// What the audit log will say of the call.
+    pub note: CallNote,
 }
 
 /// The tags that a request would set or remove.

@@ -6,6 +6,7 @@
 
 mod access_key;
 mod account;
+mod audit;
 mod broker;
 mod caller;
 mod catalogue;
@@ -19,10 +20,8 @@ mod tag;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
-
 pub use access_key::NewAccessKey;
+pub use audit::{CallNote, EndedCall};
 pub use broker::{BrokerDescription, CreateBrokerOutput, UpdateBrokerOutput};
 pub use caller::Caller;
 pub use catalogue::{EngineVersions, InstanceOption, OptionFilter};
@@ -35,9 +34,7 @@ pub use settings::Settings;
 use crate::{
     db,
     error::Error,
-    model::{
-        arn::ResourceArn, audit::AuditEvent, authorisation::Action, clock::Clock, entropy::Entropy,
-    },
+    model::{clock::Clock, entropy::Entropy},
     secrets::MasterKey,
 };
 
@@ -60,32 +57,4 @@ impl App {
     async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
         Ok(self.pool.begin().await?)
     }
-
-    async fn audit(
-        &self,
-        conn: &mut PgConnection,
-        caller: &Caller,
-        change: Change<'_>,
-    ) -> Result<(), Error> {
-        let event = AuditEvent {
-            id: self.entropy.uuid_at(change.now),
-            scope: caller.scope(),
-            principal_arn: caller.principal.arn(),
-            action: change.action,
-            resource_arn: Some(change.resource.to_string()),
-            request_id: caller.request_id,
-            source_address: caller.source_address.map(|address| address.to_string()),
-            detail: change.detail,
-            created_at: change.now,
-        };
-        Ok(db::audit_append(conn, &event).await?)
-    }
-}
-
-/// What the audit log says of a change, beside who made it.
-struct Change<'a> {
-    action: Action,
-    resource: &'a ResourceArn,
-    detail: serde_json::Value,
-    now: DateTime<Utc>,
 }

@@ -135,10 +135,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::Settings,
+        app::{CallNote, Settings},
         model::{
-            AccountId, Region, RequestId, clock::SystemClock, entropy::SystemEntropy, page::Cursor,
-            principal::Principal,
+            AccessKeyId, AccountId, Region, RequestId, clock::SystemClock, entropy::SystemEntropy,
+            page::Cursor, policy::Grants, principal::Principal,
         },
         secrets::MasterKey,
     };
@@ -155,13 +155,18 @@ mod tests {
 
     fn caller(account: &str, region: &str) -> Caller {
         Caller {
-            principal: Principal {
-                account_id: AccountId::parse(account).unwrap(),
-                path: "root".into(),
-            },
+            principal: Principal::root(AccountId::parse(account).unwrap()),
+            grants: Grants::All,
+            unique_id: account.to_owned(),
+            access_key_id: AccessKeyId::parse("AKIDEXAMPLE000000000").unwrap(),
+            session_issued_at: None,
             region: Region::parse(region).unwrap(),
             request_id: RequestId(uuid::Uuid::nil()),
             source_address: None,
+            is_secure: false,
+            user_agent: None,
+            received_at: chrono::DateTime::UNIX_EPOCH,
+            note: CallNote::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an installation's operator decides about the API.
 
-use crate::model::{Region, parity::Parity};
+use crate::model::{Region, parity::Parity, throttle::Rate};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -11,6 +11,8 @@ pub struct Settings {
     /// Most brokers of an account in a region. Creates that race may exceed it by their number.
     pub brokers_max: i64,
     pub parity: Parity,
+    /// What an account may ask of each process that serves the API; `None`: as much as it likes.
+    pub requests: Option<Rate>,
 }
 
 impl Settings {
@@ -22,7 +24,13 @@ impl Settings {
             zones,
             brokers_max: 200,
             parity: Parity::default(),
+            requests: None,
         }
+    }
+
+    /// With each account held to a rate.
+    pub fn with_requests(self, requests: Option<Rate>) -> Self {
+        Self { requests, ..self }
     }
 
     /// As strict as asked for.

@@ -4,7 +4,7 @@
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{App, Caller, Change, caller::RequestTags};
+use super::{App, Caller, audit::Change, caller::RequestTags};
 use crate::{
     db,
     error::{Error, Kind},
@@ -33,11 +33,10 @@ impl App {
         db::tags_lock(&mut tx, &arn).await?;
         db::tags_put(&mut tx, &arn, &tags).await?;
         tag::check_count(db::tags_fetch(&mut tx, &arn).await?.len())?;
-        let detail = json!({ "tags": tags });
         let change = Change {
             action: Action::CreateTags,
             resource: &arn,
-            detail,
+            response: json!({}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;
@@ -66,11 +65,10 @@ impl App {
         )
         .await?;
         db::tags_remove(&mut tx, &arn, keys).await?;
-        let detail = json!({ "tagKeys": keys });
         let change = Change {
             action: Action::DeleteTags,
             resource: &arn,
-            detail,
+            response: json!({}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

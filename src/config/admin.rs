@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use uuid::Uuid;
 
 use super::{Database, MasterKey, Simulate};
 
@@ -34,6 +35,9 @@ pub enum AdminCommand {
     /// Access keys, which sign requests for an account or a user
     #[command(subcommand)]
     AccessKey(AccessKeyCommand),
+    /// The audit log of all accounts
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Enrolment tokens of hosts
     #[command(subcommand)]
     HostToken(HostTokenCommand),
@@ -230,6 +234,22 @@ pub enum PolicyCommand {
         principal: String,
         #[command(flatten)]
         question: Simulate,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum AuditCommand {
+    /// Print events as CloudTrail records, one JSON object a line, and go on as they come
+    ///
+    /// Every event is printed once and none is missed, so the output can feed a collector. After
+    /// a stop, give the `eventID` of the last line with --after.
+    Follow {
+        /// Begin after this event; with the oldest that is kept if not given
+        #[arg(long, value_name = "EVENT-ID")]
+        after: Option<Uuid>,
+        /// Stop at the end of the log
+        #[arg(long)]
+        once: bool,
     },
 }
 

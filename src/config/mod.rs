@@ -11,8 +11,8 @@ mod admin;
 mod policy;
 
 pub use admin::{
-    AccessKeyCommand, AccountCommand, Admin, AdminCommand, CaCommand, HostTokenCommand,
-    PolicyCommand, RoleCommand, UserCommand,
+    AccessKeyCommand, AccountCommand, Admin, AdminCommand, AuditCommand, CaCommand,
+    HostTokenCommand, PolicyCommand, RoleCommand, UserCommand,
 };
 pub use policy::{Policy, PolicyRole, Simulate};
 
@@ -193,6 +193,24 @@ pub struct Serve {
     pub regions: Vec<String>,
     #[command(flatten)]
     pub parity: Parity,
+    /// Requests that an account may send in the long run; 0 for as many as it likes. Each process
+    /// counts what it gets
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 15,
+        env = "WARREN_REQUESTS_PER_SECOND"
+    )]
+    pub requests_per_second: u32,
+    /// Requests that an account may send at once after a rest
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 100,
+        env = "WARREN_REQUESTS_BURST",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub requests_burst: u32,
 }
 
 /// Workflows and reconcilers. Any number may run against one database.
@@ -206,6 +224,14 @@ pub struct Worker {
     /// 127.0.0.1. The same for all workers; derived from the certificate authority if not given
     #[arg(long, value_name = "RANGE", env = "WARREN_LOOPBACK_RANGE")]
     pub loopback_range: Option<String>,
+    /// How long audit events are kept
+    #[arg(
+        long,
+        value_name = "DAYS",
+        default_value_t = 90,
+        env = "WARREN_AUDIT_DAYS"
+    )]
+    pub audit_days: u32,
     /// Ends the process at a point of a workflow, to test what follows
     #[arg(long, env = "WARREN_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,

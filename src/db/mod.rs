@@ -33,7 +33,9 @@ pub use access_key::{
     access_key_set_enabled, access_key_touch,
 };
 pub use account::{account_create, account_fetch_by_name};
-pub use audit::audit_append;
+pub use audit::{
+    AuditPosition, audit_append, audit_follow, audit_list, audit_position, audit_prune,
+};
 pub use broker::{
     broker_by_request, broker_count, broker_create, broker_delete, broker_fetch, broker_find,
     broker_list, broker_lock, broker_mark_applied, broker_mark_failed, broker_relaunch,
@@ -99,6 +101,15 @@ pub async fn migrate(pool: &Pool) -> Result<()> {
         .run(pool)
         .await
         .map_err(|error| Error::Migrate(Box::new(error)))
+}
+
+/// Lets a transaction's commit not wait for the disk: for what may be lost with the machine, a
+/// fraction of a second of it at most.
+pub async fn hurry(conn: &mut sqlx::PgConnection) -> Result<()> {
+    sqlx::query("set local synchronous_commit = off")
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Whether the database answers.

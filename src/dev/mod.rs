@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ use crate::app::Settings;
 use crate::config;
 use crate::db;
 use crate::model::{Region, parity::Parity};
+use crate::reconcilers::AUDIT_DAYS;
 use crate::roles::{self, Installation, serve, worker};
 use crate::secrets::MasterKey;
 use crate::workflows::{AbortAt, Faults, NoFaults};
@@ -164,6 +166,7 @@ impl Start<'_> {
             trusted_proxies: Vec::new(),
             regions: regions.clone(),
             parity: self.parity,
+            requests: None,
         };
         let server = serve::Server::bind(installation.clone(), authority, options).await?;
         let (api, agents_at) = (server.api_address(), server.agent_address());
@@ -179,6 +182,7 @@ impl Start<'_> {
         let worker_options = worker::Options {
             range,
             faults: self.faults.clone(),
+            audit_keep: TimeDelta::days(AUDIT_DAYS.into()),
         };
         parts.worker = Some(tokio::spawn(worker::run(
             installation.clone(),

@@ -1,21 +1,143 @@
-//! Who changed what: one event for each change, written in the change's transaction.
+//! Who called what: one event for each call, that of a change written in the change's transaction.
+//!
+//! [`AuditEvent::record`] writes an event as CloudTrail does (AWS CloudTrail User Guide, "Record
+//! contents").
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{RequestId, Scope, authorisation::Action};
+use super::{RequestId, Scope};
 
-/// `detail` is the request as the caller sent it. Passwords cannot reach it: they serialise to a
-/// fixed word ([`super::password::Password`]).
+const EVENT_VERSION: &str = "1.08";
+/// What stands for a member that nobody may read.
+const HIDDEN: &str = "****";
+/// Members of requests that are hidden, whatever they are in.
+const SECRETS: [&str; 3] = ["password", "data", "serviceAccountPassword"];
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEvent {
     pub id: Uuid,
     pub scope: Scope,
     pub principal_arn: String,
-    pub action: Action,
+    /// CloudTrail's `userIdentity`.
+    pub user_identity: Value,
+    /// The action's name in policies, such as `mq:CreateBroker`.
+    pub action: String,
     pub resource_arn: Option<String>,
     pub request_id: RequestId,
     pub source_address: Option<String>,
-    pub detail: serde_json::Value,
+    pub user_agent: Option<String>,
+    pub is_read: bool,
+    /// What was asked, without its secrets: see [`without_secrets`].
+    pub request: Option<Value>,
+    /// What a change was answered; never what was read.
+    pub response: Option<Value>,
+    pub error: Option<AuditError>,
     pub created_at: DateTime<Utc>,
+}
+
+/// Which events are asked for; `None` asks nothing.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// The action's name in policies.
+    pub action: Option<String>,
+    pub principal_arn: Option<String>,
+    pub resource_arn: Option<String>,
+    pub read_only: Option<bool>,
+    /// At this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this time.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What a call failed with, as its caller was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditError {
+    pub code: String,
+    pub message: String,
+}
+
+impl AuditEvent {
+    /// The event as a CloudTrail record.
+    pub fn record(&self) -> Value {
+        let (source, name) = match self.action.split_once(':') {
+            Some(("sts", name)) => ("sts.amazonaws.com", name),
+            Some((_, name)) => ("amazonmq.amazonaws.com", name),
+            None => ("amazonmq.amazonaws.com", &*self.action),
+        };
+        let mut record = json!({
+            "eventVersion": EVENT_VERSION,
+            "userIdentity": self.user_identity,
+            "eventTime": self.created_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            "eventSource": source,
+            "eventName": name,
+            "awsRegion": self.scope.region.as_str(),
+            "sourceIPAddress": self.source_address,
+            "userAgent": self.user_agent,
+            "requestParameters": self.request,
+            "responseElements": self.response,
+            "requestID": self.request_id.to_string(),
+            "eventID": self.id.to_string(),
+            "readOnly": self.is_read,
+            "eventType": "AwsApiCall",
+            "managementEvent": true,
+            "recipientAccountId": self.scope.account_id.as_str(),
+            "eventCategory": "Management",
+        });
+        if let Some(error) = &self.error {
+            record["errorCode"] = json!(error.code);
+            record["errorMessage"] = json!(error.message);
+        }
+        if let Some(arn) = &self.resource_arn {
+            record["resources"] =
+                json!([{"accountId": self.scope.account_id.as_str(), "ARN": arn}]);
+        }
+        record
+    }
+}
+
+/// A request with asterisks for what nobody may read. Anything that is not a string is hidden too:
+/// a secret may hide in a list.
+pub fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let hide = |(name, value): (String, Value)| {
+                let is_secret = SECRETS
+                    .iter()
+                    .any(|secret| name.eq_ignore_ascii_case(secret));
+                if is_secret && !value.is_null() {
+                    return (name, json!(HIDDEN));
+                }
+                (name, without_secrets(value))
+            };
+            Value::Object(members.into_iter().map(hide).collect::<Map<_, _>>())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_secrets).collect()),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_and_data_are_hidden_wherever_they_stand() {
+        let request = json!({
+            "brokerName": "orders",
+            "users": [{"username": "a", "password": "correct-horse"}, {"Password": ["x"]}],
+            "data": "PD94",
+            "ldapServerMetadata": {"serviceAccountPassword": "x", "hosts": ["h"]},
+        });
+        assert_eq!(
+            without_secrets(request),
+            json!({
+                "brokerName": "orders",
+                "users": [{"username": "a", "password": "****"}, {"Password": "****"}],
+                "data": "****",
+                "ldapServerMetadata": {"serviceAccountPassword": "****", "hosts": ["h"]},
+            })
+        );
+    }
 }

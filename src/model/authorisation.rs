@@ -37,6 +37,8 @@ pub enum Action {
     UpdateUser,
     /// Changing how a broker's users log in; no operation of its own.
     UpdateBrokerAccessConfiguration,
+    /// Reading the audit log; not an operation of Amazon MQ.
+    ListAuditEvents,
 }
 
 impl Action {
@@ -98,6 +100,7 @@ impl Action {
             Self::UpdateConfiguration => "mq:UpdateConfiguration",
             Self::UpdateUser => "mq:UpdateUser",
             Self::UpdateBrokerAccessConfiguration => "mq:UpdateBrokerAccessConfiguration",
+            Self::ListAuditEvents => "mq:ListAuditEvents",
         }
     }
 

@@ -27,6 +27,7 @@ pub mod principal;
 pub mod region;
 pub mod role;
 pub mod tag;
+pub mod throttle;
 
 pub use id::{AccessKeyId, AccountId, BrokerId, ConfigurationId, HostId, JobId, NodeId, RequestId};
 pub use invalid::Invalid;

@@ -4,18 +4,21 @@
 //! several workers at once, and running it again changes nothing. It is how the installation
 //! survives what nobody foresaw: a lost job, a bug that ended one too early, a silent host.
 
+mod audit_pruner;
 mod host_watcher;
 mod job_watcher;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::Pool;
 use crate::model::clock::Clock;
 use crate::model::entropy::Entropy;
 
+pub use audit_pruner::prune_audit;
 pub use host_watcher::silent_hosts;
 pub use job_watcher::enqueue_missing;
 
@@ -26,7 +29,12 @@ pub struct Options {
     /// A job that just ended is not replaced before this.
     pub quiet: Duration,
     pub host_silent_after: Duration,
+    /// How long audit events are kept.
+    pub audit_keep: TimeDelta,
 }
+
+/// CloudTrail's event history reaches back as far.
+pub const AUDIT_DAYS: u32 = 90;
 
 impl Default for Options {
     fn default() -> Self {
@@ -34,6 +42,7 @@ impl Default for Options {
             period: Duration::from_secs(5),
             quiet: Duration::from_secs(5),
             host_silent_after: Duration::from_secs(30),
+            audit_keep: TimeDelta::days(AUDIT_DAYS.into()),
         }
     }
 }
@@ -56,6 +65,11 @@ pub async fn run(
             Ok(0) => {}
             Ok(jobs) => tracing::warn!(jobs, "enqueued jobs that were missing"),
             Err(error) => tracing::warn!(%error, "missing jobs cannot be looked for"),
+        }
+        match prune_audit(&pool, &*clock, options.audit_keep).await {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "forgot old audit events"),
+            Err(error) => tracing::warn!(%error, "old audit events cannot be forgotten"),
         }
         match silent_hosts(&pool, &*clock, options.host_silent_after).await {
             Ok(hosts) => {

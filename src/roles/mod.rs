@@ -39,6 +39,8 @@ pub enum Error {
     Certificates(#[from] crate::listener::CertificatesError),
     #[error(transparent)]
     App(#[from] crate::error::Error),
+    #[error("there is no audit event {0}")]
+    NoAuditEvent(uuid::Uuid),
     #[error(
         "{0} is open to the network, and plain HTTP is not: give --tls-cert and --tls-key, or name the proxies in front with --trusted-proxy"
     )]

@@ -49,6 +49,7 @@ mod tests {
         ] {
             let mut request = Request::new(Body::empty());
             let peer = Peer {
+                is_secure: false,
                 addr: peer.parse().unwrap(),
                 certificate: None,
             };

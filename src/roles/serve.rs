@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::app::Settings;
 use crate::listener::{self, Certificates, Clients, Listener, Peer, Tls, attach_peer_certificate};
-use crate::model::{Region, parity::Parity};
+use crate::model::{Region, parity::Parity, throttle::Rate};
 use crate::pki::Authority;
 
 /// Validity of the agents' endpoint's own certificate, which lives in this process only.
@@ -37,6 +37,7 @@ pub struct Options {
     pub trusted_proxies: Vec<IpAddr>,
     pub regions: Vec<Region>,
     pub parity: Parity,
+    pub requests: Option<Rate>,
 }
 
 /// Ports that are bound, and all else that can fail before requests are answered.
@@ -141,12 +142,11 @@ impl Server {
 
     fn api_router(&self) -> Router {
         let proxies: Arc<[IpAddr]> = self.options.trusted_proxies.clone().into();
-        let router = api::router(ApiState {
-            app: self
-                .installation
-                .app(Settings::new(self.options.regions.clone()).with_parity(self.options.parity)),
-            trusted_proxies: proxies.clone(),
-        });
+        let settings = Settings::new(self.options.regions.clone())
+            .with_parity(self.options.parity)
+            .with_requests(self.options.requests);
+        let state = ApiState::new(self.installation.app(settings));
+        let router = api::router(state.trusting(proxies.to_vec()));
         if self.options.tls.is_some() || self.options.listen.ip().is_loopback() {
             return router;
         }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use super::Installation;
@@ -20,6 +21,8 @@ pub struct Options {
     pub range: Range,
     /// Where tests break workflows.
     pub faults: Arc<dyn Faults>,
+    /// How long audit events are kept.
+    pub audit_keep: TimeDelta,
 }
 
 /// Runs until `shutdown`, then lets running steps end.
@@ -51,7 +54,10 @@ pub async fn run(installation: Installation, options: Options, shutdown: Cancell
         pool,
         clock,
         entropy,
-        reconcilers::Options::default(),
+        reconcilers::Options {
+            audit_keep: options.audit_keep,
+            ..reconcilers::Options::default()
+        },
         shutdown,
     );
     tokio::join!(workflows, reconcilers);

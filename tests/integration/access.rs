@@ -125,7 +125,7 @@ async fn a_user_without_policies_may_do_nothing_at_all() {
     });
     let mut asked = 0;
     for (method, path, operation) in warren::api::ROUTES {
-        if !path.starts_with("/v1/") {
+        if !path.starts_with("/v1/") || *operation == "ListAuditEvents" {
             continue;
         }
         let path = path

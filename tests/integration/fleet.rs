@@ -14,14 +14,14 @@ use test_support::postgres::{self, Database};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use warren::app::{App, Caller, Settings};
+use warren::app::{App, CallNote, Caller, Settings};
 use warren::model::broker::{Broker, State};
 use warren::model::clock::{Clock, SystemClock};
 use warren::model::entropy::{Entropy, SystemEntropy};
 use warren::model::node::Placement;
 use warren::model::policy::Grants;
 use warren::model::principal::Principal;
-use warren::model::{BrokerId, HostId, Region, RequestId};
+use warren::model::{AccessKeyId, BrokerId, HostId, Region, RequestId};
 use warren::provision::fake::Fake;
 use warren::secrets::MasterKey;
 use warren::workflows::{self, Faults, NoFaults};
@@ -74,6 +74,8 @@ impl Fleet {
             is_secure: false,
             user_agent: None,
             received_at: SystemClock.now(),
+            access_key_id: AccessKeyId::parse("AKIDEXAMPLE000000000").unwrap(),
+            note: CallNote::default(),
         };
         let host_id = HostId(SystemEntropy.uuid());
         let (mut conn, now) = (database.pool.acquire().await.unwrap(), SystemClock.now());

@@ -8,6 +8,7 @@ mod signer;
 
 mod access;
 mod agents;
+mod audit;
 mod brokers;
 mod catalogue;
 mod configurations;

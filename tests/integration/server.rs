@@ -292,9 +292,12 @@ impl Server {
 
     /// The actions of the audit log, in order.
     pub(crate) async fn audited(&self) -> Vec<String> {
-        sqlx::query_scalar("select action from audit_events order by created_at, id")
-            .fetch_all(&self.database.pool)
-            .await
-            .expect("the audit log can be read")
+        sqlx::query_scalar(
+            "select action from audit_events where not read_only and error_code is null
+                           order by created_at, id",
+        )
+        .fetch_all(&self.database.pool)
+        .await
+        .expect("the audit log can be read")
     }
 }

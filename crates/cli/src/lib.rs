@@ -1,9 +1,10 @@
-//! Warren's companion command line: `broker`, `configuration`, `user` and `tags`.
+//! Warren's companion command line: `broker`, `configuration`, `user`, `tags` and `audit`.
 //!
 //! Owns arguments, output and waiting; every request goes through the `client` crate, so it works
 //! against any server of this API. What a command prints is on stdout and complete; what it says
 //! while it works is on stderr.
 
+mod audit;
 mod broker;
 mod configuration;
 mod connect_info;
@@ -39,6 +40,9 @@ pub enum Command {
     /// Tag brokers and other resources
     #[command(subcommand)]
     Tags(tags::Command),
+    /// Who called what: the account's audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// Runs one command to its end.
@@ -48,6 +52,7 @@ pub async fn run(command: Command) -> Result<(), Error> {
         Command::Configuration(command) => configuration::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Tags(command) => tags::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
     };
     match done {
         // Whoever read the output has seen enough of it.

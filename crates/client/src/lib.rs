@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod audit;
 mod backoff;
 mod broker;
 mod client;
@@ -28,6 +29,7 @@ mod sign;
 mod tags;
 mod user;
 
+pub use audit::{AuditFilter, ListAuditEventsOutput};
 pub use broker::{
     BrokerInstance, BrokerState, BrokerSummary, ConfigurationRef, Configurations, CreateBroker,
     CreateBrokerOutput, DeleteBrokerOutput, DescribeBrokerOutput, ListBrokersOutput, Logs,

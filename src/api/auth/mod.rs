@@ -1,7 +1,8 @@
 //! Who is calling: AWS Signature Version 4, verified on every request.
 //!
 //! [`claim`] reads what a request says of itself, [`canonical`] what was signed. Both are pure;
-//! this module asks for the key and tells the handlers the [`Caller`].
+//! this module asks for the key, counts the account's requests, and tells the handlers the
+//! [`Caller`].
 
 mod canonical;
 mod claim;
@@ -16,7 +17,7 @@ use axum::{
 
 use super::{body, error::Failure, origin, router::ApiState};
 use crate::{
-    app::{Caller, CredentialKind},
+    app::{CallNote, Caller, CredentialKind},
     model::RequestId,
 };
 use canonical::Signed;
@@ -49,6 +50,10 @@ pub(super) async fn authenticate(
     let body = body::read(body).await?;
     claim.check_signature(&signed, &body, &credential.secret)?;
     state.app.note_use(&claim.access_key, &credential).await?;
+    let account_id = &credential.principal.account_id;
+    if !state.throttle.admits(account_id, state.app.clock.now()) {
+        return Err(Failure::Throttled);
+    }
     let grants = state.app.grants(&credential).await?;
     let (grants, unique_id) = grants.ok_or(Error::UnknownKey)?;
 
@@ -59,6 +64,7 @@ pub(super) async fn authenticate(
             CredentialKind::Key { .. } => None,
             CredentialKind::Session(token) => Some(token.issued_at),
         },
+        access_key_id: claim.access_key,
         principal: credential.principal,
         grants,
         unique_id,
@@ -68,6 +74,7 @@ pub(super) async fn authenticate(
         is_secure: origin.is_secure,
         user_agent: user_agent.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),
         received_at: state.app.clock.now(),
+        note: CallNote::default(),
     };
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body.into())).await)

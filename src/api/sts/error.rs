@@ -53,15 +53,22 @@ fn code(failure: &Failure) -> &'static str {
             | auth::Error::Scope(_) => "SignatureDoesNotMatch",
         },
         Failure::UnknownOperation => "InvalidAction",
-        Failure::Domain(Error::Forbidden(_)) => "AccessDenied",
-        Failure::Domain(Error::Invalid(invalid)) if invalid.attribute == "policy" => {
-            "MalformedPolicyDocument"
+        Failure::Throttled => "Throttling",
+        Failure::Serialization(_) | Failure::BodyTooLarge | Failure::BodyIncomplete => {
+            "ValidationError"
         }
-        Failure::Domain(Error::Invalid(_)) => "ValidationError",
-        Failure::Domain(Error::Unavailable { .. }) => "ServiceUnavailable",
-        failure => match failure.answer().status.is_server_error() {
-            true => "InternalFailure",
-            false => "ValidationError",
+        Failure::Panicked => "InternalFailure",
+        Failure::Domain(error) => match error {
+            Error::Forbidden(_) => "AccessDenied",
+            Error::Invalid(invalid) if invalid.attribute == "policy" => "MalformedPolicyDocument",
+            Error::Invalid(_)
+            | Error::NotFound { .. }
+            | Error::AlreadyExists { .. }
+            | Error::NotAllowed(_)
+            | Error::Conflict { .. }
+            | Error::QuotaExceeded { .. } => "ValidationError",
+            Error::Unavailable { .. } => "ServiceUnavailable",
+            Error::Internal(_) => "InternalFailure",
         },
     }
 }

@@ -1,10 +1,12 @@
 //! CreateBroker: at most one broker for each creator request id, however often it is sent.
 
+use serde_json::json;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    app::{App, Caller, Change, caller::RequestTags, configuration},
+    app::{App, Caller, audit::Change, caller::RequestTags, configuration},
     db::{self, Unique},
     error::{Error, Kind},
     model::{
@@ -38,7 +40,6 @@ impl App {
         let tags = request.tags.clone().unwrap_or_default();
         caller.may(Action::CreateBroker, RequestTags::Set(&tags))?;
         let now = self.clock.now();
-        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
         let fingerprint = request.fingerprint();
         let catalogue = db::catalogue_fetch(&mut *self.pool.acquire().await?).await?;
         let draft = request.draft(&catalogue, self.settings.parity, now)?;
@@ -77,7 +78,7 @@ impl App {
         let change = Change {
             action: Action::CreateBroker,
             resource: &arn,
-            detail,
+            response: json!({"brokerArn": arn.to_string(), "brokerId": broker.id.as_str()}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

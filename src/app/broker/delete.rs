@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::lock;
 use crate::{
-    app::{App, Caller, Change},
+    app::{App, Caller, audit::Change},
     db,
     error::Error,
     model::{BrokerId, JobId, authorisation::Action, broker::state::Request, job::Job},
@@ -31,7 +31,7 @@ impl App {
         let change = Change {
             action,
             resource: &broker.arn(),
-            detail: json!({}),
+            response: json!({"brokerId": broker.id.as_str()}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::lock;
 use crate::{
-    app::{App, Caller, Change},
+    app::{App, Caller, audit::Change},
     db,
     error::Error,
     model::{JobId, authorisation::Action, broker::state::Request, job::Job},
@@ -27,11 +27,10 @@ impl App {
             generation: broker.generation,
         };
         db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
-        let detail = json!({ "generation": broker.generation });
         let change = Change {
             action,
             resource: &broker.arn(),
-            detail,
+            response: json!({}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

@@ -1,8 +1,10 @@
 //! UpdateBroker: what needs no restart at once, all else staged for the next reboot.
 
+use serde_json::json;
+
 use super::lock;
 use crate::{
-    app::{App, Caller, Change, caller::RequestTags, configuration},
+    app::{App, Caller, audit::Change, caller::RequestTags, configuration},
     db,
     error::Error,
     model::{
@@ -33,7 +35,6 @@ impl App {
         let action = Action::UpdateBroker;
         let now = self.clock.now();
         let parity = self.settings.parity;
-        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
         let mut tx = self.begin().await?;
         let mut broker = lock(&mut tx, caller, action, id).await?;
         broker.state().check(Request::Update, parity, &broker.id)?;
@@ -61,7 +62,7 @@ impl App {
         let change = Change {
             action,
             resource: &broker.arn(),
-            detail,
+            response: json!({"brokerId": broker.id.as_str()}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

@@ -1,8 +1,10 @@
 //! CreateConfiguration.
 
+use serde_json::json;
+
 use super::Seed;
 use crate::{
-    app::{App, Caller, Change, caller::RequestTags},
+    app::{App, Caller, audit::Change, caller::RequestTags},
     db,
     error::{Error, Kind},
     model::{
@@ -23,7 +25,6 @@ impl App {
         let tags = request.tags.clone().unwrap_or_default();
         caller.may(action, RequestTags::Set(&tags))?;
         let now = self.clock.now();
-        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
         let mut tx = self.begin().await?;
         let catalogue = db::catalogue_fetch(&mut tx).await?;
         let draft = request.draft(&catalogue, self.settings.parity)?;
@@ -46,7 +47,7 @@ impl App {
         let change = Change {
             action,
             resource: &arn,
-            detail,
+            response: json!({"arn": arn.to_string(), "id": configuration.id.as_str()}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

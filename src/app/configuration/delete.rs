@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::lock;
 use crate::{
-    app::{App, Caller, Change},
+    app::{App, Caller, audit::Change},
     db,
     error::Error,
     model::{ConfigurationId, authorisation::Action},
@@ -36,7 +36,7 @@ impl App {
         let change = Change {
             action,
             resource: &configuration.arn(),
-            detail: json!({}),
+            response: json!({"configurationId": configuration.id.as_str()}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

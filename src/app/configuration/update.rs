@@ -1,8 +1,10 @@
 //! UpdateConfiguration: each update is a new revision, and no revision ever changes.
 
+use serde_json::json;
+
 use super::lock;
 use crate::{
-    app::{App, Caller, Change},
+    app::{App, Caller, audit::Change},
     db,
     error::Error,
     model::{
@@ -24,7 +26,6 @@ impl App {
     ) -> Result<Configuration, Error> {
         let action = Action::UpdateConfiguration;
         let now = self.clock.now();
-        let detail = serde_json::to_value(&request).map_err(Error::internal)?;
         let mut tx = self.begin().await?;
         let configuration = lock(&mut tx, caller, action, id).await?;
         let content = request.check(configuration.engine_type, &configuration.engine_version)?;
@@ -50,7 +51,7 @@ impl App {
         let change = Change {
             action,
             resource: &configuration.arn(),
-            detail,
+            response: json!({"id": configuration.id.as_str(), "revision": revision.summary.revision}),
             now,
         };
         self.audit(&mut tx, caller, change).await?;

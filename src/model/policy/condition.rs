@@ -68,7 +68,9 @@ fn values_of(values: &Value) -> Result<Vec<String>, Malformed> {
     };
     match values {
         Value::Array(values) => values.iter().map(text).collect(),
-        value => Ok(vec![text(value)?]),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            Ok(vec![text(values)?])
+        }
     }
 }
 

@@ -98,7 +98,12 @@ impl Comparison {
         match self {
             Self::StringLike => policy.matches(request, context),
             Self::Arn => policy.matches_arn(request, context),
-            _ => policy
+            Self::StringEquals
+            | Self::StringEqualsIgnoreCase
+            | Self::Numeric(_)
+            | Self::Date(_)
+            | Self::Bool
+            | Self::IpAddress => policy
                 .literal(context)
                 .is_some_and(|policy| self.compares(request, &policy)),
         }

@@ -1,6 +1,7 @@
 //! `warren admin`: what an operator does by hand. Results go to stdout, ready for scripts.
 
 mod access_key;
+mod audit;
 mod policy;
 mod principal;
 
@@ -15,6 +16,7 @@ use crate::db::{self, HostToken};
 use crate::model::AccountId;
 
 pub use access_key::{create_access_key, delete_access_key, enable_access_key, list_access_keys};
+pub use audit::follow_audit;
 pub use policy::{
     attach_policy, delete_policy, detach_policy, list_policies, put_policy, show_policy,
     simulate_principal,

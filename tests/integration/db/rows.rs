@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use sqlx::postgres::PgListener;
-use warren::db::{self, Error, StoredAuthority, Unique};
-use warren::model::audit::AuditEvent;
+use warren::db::{self, AuditPosition, Error, StoredAuthority, Unique};
+use warren::model::audit::{AuditEvent, AuditFilter};
 use warren::model::authorisation::Action;
 use warren::model::broker::AuthenticationStrategy;
 use warren::model::configuration::{Configuration, ConfigurationRevision, RevisionSummary};
@@ -211,26 +211,38 @@ async fn an_audit_event_says_who_did_what() {
         id: uuid(),
         scope: scope(ACCOUNT),
         principal_arn: "arn:aws:iam::111111111111:root".to_owned(),
-        action: Action::DeleteBroker,
+        user_identity: json!({"type": "Root"}),
+        action: Action::DeleteBroker.name().to_owned(),
         resource_arn: Some(broker("orders").arn().to_string()),
         request_id: RequestId(uuid()),
         source_address: None,
-        detail: json!({"a": 1}),
+        user_agent: Some("aws-cli".to_owned()),
+        is_read: false,
+        request: Some(json!({"a": 1})),
+        response: Some(json!({"b": 2})),
+        error: None,
         created_at: at(0),
     };
     db::audit_append(&mut conn, &event).await.unwrap();
-    let stored: (String, String, Option<String>, Value) =
-        sqlx::query_as("select principal_arn, action, resource_arn, detail from audit_events")
-            .fetch_one(&mut *conn)
+    let scope = scope(ACCOUNT);
+    let listed = db::audit_list(&mut conn, &scope, &AuditFilter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(listed, [event.clone()]);
+    let start = AuditPosition::default();
+    let followed = db::audit_follow(&mut conn, start, 10).await.unwrap();
+    let [(position, first)] = &followed[..] else {
+        panic!("{followed:?}")
+    };
+    assert_eq!(*first, event);
+    assert!(
+        db::audit_follow(&mut conn, *position, 10)
             .await
-            .unwrap();
-    let expected = (
-        event.principal_arn,
-        "mq:DeleteBroker".to_owned(),
-        event.resource_arn,
-        event.detail,
+            .unwrap()
+            .is_empty()
     );
-    assert_eq!(stored, expected);
+    assert_eq!(db::audit_prune(&mut conn, at(0), 10).await.unwrap(), 0);
+    assert_eq!(db::audit_prune(&mut conn, at(1), 10).await.unwrap(), 1);
 }
 
 #[tokio::test]

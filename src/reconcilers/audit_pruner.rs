@@ -1,0 +1,25 @@
+//! Forgets audit events when their time is over, in small transactions.
+
+use chrono::TimeDelta;
+
+use crate::db::{self, Pool, Result};
+use crate::model::clock::Clock;
+
+const BATCH: u32 = 1_000;
+/// Batches a run, so that a long backlog does not keep the other reconcilers waiting.
+const BATCHES_MAX: usize = 20;
+
+/// Returns how many events were forgotten.
+pub async fn prune_audit(pool: &Pool, clock: &dyn Clock, keep: TimeDelta) -> Result<u64> {
+    let until = clock.now() - keep;
+    let mut pruned = 0;
+    for _ in 0..BATCHES_MAX {
+        let mut conn = pool.acquire().await?;
+        let batch = db::audit_prune(&mut conn, until, BATCH).await?;
+        pruned += batch;
+        if batch < u64::from(BATCH) {
+            break;
+        }
+    }
+    Ok(pruned)
+}
