@@ -26,7 +26,7 @@ use crate::{
     error::Error,
     model::{
         Invalid,
-        audit::{AuditError, AuditFilter, without_secrets},
+        audit::{AuditError, AuditFilter, storable, without_secrets},
     },
 };
 
@@ -62,7 +62,7 @@ pub(super) async fn tell(
             let answer = failure.answer();
             AuditError {
                 code: answer.code.to_owned(),
-                message: answer.message.unwrap_or_default(),
+                message: storable(&answer.message.unwrap_or_default()),
             }
         });
     let call = EndedCall {
@@ -111,24 +111,14 @@ impl Asked<'_> {
 
     /// All that the caller named, without its secrets; `None` when that is nothing.
     fn parameters(&self) -> Option<Value> {
-        let mut parameters = if self.route == sts::PATH {
-            self.form()
-        } else {
-            let body = serde_json::from_slice(self.body).unwrap_or_default();
-            let Value::Object(mut members) = body else {
-                return self.labels_alone();
-            };
-            members.extend(self.labels());
-            members
+        let mut parameters = match self.route == sts::PATH {
+            true => self.form(),
+            // Nothing but an object has members to tell of.
+            false => serde_json::from_slice(self.body).unwrap_or_default(),
         };
+        parameters.extend(self.labels());
         parameters.extend(pairs(self.query.unwrap_or_default()));
         (!parameters.is_empty()).then(|| without_secrets(Value::Object(parameters)))
-    }
-
-    fn labels_alone(&self) -> Option<Value> {
-        let mut parameters = self.labels();
-        parameters.extend(pairs(self.query.unwrap_or_default()));
-        (!parameters.is_empty()).then_some(Value::Object(parameters))
     }
 
     /// The values of the names in the route's braces.

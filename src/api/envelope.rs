@@ -155,10 +155,10 @@ mod tests {
             settings: Arc::new(Settings::new(Vec::new())),
         });
         let router = Router::new()
-            .route("/", get(handler))
+            .route("/v1", get(handler))
             .layer(from_fn_with_state(state.clone(), wrap))
             .with_state(state);
-        let request = Request::get("/").body(Body::empty()).unwrap();
+        let request = Request::get("/v1").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let header = |name: HeaderName| response.headers()[name].to_str().unwrap().to_owned();
         let (status, code, id) = (response.status(), header(ERROR_TYPE), header(REQUEST_ID));

@@ -97,7 +97,12 @@ impl AuditEvent {
     }
 }
 
-/// A request with asterisks for what nobody may read. Anything that is not a string is hidden too:
+/// Text that the database takes: a NUL, which it does not, is replaced.
+pub fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// A request with asterisks for what nobody may read, as far as the database takes it. Anything that is not a string is hidden too:
 /// a secret may hide in a list.
 pub fn without_secrets(value: Value) -> Value {
     match value {
@@ -106,15 +111,17 @@ pub fn without_secrets(value: Value) -> Value {
                 let is_secret = SECRETS
                     .iter()
                     .any(|secret| name.eq_ignore_ascii_case(secret));
-                if is_secret && !value.is_null() {
-                    return (name, json!(HIDDEN));
-                }
-                (name, without_secrets(value))
+                let value = match is_secret && !value.is_null() {
+                    true => json!(HIDDEN),
+                    false => without_secrets(value),
+                };
+                (storable(&name), value)
             };
             Value::Object(members.into_iter().map(hide).collect::<Map<_, _>>())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_secrets).collect()),
-        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
+        Value::String(text) => Value::String(storable(&text)),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
     }
 }
 
@@ -128,6 +135,7 @@ mod tests {
             "brokerName": "orders",
             "users": [{"username": "a", "password": "correct-horse"}, {"Password": ["x"]}],
             "data": "PD94",
+            "na\0me": "a\0b",
             "ldapServerMetadata": {"serviceAccountPassword": "x", "hosts": ["h"]},
         });
         assert_eq!(
@@ -136,6 +144,7 @@ mod tests {
                 "brokerName": "orders",
                 "users": [{"username": "a", "password": "****"}, {"Password": "****"}],
                 "data": "****",
+                "na\u{fffd}me": "a\u{fffd}b",
                 "ldapServerMetadata": {"serviceAccountPassword": "****", "hosts": ["h"]},
             })
         );

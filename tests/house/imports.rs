@@ -13,6 +13,7 @@ const ALL: &str = "*";
 const CONTROL_PLANE: &[(&str, &[&str])] = &[
     // Composition: these wire the others together, and they alone read `config`.
     ("main", &[ALL]),
+    ("access", &["config", "model", "roles"]),
     ("roles", &[ALL]),
     ("dev", &[ALL]),
     ("lib", &[]),

@@ -223,7 +223,7 @@ async fn what_is_no_operation_is_refused_in_the_same_form() {
     for (method, path) in [
         ("GET", "/v2/brokers"),
         ("PATCH", "/v1/brokers"),
-        ("GET", "/"),
+        ("GET", "/v1"),
         ("GET", "/v1/brokers/"),
     ] {
         let answer = server.send(&server.key, method, path, "", b"").await;

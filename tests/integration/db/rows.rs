@@ -228,7 +228,7 @@ async fn an_audit_event_says_who_did_what() {
     let listed = db::audit_list(&mut conn, &scope, &AuditFilter::default(), None, 10)
         .await
         .unwrap();
-    assert_eq!(listed, [event.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&event));
     let start = AuditPosition::default();
     let followed = db::audit_follow(&mut conn, start, 10).await.unwrap();
     let [(position, first)] = &followed[..] else {
