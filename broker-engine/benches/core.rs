@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broker_engine::broker::{
-    Broker, Consumer, DEFAULT_VHOST, Delivery, DeliveryRun, Options, Publish, Publisher, Queue,
-    QueueDeclare, Session, Settlement, Settlements, Sink, Subscription, Table, Verdict,
+    Broker, Consumer, DEFAULT_VHOST, DeliveryRun, Handout, MessageRef, Options, Publish, Publisher,
+    Queue, QueueDeclare, Session, Settlement, Settlements, Sink, Subscription, Table, Verdict,
 };
 use broker_engine::codec::amqp::{
-    BasicDeliver, BasicPublish, ContentHeader, FrameParse, Method, Properties, encode_content,
-    encode_method, parse_frame,
+    BasicPublish, ContentHeader, Deliver, DeliverEncoder, FrameParse, Method, Properties,
+    encode_content, encode_method, parse_frame,
 };
 use broker_engine::store::disk::FaultyDisk;
 use parking_lot::Mutex;
@@ -27,24 +27,28 @@ const QUEUE: &str = "queue";
 /// What a connection does with deliveries: encodes them, and remembers what it must settle.
 #[derive(Default)]
 struct Encoder {
-    buffer: Mutex<(Vec<u8>, Vec<DeliveryRun>)>,
+    buffer: Mutex<(Vec<u8>, Vec<DeliveryRun>, DeliverEncoder)>,
 }
 
 impl Sink for Encoder {
-    fn deliver(&self, consumer: &Arc<Consumer>, deliveries: &mut Vec<Delivery>) {
-        let (buffer, runs) = &mut *self.buffer.lock();
-        for delivery in deliveries.drain(..) {
-            let message = &delivery.message;
-            let method = BasicDeliver {
-                consumer_tag: consumer.tag(),
-                delivery_tag: delivery.id.0,
-                redelivered: delivery.redelivered,
-                exchange: message.exchange(),
-                routing_key: message.routing_key(),
+    fn deliver(&self, consumer: &Arc<Consumer>, handout: Handout<'_>) {
+        let (buffer, runs, encoder) = &mut *self.buffer.lock();
+        for handed in handout.iter() {
+            let MessageRef {
+                exchange,
+                routing_key,
+                properties,
+                body,
+            } = handed.message;
+            let message = Deliver {
+                exchange,
+                routing_key,
+                properties,
+                body,
             };
-            encode_method(buffer, 1, &method);
-            encode_content(buffer, 1, message.properties(), message.body(), FRAME_MAX);
-            let run = DeliveryRun::of(delivery.id);
+            let tag = (handed.id.0, handed.redelivered);
+            encoder.encode(buffer, (1, consumer.tag()), tag, &message, FRAME_MAX);
+            let run = DeliveryRun::of(handed.id);
             if !consumer.no_ack() && !runs.last_mut().is_some_and(|last| last.join(run)) {
                 runs.push(run);
             }
@@ -195,7 +199,7 @@ fn publish_to_consumer(rounds: usize, size: usize, no_ack: bool) {
             let outcome = flow.publisher.publish(black_box(&batch));
             assert_eq!(outcome.accepted, BATCH);
             let runs = {
-                let (buffer, runs) = &mut *flow.encoder.buffer.lock();
+                let (buffer, runs, _) = &mut *flow.encoder.buffer.lock();
                 assert!(!buffer.is_empty(), "everything is delivered at once");
                 buffer.clear();
                 std::mem::take(runs)

@@ -12,8 +12,12 @@ use super::channel::Acked;
 use super::error::Error;
 use super::outbox::Outbox;
 use super::owed::{Owed, Unsettled};
-use crate::broker::{Consumer, Delivery, DeliveryId, DeliveryRun, Queue, Sink};
-use crate::codec::amqp::{BasicCancel, BasicDeliver, BasicGetOk, encode_content, encode_method};
+use crate::broker::{
+    Consumer, Delivery, DeliveryId, DeliveryRun, Handout, MessageRef, Queue, Sink,
+};
+use crate::codec::amqp::{
+    BasicCancel, BasicGetOk, Deliver, DeliverEncoder, encode_content, encode_method,
+};
 
 /// The deliveries of one channel.
 #[derive(Debug)]
@@ -88,7 +92,11 @@ impl Deliveries {
         };
         self.outbox.append(|buffer| {
             encode_method(buffer, self.channel, &method);
-            self.encode_message(buffer, delivery);
+            let frame_max = self.outbox.frame_max();
+            let MessageRef {
+                properties, body, ..
+            } = delivery.message.parts();
+            encode_content(buffer, self.channel, properties, body, frame_max);
         });
     }
 
@@ -142,18 +150,6 @@ impl Deliveries {
     pub(crate) fn restore(&self, unsettled: Vec<Unsettled>) {
         self.state.lock().owed.restore(unsettled);
     }
-
-    fn encode_message(&self, buffer: &mut Vec<u8>, delivery: &Delivery) {
-        let message = &delivery.message;
-        let frame_max = self.outbox.frame_max();
-        encode_content(
-            buffer,
-            self.channel,
-            message.properties(),
-            message.body(),
-            frame_max,
-        );
-    }
 }
 
 impl State {
@@ -161,21 +157,20 @@ impl State {
     fn give(
         &mut self,
         queue: &Arc<Queue>,
-        ids: impl ExactSizeIterator<Item = DeliveryId>,
+        ids: impl Iterator<Item = DeliveryId>,
         no_ack: bool,
     ) -> u64 {
         let first_tag = self.last_tag + 1;
-        self.last_tag += ids.len() as u64;
         if no_ack {
+            self.last_tag += ids.count() as u64;
             return first_tag;
         }
         let mut runs = ids.map(DeliveryRun::of);
-        let mut tag = first_tag;
         let mut next = runs.next();
         while let Some(mut run) = next {
             next = runs.find(|following| !run.join(*following));
-            self.owed.add(tag, queue, run);
-            tag += run.len;
+            self.owed.add(self.last_tag + 1, queue, run);
+            self.last_tag += run.len;
         }
         first_tag
     }
@@ -188,6 +183,16 @@ pub(crate) struct ConsumerSink {
     queue: OnceLock<Arc<Queue>>,
     /// Whether the client wants to hear that its queue is gone.
     is_cancel_notified: bool,
+    encoder: Mutex<DeliverEncoder>,
+}
+
+fn deliver<'a>(message: &MessageRef<'a>) -> Deliver<'a> {
+    Deliver {
+        exchange: message.exchange,
+        routing_key: message.routing_key,
+        properties: message.properties,
+        body: message.body,
+    }
 }
 
 impl ConsumerSink {
@@ -196,6 +201,7 @@ impl ConsumerSink {
             deliveries,
             queue: OnceLock::new(),
             is_cancel_notified,
+            encoder: Mutex::default(),
         }
     }
 
@@ -206,7 +212,7 @@ impl ConsumerSink {
 }
 
 impl Sink for ConsumerSink {
-    fn deliver(&self, consumer: &Arc<Consumer>, deliveries: &mut Vec<Delivery>) {
+    fn deliver(&self, consumer: &Arc<Consumer>, handout: Handout<'_>) {
         let Some(queue) = self.queue.get() else {
             return;
         };
@@ -217,22 +223,19 @@ impl Sink for ConsumerSink {
             ..
         } = &*self.deliveries;
         let mut state = state.lock();
-        let ids = deliveries.iter().map(|delivery| delivery.id);
+        let ids = handout.iter().map(|handed| handed.id);
         let first_tag = state.give(queue, ids, consumer.no_ack());
+        let encoder = &mut *self.encoder.lock();
+        let (whose, frame_max) = ((*channel, &**consumer.tag()), outbox.frame_max());
         outbox.append(|buffer| {
-            for (delivery_tag, delivery) in (first_tag..).zip(&*deliveries) {
-                let method = BasicDeliver {
-                    consumer_tag: consumer.tag(),
-                    delivery_tag,
-                    redelivered: delivery.redelivered,
-                    exchange: delivery.message.exchange(),
-                    routing_key: delivery.message.routing_key(),
-                };
-                encode_method(buffer, *channel, &method);
-                self.deliveries.encode_message(buffer, delivery);
+            let lens = handout.iter().map(|handed| handed.message.body.len());
+            buffer.reserve(lens.map(|len| encoder.expected_len(len)).sum());
+            for (tag, handed) in (first_tag..).zip(handout.iter()) {
+                let message = deliver(&handed.message);
+                let tag = (tag, handed.redelivered);
+                encoder.encode(buffer, whose, tag, &message, frame_max);
             }
         });
-        deliveries.clear();
     }
 
     fn cancelled(&self, consumer: &Arc<Consumer>) {

@@ -5,15 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use super::message::Delivery;
+use super::delivery::Handout;
 
 /// Where a queue puts what a consumer gets. Implemented by protocols, one per channel or session.
 ///
 /// Called with the queue's lock held: an implementation may lock its connection, and must neither call the core nor
 /// make a system call. Nobody may call the core with a connection locked (lock order: queue, then connection).
 pub trait Sink: Send + Sync {
-    /// Takes over the deliveries, in order, leaving the list empty.
-    fn deliver(&self, consumer: &Arc<Consumer>, deliveries: &mut Vec<Delivery>);
+    /// Takes the messages, in order; they are gone when this returns.
+    fn deliver(&self, consumer: &Arc<Consumer>, handout: Handout<'_>);
     /// The queue is gone; nothing further comes. Called without locks of the core.
     fn cancelled(&self, consumer: &Arc<Consumer>);
     /// Whether it takes more now. When that turns true again, call [`super::Queue::pump`].
@@ -51,21 +51,26 @@ impl Credit {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_available(&self) -> bool {
-        let limit = self.limit();
-        limit == 0 || self.in_flight() < limit
+    /// How many more may go out now.
+    fn available(&self) -> u32 {
+        match self.limit() {
+            0 => u32::MAX,
+            limit => limit.saturating_sub(self.in_flight()),
+        }
     }
 
-    pub(crate) fn acquire(&self) -> bool {
+    /// Counts `wanted` messages as out, or as many as the bound allows. Returns how many.
+    fn acquire(&self, wanted: u32) -> u32 {
         let limit = self.limit();
         if limit == 0 {
-            self.in_flight.fetch_add(1, Ordering::Relaxed);
-            return true;
+            self.in_flight.fetch_add(wanted, Ordering::Relaxed);
+            return wanted;
         }
-        let take = |count: u32| (count < limit).then_some(count + 1);
+        let granted = |out: u32| wanted.min(limit.saturating_sub(out));
+        let take = |out: u32| (granted(out) > 0).then(|| out + granted(out));
         self.in_flight
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
+            .map_or(0, granted)
     }
 
     pub(crate) fn release(&self, count: u32) {
@@ -79,7 +84,7 @@ pub struct Subscription {
     pub sink: Arc<dyn Sink>,
     /// The consumer tag, unique in its channel.
     pub tag: Arc<str>,
-    /// Deliveries count as acknowledged at once; prefetch does not apply.
+    /// Handout count as acknowledged at once; prefetch does not apply.
     pub no_ack: bool,
     /// Nobody else may consume from the queue.
     pub exclusive: bool,
@@ -151,19 +156,25 @@ impl Consumer {
         self.is_cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Takes credit for one message, if it can take one now.
-    pub(crate) fn acquire(&self) -> bool {
+    /// About how many messages it could take now, as far as bounds go.
+    pub(crate) fn available(&self) -> u32 {
         if self.no_ack {
-            return true;
+            return u32::MAX;
         }
-        if !self.credit.acquire() {
-            return false;
+        self.credit.available().min(self.channel_credit.available())
+    }
+
+    /// Takes credit for `wanted` messages, or for as many as it can take now. Returns how many. All of them should go
+    /// out: credit that the channel shares and gets back at once may have been missing at another queue meanwhile.
+    pub(crate) fn acquire(&self, wanted: u32) -> u32 {
+        if self.no_ack {
+            return wanted;
         }
-        if !self.channel_credit.acquire() {
-            self.credit.release(1);
-            return false;
-        }
-        true
+        let own = self.credit.acquire(wanted);
+        let granted = self.channel_credit.acquire(own);
+        // Nobody but this queue draws on the consumer's own credit: what goes back here was missing nowhere.
+        self.credit.release(own - granted);
+        granted
     }
 
     /// Gives back the credit of settled messages.
@@ -174,9 +185,7 @@ impl Consumer {
 
     /// Whether it could take a message now.
     pub(crate) fn is_ready(&self) -> bool {
-        let has_credit =
-            self.no_ack || (self.credit.is_available() && self.channel_credit.is_available());
-        has_credit && self.sink.is_writable()
+        self.available() > 0 && self.sink.is_writable()
     }
 }
 

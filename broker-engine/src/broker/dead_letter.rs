@@ -11,7 +11,7 @@ use super::{
     deduplication::Bringer,
     delay,
     message::{Message, Parts, Publish},
-    queue::{Admission, Dead, Queue},
+    queue::{Admission, Dead, Extent, Queue, Run},
     route::{Route, SeenBefore},
     value::{Table, Value},
     vhost::Vhost,
@@ -56,7 +56,8 @@ struct Moving {
     route: Route,
     content: Content,
     persistent: bool,
-    body_len: usize,
+    /// Its size, as far as queues kept room for it.
+    extent: Extent,
 }
 
 enum Content {
@@ -101,7 +102,7 @@ fn stage(
         route: Route::new(Vec::new()),
         content: Content::Nowhere,
         persistent: false,
-        body_len: 0,
+        extent: Extent::default(),
     };
     let Some(target) = &rules.dead_letter else {
         return nowhere(dead);
@@ -172,6 +173,8 @@ fn place(
     batch: &mut Batch,
 ) -> Moving {
     let bytes = publish.body.len();
+    let mut extent = Extent::default();
+    extent.add(0, bytes);
     // What one queue gives up at once is taken together or not at all.
     let by = Bringer::of_queue(source);
     let mut seen = SeenBefore::default();
@@ -208,7 +211,7 @@ fn place(
         route,
         content,
         persistent,
-        body_len: bytes,
+        extent,
     }
 }
 
@@ -236,7 +239,7 @@ fn move_on(
             Err(error) => {
                 tracing::warn!(queue = %source.name(), vhost = %source.vhost(), %error, "the log did not take dead messages");
                 for moving in &moving {
-                    moving.route.unreserve(moving.body_len);
+                    moving.route.unreserve(moving.extent);
                 }
                 return source.take_back(moving.into_iter().map(|moving| moving.dead).collect());
             }
@@ -261,7 +264,7 @@ fn move_on(
         route.settle(appended.as_ref().map(|entry| entry.position));
         for queue in route.queues() {
             let logged = logged.filter(|_| queue.is_logging(persistent));
-            let dead = queue.push(std::iter::once((message.clone(), logged)), now_ms);
+            let dead = queue.push(Run::one(message.clone()).with_log(logged), now_ms);
             if !dead.is_empty() {
                 pushed_out.push((Arc::clone(queue), dead));
             }

@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use super::delivery::Handed;
+
 /// A message as a client publishes it. Borrowed: the core copies it once, into the batch that goes to the log.
 #[derive(Clone, Copy, Debug)]
 pub struct Publish<'a> {
@@ -27,7 +29,28 @@ pub struct Publish<'a> {
     pub copies: &'a [String],
 }
 
-impl Publish<'_> {
+impl<'a> Publish<'a> {
+    /// Its parts as a consumer gets them.
+    pub(super) fn parts(&self) -> MessageRef<'a> {
+        MessageRef {
+            exchange: self.exchange.as_bytes(),
+            routing_key: self.routing_key.as_bytes(),
+            properties: self.properties,
+            body: self.body,
+        }
+    }
+
+    /// Whether its names fit their lengths, as they do when they come from a wire.
+    pub(super) fn has_short_names(&self) -> bool {
+        self.exchange.len() <= 255 && self.routing_key.len() <= 255
+    }
+
+    /// Whether it goes where the other goes, if routes hold.
+    pub(super) fn is_addressed_like(&self, other: &Self) -> bool {
+        is_same(self.exchange.as_bytes(), other.exchange.as_bytes())
+            && is_same(self.routing_key.as_bytes(), other.routing_key.as_bytes())
+    }
+
     /// No less than the message takes when it is stored.
     pub(super) fn stored_len_max(&self) -> usize {
         let lengths = 2 + size_of::<u32>() + STAMP_LEN;
@@ -42,6 +65,104 @@ impl Publish<'_> {
 /// Set in the properties' length when a stamp follows the properties.
 const STAMPED: u32 = 1 << 31;
 const STAMP_LEN: usize = 8;
+
+/// A message in its stored form, borrowed from wherever it lies.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a>(&'a [u8]);
+
+impl<'a> Packed<'a> {
+    /// Takes bytes that [`Parts`] laid out.
+    pub(crate) fn from_parts(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    fn short(self, at: usize) -> &'a [u8] {
+        &self.0[at + 1..at + 1 + usize::from(self.0[at])]
+    }
+
+    fn key_at(self) -> usize {
+        1 + usize::from(self.0[0])
+    }
+
+    fn properties_at(self) -> usize {
+        let key = self.key_at();
+        key + 1 + usize::from(self.0[key])
+    }
+
+    fn properties_len(self) -> u32 {
+        let at = self.properties_at();
+        let len = &self.0[at..at + 4];
+        u32::from_le_bytes([len[0], len[1], len[2], len[3]])
+    }
+
+    fn body_at(self) -> usize {
+        let len = self.properties_len();
+        let stamp = if len & STAMPED == 0 { 0 } else { STAMP_LEN };
+        self.properties_at() + 4 + (len & !STAMPED) as usize + stamp
+    }
+
+    fn properties(self) -> &'a [u8] {
+        let at = self.properties_at() + 4;
+        &self.0[at..at + (self.properties_len() & !STAMPED) as usize]
+    }
+
+    /// When it arrived, in milliseconds since 1970, if it may expire.
+    pub(crate) fn arrived_ms(self) -> Option<u64> {
+        if self.properties_len() & STAMPED == 0 {
+            return None;
+        }
+        let body_at = self.body_at();
+        let stamp = self.0[body_at - STAMP_LEN..body_at].try_into().ok()?;
+        Some(u64::from_le_bytes(stamp))
+    }
+
+    /// Its parts as a consumer gets them.
+    pub(crate) fn parts(self) -> MessageRef<'a> {
+        let (exchange, rest) = split_short(self.0);
+        let (routing_key, rest) = split_short(rest);
+        let (len, rest) = rest.split_at(4);
+        let len = u32::from_le_bytes([len[0], len[1], len[2], len[3]]);
+        let (properties, rest) = rest.split_at((len & !STAMPED) as usize);
+        let stamp = if len & STAMPED == 0 { 0 } else { STAMP_LEN };
+        MessageRef {
+            exchange,
+            routing_key,
+            properties,
+            body: &rest[stamp..],
+        }
+    }
+}
+
+fn split_short(bytes: &[u8]) -> (&[u8], &[u8]) {
+    bytes[1..].split_at(usize::from(bytes[0]))
+}
+
+/// A message's parts, borrowed from wherever they lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageRef<'a> {
+    /// The exchange it was published to: UTF-8, at most 255 bytes.
+    pub exchange: &'a [u8],
+    /// The key it was published with: UTF-8, at most 255 bytes.
+    pub routing_key: &'a [u8],
+    /// The properties in wire form.
+    pub properties: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+impl MessageRef<'_> {
+    /// Whether only the bodies differ.
+    pub fn has_head_of(&self, other: &Self) -> bool {
+        is_same(self.exchange, other.exchange)
+            && is_same(self.routing_key, other.routing_key)
+            && is_same(self.properties, other.properties)
+    }
+}
+
+/// Whether two slices have the same bytes; quick when they are in fact one.
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && (std::ptr::eq(a.as_ptr(), b.as_ptr()) || a == b)
+}
 
 /// A message, shared by every queue that holds it.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,35 +192,39 @@ impl Message {
         Self(bytes)
     }
 
+    pub(crate) fn packed(&self) -> Packed<'_> {
+        Packed(&self.0)
+    }
+
+    /// Its parts as bytes.
+    pub fn parts(&self) -> MessageRef<'_> {
+        self.packed().parts()
+    }
+
     /// The exchange it was published to.
     pub fn exchange(&self) -> &str {
-        std::str::from_utf8(self.short(0)).unwrap_or_default()
+        std::str::from_utf8(self.packed().short(0)).unwrap_or_default()
     }
 
     /// The key it was published with.
     pub fn routing_key(&self) -> &str {
-        std::str::from_utf8(self.short(self.key_at())).unwrap_or_default()
+        let packed = self.packed();
+        std::str::from_utf8(packed.short(packed.key_at())).unwrap_or_default()
     }
 
     /// The properties in wire form.
     pub fn properties(&self) -> &[u8] {
-        let at = self.properties_at() + 4;
-        &self.0[at..at + (self.properties_len() & !STAMPED) as usize]
+        self.packed().properties()
     }
 
     /// When it arrived, in milliseconds since 1970, if it may expire.
     pub fn arrived_ms(&self) -> Option<u64> {
-        if self.properties_len() & STAMPED == 0 {
-            return None;
-        }
-        let body_at = self.body_at();
-        let stamp = self.0[body_at - STAMP_LEN..body_at].try_into().ok()?;
-        Some(u64::from_le_bytes(stamp))
+        self.packed().arrived_ms()
     }
 
     /// The body.
     pub fn body(&self) -> &[u8] {
-        &self.0[self.body_at()..]
+        &self.0[self.packed().body_at()..]
     }
 
     /// The same message with other properties.
@@ -130,29 +255,24 @@ impl Message {
         self.0.is_empty()
     }
 
-    fn short(&self, at: usize) -> &[u8] {
-        &self.0[at + 1..at + 1 + usize::from(self.0[at])]
+    /// A copy of what is borrowed.
+    pub(crate) fn from_ref(message: &MessageRef<'_>) -> Self {
+        let len = |part: &[u8]| u8::try_from(part.len()).unwrap_or(u8::MAX);
+        let properties_len = u32::try_from(message.properties.len()).unwrap_or_default();
+        let parts: [&[u8]; 7] = [
+            &[len(message.exchange)],
+            message.exchange,
+            &[len(message.routing_key)],
+            message.routing_key,
+            &properties_len.to_le_bytes(),
+            message.properties,
+            message.body,
+        ];
+        Self(Bytes::from(parts.concat()))
     }
 
-    fn key_at(&self) -> usize {
-        1 + usize::from(self.0[0])
-    }
-
-    fn properties_at(&self) -> usize {
-        let key = self.key_at();
-        key + 1 + usize::from(self.0[key])
-    }
-
-    fn properties_len(&self) -> u32 {
-        let at = self.properties_at();
-        let len = &self.0[at..at + 4];
-        u32::from_le_bytes([len[0], len[1], len[2], len[3]])
-    }
-
-    fn body_at(&self) -> usize {
-        let len = self.properties_len();
-        let stamp = if len & STAMPED == 0 { 0 } else { STAMP_LEN };
-        self.properties_at() + 4 + (len & !STAMPED) as usize + stamp
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0
     }
 }
 
@@ -204,11 +324,12 @@ impl Parts {
     }
 }
 
-/// A message within a queue, in the order of arrival. Unique while the queue lives in this process.
+/// A message handed out by a queue and not settled: the next one's id is one higher. Unique while the queue lives in
+/// this process; a message that comes back and goes out again has another one then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub u64);
 
-/// Messages of one queue whose ids follow each other, as they do unless the queue ranks its messages.
+/// Messages of one queue whose ids follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryRun {
     /// The first id.
@@ -249,6 +370,18 @@ pub struct Delivery {
     pub returns: u8,
     /// The message.
     pub message: Message,
+}
+
+impl Delivery {
+    /// The same, borrowed.
+    pub(super) fn handed(&self) -> Handed<'_> {
+        Handed {
+            id: self.id,
+            redelivered: self.redelivered,
+            returns: self.returns,
+            message: self.message.parts(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod deadlines;
 mod deduplication;
 pub mod definitions;
 mod delay;
+mod delivery;
 mod envelope;
 mod erlang;
 mod error;
@@ -34,6 +35,7 @@ mod route_cache;
 mod routing;
 mod session;
 mod settlement;
+mod staged;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -75,11 +77,12 @@ pub use self::{
     consumer::{Consumer, Credit, Sink, Subscription},
     deadlines::DeadlineListener,
     definitions::Document,
+    delivery::{Handed, Handout},
     envelope::{Envelope, NoProperties},
     error::Error,
     exchange::{ExchangeKind, ExchangeSettings},
     limits::NodeLimits,
-    message::{Delivery, DeliveryId, DeliveryRun, Message, Publish},
+    message::{Delivery, DeliveryId, DeliveryRun, Message, MessageRef, Publish},
     parameter::{LIMITS, OPERATOR_POLICY, POLICY, VHOST_LIMITS},
     policy::AppliedPolicies,
     publisher::{PublishOutcome, Publisher, ReadHeaders, Settled},

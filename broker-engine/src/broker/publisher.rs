@@ -2,9 +2,9 @@
 //!
 //! Invariant: whatever a queue holds with a log id is in the log, in the same order for messages of one publisher.
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     access::Action,
@@ -12,16 +12,14 @@ use super::{
     deduplication::Bringer,
     error::Error,
     message::{DeliveryRun, Message, Parts, Publish},
-    queue::{Admission, Dead, Entry, Overflow, Queue},
+    queue::{Admission, Dead, Entry, Overflow, Queue, Run},
     route::{Route, SeenBefore},
     route_cache::RouteCache,
     session::Session,
+    staged::{Staged, pack_all, too_long},
     value::Table,
 };
-use crate::store::{Batch, MessageId, Position};
-
-/// How many messages a publisher keeps memory for between batches.
-const SCRATCH_MAX: usize = 64;
+use crate::store::{MessageId, Position};
 
 /// Reads the headers out of a message's properties; only headers exchanges ask.
 pub type ReadHeaders = fn(properties: &[u8]) -> Table;
@@ -62,42 +60,6 @@ pub struct Publisher {
     scratch: Staged,
 }
 
-/// A message of the batch on its way to the queues.
-struct Pending {
-    content: Range<usize>,
-    /// Its number in the log's entry, if it goes there.
-    place: Option<u16>,
-    persistent: bool,
-    body_len: usize,
-}
-
-#[derive(Default)]
-struct Staged {
-    batch: Batch,
-    unlogged: BytesMut,
-    pending: Vec<Pending>,
-    /// Routes, and how many messages in a row take each.
-    runs: Vec<(Arc<Route>, usize)>,
-    /// About how many bytes the messages of the call take in memory, and in the log.
-    expected_bytes: (usize, usize),
-    /// How many messages of the call came before these.
-    first: usize,
-    /// The time, if one of them may expire.
-    now_ms: Option<u64>,
-}
-
-impl Staged {
-    /// Forgets the messages, and gives back the room that queues kept for them.
-    fn unreserve(&mut self) {
-        let mut pending = self.pending.drain(..);
-        for (route, len) in self.runs.drain(..) {
-            for pending in pending.by_ref().take(len) {
-                route.unreserve(pending.body_len);
-            }
-        }
-    }
-}
-
 impl Publisher {
     pub(super) fn new(session: Session, read_headers: ReadHeaders) -> Self {
         let versions = (0, 0);
@@ -114,25 +76,18 @@ impl Publisher {
     /// Publishes messages in order. Consumers that can take them get them before this returns.
     pub fn publish(&mut self, messages: &[Publish<'_>]) -> PublishOutcome {
         let mut outcome = PublishOutcome::default();
-        let mut staged = self.staged(messages);
+        let mut staged = std::mem::take(&mut self.scratch);
+        staged.expect(messages);
         self.refresh();
-        for (number, message) in messages.iter().enumerate() {
-            if staged.batch.is_full() || staged.unlogged.len() >= Batch::BYTES_TARGET {
+        while outcome.accepted < messages.len() {
+            if staged.is_full() {
                 if self.flush(&mut staged, &mut outcome).is_err() {
                     return outcome;
                 }
-                staged.first = number;
+                staged.first = outcome.accepted;
             }
-            let staging = self.route(message).and_then(|route| {
-                let route = self.accepting(message, number, route, &mut outcome);
-                self.stage(&mut staged, message, &route)
-            });
-            match staging {
-                Ok(true) => {}
-                Ok(false) if message.mandatory && outcome.rejected.last() != Some(&number) => {
-                    outcome.unroutable.push(number);
-                }
-                Ok(false) => {}
+            match self.take_in(messages, &mut staged, &mut outcome) {
+                Ok(count) => outcome.accepted += count,
                 Err(error) => {
                     if self.flush(&mut staged, &mut outcome).is_ok() {
                         outcome.error = Some(error);
@@ -140,12 +95,121 @@ impl Publisher {
                     return outcome;
                 }
             }
-            outcome.accepted = number + 1;
         }
         // The outcome says what went wrong.
         let _ = self.flush(&mut staged, &mut outcome);
-        self.keep_scratch(staged);
+        self.scratch = staged;
         outcome
+    }
+
+    /// Deals with the next messages that go the same way. Returns how many those are.
+    fn take_in(
+        &mut self,
+        messages: &[Publish<'_>],
+        staged: &mut Staged,
+        outcome: &mut PublishOutcome,
+    ) -> Result<usize, Error> {
+        let number = outcome.accepted;
+        let message = &messages[number];
+        if !message.has_short_names() {
+            return Err(too_long());
+        }
+        let route = self.route(message)?;
+        if !route.is_plain() {
+            let taking = self.accepting(message, number, route, outcome);
+            if !taking.is_empty() {
+                self.stage(staged, message, &taking)?;
+            } else if message.mandatory && outcome.rejected.last() != Some(&number) {
+                outcome.unroutable.push(number);
+            }
+            return Ok(1);
+        }
+        let alike = self.alike(&messages[number..], &route);
+        if route.is_empty() {
+            let numbers = (number..).zip(alike);
+            let mandatory = numbers.filter(|(_, message)| message.mandatory);
+            outcome
+                .unroutable
+                .extend(mandatory.map(|(number, _)| number));
+        } else if staged.is_empty() && route.logged(message.persistent).is_empty() {
+            self.pass(alike, &route)?;
+        } else {
+            for (count, message) in alike.iter().enumerate() {
+                if staged.is_full() {
+                    return Ok(count);
+                }
+                self.stage(staged, message, &route)?;
+            }
+        }
+        Ok(alike.len())
+    }
+
+    /// The messages, from the first, that take this route and go to the log of the same queues.
+    fn alike<'m, 'a>(
+        &mut self,
+        messages: &'m [Publish<'a>],
+        route: &Arc<Route>,
+    ) -> &'m [Publish<'a>] {
+        let first = &messages[0];
+        let is_cached = first.copies.is_empty()
+            && self
+                .routes
+                .find(first.exchange, first.routing_key)
+                .is_some_and(|cached| Arc::ptr_eq(cached, route));
+        let mut count = 1;
+        while let Some(message) = messages.get(count) {
+            let before = &messages[count - 1];
+            let is_same_way = |route: &Route| {
+                message.persistent == before.persistent
+                    || route.logged(message.persistent) == route.logged(before.persistent)
+            };
+            let is_alike = message.copies.is_empty()
+                && before.copies.is_empty()
+                && is_same_way(route)
+                && (is_cached && message.is_addressed_like(before)
+                    || self
+                        .route(message)
+                        .is_ok_and(|other| Arc::ptr_eq(&other, route)));
+            if !is_alike {
+                break;
+            }
+            count += 1;
+        }
+        &messages[..count]
+    }
+
+    /// Puts messages that no log needs in their queues. Consumers that keep up get them as they came in; only what is
+    /// left is copied.
+    fn pass(&self, messages: &[Publish<'_>], route: &Route) -> Result<(), Error> {
+        let mut stored: Option<(Run, Option<u64>)> = None;
+        for queue in route.queues() {
+            let passed = queue.pass(messages);
+            if passed == messages.len() {
+                continue;
+            }
+            if stored.is_none() {
+                let expires = messages.iter().any(|message| message.expires);
+                let stamp = (expires || route.is_timed()).then(|| self.now_ms());
+                stored = Some((pack_all(messages, stamp)?, stamp));
+            }
+            if let Some((run, now_ms)) = &stored {
+                let mut rest = run.clone();
+                rest.skip(passed);
+                self.push(queue, rest, *now_ms);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&self, queue: &Arc<Queue>, run: Run, now_ms: Option<u64>) {
+        let dead = queue.push(run, now_ms);
+        if !dead.is_empty() {
+            dead_letter::bury(self.session.vhost(), queue, dead);
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.session.core().clock.now_ms()
     }
 
     /// Whether a message could be published: its exchange is there and may be written to.
@@ -167,7 +231,10 @@ impl Publisher {
         for (number, message) in messages.iter().enumerate() {
             let is_taken = self.route(message).and_then(|route| {
                 let route = self.accepting(message, number, route, &mut outcome);
-                self.stage(&mut staged, message, &route)
+                if !route.is_empty() {
+                    self.stage(&mut staged, message, &route)?;
+                }
+                Ok(!route.is_empty())
             });
             match is_taken {
                 Ok(true) => {}
@@ -189,19 +256,12 @@ impl Publisher {
                 None => parts.push((queue, is_ack, vec![run])),
             }
         }
-        let taken: Vec<_> = parts
-            .into_iter()
-            .map(|(queue, is_ack, runs)| {
-                let held = queue.take_held(&runs, is_ack, &mut staged.batch);
-                (queue, is_ack, held)
-            })
-            .collect();
-        let is_written = self.flush(&mut staged, &mut outcome).is_ok();
-        for (queue, is_ack, held) in taken {
-            if is_written {
-                queue.settled(held, is_ack);
-            } else {
-                queue.hold_again(held);
+        for (queue, is_ack, runs) in &parts {
+            queue.add_held(runs, *is_ack, &mut staged.batch);
+        }
+        if self.flush(&mut staged, &mut outcome).is_ok() {
+            for (queue, is_ack, runs) in &parts {
+                queue.settled(runs, *is_ack);
             }
         }
         match outcome.error.take() {
@@ -213,14 +273,13 @@ impl Publisher {
     /// Writes what is staged to the log and puts it in the queues, or refuses all of it.
     fn flush(&self, staged: &mut Staged, outcome: &mut PublishOutcome) -> Result<(), ()> {
         let batch = std::mem::take(&mut staged.batch);
-        let unlogged = std::mem::take(&mut staged.unlogged).freeze();
         let now_ms = staged.now_ms.take();
-        let (mut logged, mut first_id) = (Bytes::new(), MessageId(0));
+        let mut logged = None;
         if !batch.is_empty() {
             match self.session.core().store.append(batch) {
                 Ok(appended) => {
-                    (logged, first_id) = (appended.bytes, appended.first);
                     outcome.durable = Some(appended.position);
+                    logged = Some((appended.bytes, appended.first));
                 }
                 Err(error) => {
                     let first = staged.first;
@@ -233,49 +292,9 @@ impl Publisher {
                 }
             }
         }
-        let mut rest = staged.pending.as_slice();
-        for (route, len) in &staged.runs {
-            route.settle(outcome.durable);
-            let (run, others) = rest.split_at(*len);
-            rest = others;
-            for queue in route.queues() {
-                let messages = run.iter().map(|pending| {
-                    let (bytes, id) = match pending.place {
-                        Some(place) => (&logged, Some(MessageId(first_id.0 + u64::from(place)))),
-                        None => (&unlogged, None),
-                    };
-                    let message = Message::from_parts(bytes.slice(pending.content.clone()));
-                    let id = id.filter(|_| queue.is_logging(pending.persistent));
-                    (message, id)
-                });
-                let dead = queue.push(messages, now_ms);
-                if !dead.is_empty() {
-                    dead_letter::bury(self.session.vhost(), queue, dead);
-                }
-            }
-        }
-        staged.pending.clear();
-        staged.runs.clear();
+        let durable = outcome.durable;
+        staged.distribute(logged, durable, |queue, run| self.push(queue, run, now_ms));
         Ok(())
-    }
-
-    /// What the messages of a call are collected in: the lists of an earlier call, empty.
-    fn staged(&mut self, messages: &[Publish<'_>]) -> Staged {
-        let mut staged = std::mem::take(&mut self.scratch);
-        let lens = messages.iter().map(Publish::stored_len_max);
-        let in_memory = lens.sum::<usize>().min(Batch::BYTES_TARGET);
-        let in_log = in_memory + messages.len() * Batch::PUBLISH_LEN;
-        staged.expected_bytes = (in_memory, in_log);
-        staged.first = 0;
-        staged
-    }
-
-    /// Keeps the memory of lists that a small batch needs: there may be very many publishers.
-    fn keep_scratch(&mut self, staged: Staged) {
-        let is_small = staged.pending.capacity() <= SCRATCH_MAX;
-        if is_small && staged.runs.capacity() <= SCRATCH_MAX {
-            self.scratch = staged;
-        }
     }
 
     /// Forgets the routes when any may have changed.
@@ -386,50 +405,15 @@ impl Publisher {
         Arc::new(Route::new(taking).of_one(seen))
     }
 
-    /// Copies a message to where its queues will share it. False when no queue takes it.
+    /// Copies a message to where its queues will share it.
     fn stage(
         &self,
         staged: &mut Staged,
         message: &Publish<'_>,
         route: &Arc<Route>,
-    ) -> Result<bool, Error> {
-        if route.is_empty() {
-            return Ok(false);
-        }
-        let stamp = (message.expires || route.is_timed()).then(|| {
-            let clock = &self.session.core().clock;
-            *staged.now_ms.get_or_insert_with(|| clock.now_ms())
-        });
-        let too_long = || Error::CommandInvalid("a name is longer than 255 bytes".to_owned());
-        let parts = Parts::new(message, stamp).ok_or_else(too_long)?;
-        let parts = parts.of(message);
-        let logged = route.logged(message.persistent);
-        let (content, place) = if logged.is_empty() {
-            if staged.unlogged.is_empty() {
-                staged.unlogged.reserve(staged.expected_bytes.0);
-            }
-            let start = staged.unlogged.len();
-            for part in parts {
-                staged.unlogged.extend_from_slice(part);
-            }
-            (start..staged.unlogged.len(), None)
-        } else {
-            if staged.batch.is_empty() {
-                staged.batch = Batch::with_capacity(staged.expected_bytes.1);
-            }
-            let place = staged.batch.messages() as u16;
-            (staged.batch.publish(logged, &parts), Some(place))
-        };
-        match staged.runs.last_mut() {
-            Some((last, len)) if Arc::ptr_eq(last, route) => *len += 1,
-            _ => staged.runs.push((Arc::clone(route), 1)),
-        }
-        staged.pending.push(Pending {
-            content,
-            place,
-            persistent: message.persistent,
-            body_len: message.body.len(),
-        });
-        Ok(true)
+    ) -> Result<(), Error> {
+        let stamp = (message.expires || route.is_timed())
+            .then(|| *staged.now_ms.get_or_insert_with(|| self.now_ms()));
+        staged.add(message, route, stamp)
     }
 }

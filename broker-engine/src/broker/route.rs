@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     deduplication::{Note, Verdict},
-    queue::Queue,
+    queue::{Extent, Queue},
 };
 use crate::store::{Position, QueueId};
 
@@ -112,11 +112,11 @@ impl Route {
         self.queues.is_empty()
     }
 
-    /// Gives back the room that its queues kept for a message.
-    pub(super) fn unreserve(&self, bytes: usize) {
+    /// Gives back the room that its queues kept for messages.
+    pub(super) fn unreserve(&self, extent: Extent) {
         if self.may_reject {
             let rejecting = self.queues.iter().filter(|queue| queue.rules().rejects());
-            rejecting.for_each(|queue| queue.unreserve(bytes));
+            rejecting.for_each(|queue| queue.unreserve(extent));
         }
     }
 

@@ -8,9 +8,9 @@ use std::sync::{
 use parking_lot::Mutex;
 
 use super::{
-    Broker, Consumer, Credit, DEFAULT_VHOST, Delivery, DeliveryId, Error, ExchangeDeclare, Options,
-    Publish, PublishOutcome, Publisher, Queue, QueueDeclare, Session, Sink, Subscription, Table,
-    Value, definitions::document,
+    Broker, Consumer, Credit, DEFAULT_VHOST, Delivery, DeliveryId, Error, ExchangeDeclare, Handed,
+    Handout, Options, Publish, PublishOutcome, Publisher, Queue, QueueDeclare, Session, Sink,
+    Subscription, Table, Value, definitions::document,
 };
 use crate::store::{self, Drive, MessageId, disk::FaultyDisk};
 
@@ -45,12 +45,9 @@ impl Inbox {
 }
 
 impl Sink for Inbox {
-    fn deliver(&self, consumer: &Arc<Consumer>, deliveries: &mut Vec<Delivery>) {
-        self.got.lock().extend(
-            deliveries
-                .drain(..)
-                .map(|delivery| (Arc::clone(consumer.tag()), delivery)),
-        );
+    fn deliver(&self, consumer: &Arc<Consumer>, handout: Handout<'_>) {
+        let tagged = |handed: &Handed<'_>| (Arc::clone(consumer.tag()), handed.to_delivery());
+        self.got.lock().extend(handout.iter().map(tagged));
     }
 
     fn cancelled(&self, consumer: &Arc<Consumer>) {

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use crate::{
     amqp::WireProperties,
     broker::{
-        Broker, Clock, Consumer, DEFAULT_VHOST, Delivery, Error, Options, Session, Sink, Table,
-        Value,
+        Broker, Clock, Consumer, DEFAULT_VHOST, Delivery, Error, Handed, Handout, Options, Session,
+        Sink, Table, Value,
     },
     codec::amqp::{FieldTable, FieldValue},
     store::{self, Drive, disk::FaultyDisk},
@@ -95,8 +95,10 @@ pub(super) struct Inbox {
 }
 
 impl Sink for Inbox {
-    fn deliver(&self, _: &Arc<Consumer>, deliveries: &mut Vec<Delivery>) {
-        self.got.lock().append(deliveries);
+    fn deliver(&self, _: &Arc<Consumer>, handout: Handout<'_>) {
+        self.got
+            .lock()
+            .extend(handout.iter().map(Handed::to_delivery));
     }
 
     fn cancelled(&self, _: &Arc<Consumer>) {

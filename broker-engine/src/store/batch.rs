@@ -35,6 +35,14 @@ impl Batch {
     /// What a message for one queue takes besides its content.
     pub(crate) const PUBLISH_LEN: usize = 18;
 
+    /// How far before its content a message's length (32 bits, little-endian) lies.
+    pub(crate) const LEN_TO_CONTENT: usize = FRAME_HEAD_LEN;
+
+    /// From the end of a message to the length of the next, if nothing but messages for `queues` queues is added.
+    pub(crate) fn content_to_len(queues: usize) -> usize {
+        size_of::<[u8; 2]>() + size_of::<u32>() * (1 + queues)
+    }
+
     /// A batch without operations.
     pub fn new() -> Self {
         Self::default()

@@ -1,60 +1,28 @@
 //! The messages of a queue: ready in order, or handed out and not settled.
 //!
-//! Invariant: a message is in exactly one of `returned`, `ready` and `unacked`; everything in `returned` goes before
+//! Ready messages are runs, which cost the same however many messages they have. Only what came back, and all of a
+//! queue that ranks its messages, is kept one by one, sorted by place. A run beyond what the queue may keep in memory
+//! gives up its bytes if the log has them.
+//!
+//! Invariant: a message is in exactly one of `sorted`, `ready` and `held`; everything in `sorted` goes before
 //! everything in `ready`, because messages leave `ready` only at its front. Queues that rank messages keep them all in
-//! `returned`: the rank is in the id's upper bits, so that what goes first has the smallest id.
+//! `sorted`: the rank is in the place's upper bits, so that what goes first has the smallest place.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
-use super::super::{
-    consumer::Consumer,
-    message::{DeliveryId, DeliveryRun, Message},
+use super::{
+    super::{
+        consumer::Consumer,
+        message::{DeliveryId, Message},
+    },
+    entry::Entry,
+    held::{Held, Holders},
+    run::{Passed, Run},
 };
 use crate::store::MessageId;
-
-/// A message in the queue.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: DeliveryId,
-    /// Its id in the log, when it survives a restart.
-    pub(crate) logged: Option<MessageId>,
-    /// `None` while only the log has it.
-    pub(crate) message: Option<Message>,
-    pub(super) len: u32,
-    /// How much of the length is not the body, as far as it is known.
-    pub(super) overhead: u16,
-    pub(super) returns: u8,
-    pub(crate) is_redelivered: bool,
-}
-
-impl Entry {
-    /// The id of what was refused before it came in.
-    pub(crate) const NEVER_QUEUED: DeliveryId = DeliveryId(0);
-
-    /// A message that was never in a queue.
-    pub(crate) fn of(message: Message) -> Self {
-        Self {
-            id: Self::NEVER_QUEUED,
-            logged: None,
-            len: u32::try_from(message.len()).unwrap_or(u32::MAX),
-            overhead: overhead(&message),
-            message: Some(message),
-            returns: 0,
-            is_redelivered: false,
-        }
-    }
-
-    fn body_bytes(&self) -> u64 {
-        u64::from(self.len.saturating_sub(u32::from(self.overhead)))
-    }
-}
-
-pub(super) fn overhead(message: &Message) -> u16 {
-    u16::try_from(message.len() - message.body().len()).unwrap_or(u16::MAX)
-}
 
 /// What decides over a message's place before the order of arrival does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,205 +33,195 @@ pub(super) enum Rank {
     Due(u64),
 }
 
-/// A message handed out, and to whom (`None`: to a get).
-pub(crate) struct Held {
-    pub(crate) entry: Entry,
-    pub(crate) consumer: Option<Arc<Consumer>>,
+/// What goes out next.
+pub(super) enum Front<'a> {
+    Entry(&'a Entry),
+    Run(&'a Run),
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Backlog {
-    returned: BTreeMap<DeliveryId, Entry>,
-    ready: VecDeque<Entry>,
-    unacked: BTreeMap<DeliveryId, Held>,
-    next_id: u64,
+    sorted: BTreeMap<u64, Entry>,
+    ready: VecDeque<Run>,
+    /// How many messages `ready` has.
+    ready_len: usize,
+    pub(super) held: Held,
+    last_place: u64,
     ready_bytes: u64,
     cached_bytes: u64,
 }
 
 impl Backlog {
-    /// Appends a message. Its content stays in memory unless the log can give it back and the cache is full.
-    pub(super) fn push(
-        &mut self,
-        message: Message,
-        logged: Option<MessageId>,
-        rank: Option<Rank>,
-        cached_bytes_max: u64,
-    ) {
-        let len = message.len();
-        let is_cached = logged.is_none() || self.cached_bytes + len as u64 <= cached_bytes_max;
-        let entry = Entry {
-            id: self.next_id(rank),
-            logged,
-            len: u32::try_from(len).unwrap_or(u32::MAX),
-            overhead: overhead(&message),
-            message: is_cached.then_some(message),
-            returns: 0,
-            is_redelivered: false,
-        };
-        self.append(entry, rank);
-    }
-
-    fn append(&mut self, entry: Entry, rank: Option<Rank>) {
-        self.count_in(&entry);
-        if rank.is_some() {
-            self.returned.insert(entry.id, entry);
-        } else {
-            self.ready.push_back(entry);
+    /// Appends messages in order of arrival. Their contents stay in memory unless the log can give them back and the
+    /// cache is full.
+    pub(super) fn push(&mut self, mut run: Run, cached_bytes_max: u64) {
+        let extent = run.extent();
+        let cached_bytes = self.cached_bytes + extent.content_bytes;
+        if run.logged.is_some() && cached_bytes > cached_bytes_max {
+            run.evict();
+        }
+        if run.is_cached() {
+            self.cached_bytes = cached_bytes;
+        }
+        run.place = self.last_place + 1;
+        self.last_place += u64::from(extent.messages);
+        self.ready_bytes += extent.body_bytes;
+        self.ready_len += run.len();
+        if self.ready.back_mut().is_none_or(|last| !last.join(&run)) {
+            self.ready.push_back(run);
         }
     }
 
-    /// Appends a message that recovery found in the log.
-    pub(super) fn push_recovered(
-        &mut self,
-        logged: MessageId,
-        len: u32,
-        returns: u8,
-        is_redelivered: bool,
-        (rank, overhead): (Option<Rank>, u16),
-    ) {
-        let id = self.next_id(rank);
-        let entry = Entry {
-            id,
-            logged: Some(logged),
-            message: None,
-            len,
-            overhead,
-            returns,
-            is_redelivered,
-        };
-        self.append(entry, rank);
+    /// Adds a message of a queue that ranks them.
+    pub(super) fn push_ranked(&mut self, mut entry: Entry, rank: Rank, cached_bytes_max: u64) {
+        entry.place = self.ranked_place(rank);
+        let cached_bytes = self.cached_bytes + u64::from(entry.len);
+        if entry.logged.is_some() && cached_bytes > cached_bytes_max {
+            entry.message = None;
+        }
+        self.put_back(entry);
     }
 
-    fn next_id(&mut self, rank: Option<Rank>) -> DeliveryId {
-        self.next_id += 1;
+    fn ranked_place(&mut self, rank: Rank) -> u64 {
+        self.last_place += 1;
         match rank {
-            None => DeliveryId(self.next_id),
-            Some(Rank::Priority(priority)) => {
-                DeliveryId(u64::from(u8::MAX - priority) << 56 | self.next_id)
-            }
-            Some(Rank::Due(at_ms)) => {
-                let mut id = DeliveryId((at_ms << 20 | self.next_id & 0xf_ffff).max(1));
-                while self.returned.contains_key(&id) || self.unacked.contains_key(&id) {
-                    id.0 += 1;
+            Rank::Priority(priority) => u64::from(u8::MAX - priority) << 56 | self.last_place,
+            Rank::Due(at_ms) => {
+                let mut place = (at_ms << 20 | self.last_place & 0xf_ffff).max(1);
+                while self.sorted.contains_key(&place) {
+                    place += 1;
                 }
-                id
+                place
             }
         }
     }
 
-    fn count_in(&mut self, entry: &Entry) {
-        self.ready_bytes += entry.body_bytes();
-        if entry.message.is_some() {
-            self.cached_bytes += u64::from(entry.len);
+    /// What goes out next.
+    pub(super) fn front(&self) -> Option<Front<'_>> {
+        match self.sorted.first_key_value() {
+            Some((_, entry)) => Some(Front::Entry(entry)),
+            None => self.ready.front().map(Front::Run),
         }
     }
 
-    fn count_out(&mut self, entry: &Entry) {
-        self.ready_bytes -= entry.body_bytes();
-        if entry.message.is_some() {
-            self.cached_bytes -= u64::from(entry.len);
-        }
+    /// The messages that go out next as they lie in memory, if there is nothing to look after one by one.
+    pub(super) fn ready_runs(&self) -> impl Iterator<Item = &Run> {
+        let in_order = self.sorted.is_empty().then_some(&self.ready);
+        in_order
+            .into_iter()
+            .flatten()
+            .take_while(|run| run.is_cached())
     }
 
-    /// The message to hand out next.
-    pub(super) fn front(&self) -> Option<&Entry> {
-        self.returned
-            .first_key_value()
-            .map(|(_, entry)| entry)
-            .or_else(|| self.ready.front())
+    /// Takes `count` messages out of the first of the ready runs, of those that were passed there.
+    pub(super) fn take_front(&mut self, count: usize, passed: Passed) -> Option<Run> {
+        let front = self.ready.front_mut().filter(|_| count > 0)?;
+        let is_all = count == passed.seen.messages as usize;
+        let taken = if is_all { passed } else { front.measure(count) };
+        let run = front.head(taken);
+        front.advance(taken);
+        self.ready_len -= count;
+        self.ready_bytes -= taken.seen.body_bytes;
+        self.cached_bytes -= taken.seen.content_bytes;
+        if front.len() == 0 {
+            self.ready.pop_front();
+        }
+        Some(run)
     }
 
     /// Keeps the content of the message to hand out next.
     pub(super) fn cache_front(&mut self, message: Message) {
-        let front = match self.returned.first_entry() {
-            Some(first) => first.into_mut(),
-            None => match self.ready.front_mut() {
-                Some(first) => first,
-                None => return,
-            },
-        };
-        if front.message.is_none() {
-            self.cached_bytes += u64::from(front.len);
-            front.message = Some(message);
+        if self.sorted.is_empty()
+            && let Some(entry) = self.pop()
+        {
+            self.put_back(entry);
+        }
+        if let Some(mut first) = self.sorted.first_entry()
+            && first.get().message.is_none()
+        {
+            self.cached_bytes += u64::from(first.get().len);
+            first.get_mut().message = Some(message);
         }
     }
 
     /// Whether nothing is ready or handed out.
     pub(super) fn is_empty(&self) -> bool {
-        self.front().is_none() && self.unacked.is_empty()
+        self.ready_len() == 0 && self.held.len() == 0
     }
 
     /// Takes the message to hand out next.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        let entry = self
-            .returned
-            .pop_first()
-            .map(|(_, entry)| entry)
-            .or_else(|| self.ready.pop_front())?;
-        self.count_out(&entry);
-        Some(entry)
-    }
-
-    /// Notes that a message is out.
-    pub(super) fn hold(&mut self, entry: Entry, consumer: Option<Arc<Consumer>>) {
-        self.unacked.insert(entry.id, Held { entry, consumer });
-    }
-
-    /// Takes the messages of a run that are out, and leaves alone what was settled before.
-    pub(super) fn settle(&mut self, run: DeliveryRun, mut taken: impl FnMut(Held)) {
-        for id in run.ids() {
-            if let Some(held) = self.unacked.remove(&id) {
-                taken(held);
+        if let Some((_, entry)) = self.sorted.pop_first() {
+            self.ready_bytes -= entry.body_bytes();
+            if entry.message.is_some() {
+                self.cached_bytes -= u64::from(entry.len);
             }
+            return Some(entry);
         }
+        let front = self.ready.front_mut()?;
+        let before = front.extent();
+        let entry = front.pop();
+        let after = front.extent();
+        self.ready_len -= 1;
+        self.ready_bytes -= before.body_bytes - after.body_bytes;
+        if front.is_cached() {
+            self.cached_bytes -= before.content_bytes - after.content_bytes;
+        }
+        if front.len() == 0 {
+            self.ready.pop_front();
+        }
+        entry
+    }
+
+    /// Notes that a message is out, and returns what to settle it by.
+    pub(super) fn hold(&mut self, entry: Entry, consumer: Option<&Arc<Consumer>>) -> DeliveryId {
+        let id = self.held.next_id();
+        let holders = consumer.map_or(Holders::Nobody, |consumer| {
+            Holders::One(Arc::clone(consumer))
+        });
+        self.held.hold(Run::of_entry(entry), holders);
+        id
     }
 
     /// Puts a message back where it was.
     pub(super) fn put_back(&mut self, entry: Entry) {
-        self.count_in(&entry);
-        self.returned.insert(entry.id, entry);
+        self.ready_bytes += entry.body_bytes();
+        if entry.message.is_some() {
+            self.cached_bytes += u64::from(entry.len);
+        }
+        self.sorted.insert(entry.place, entry);
     }
 
-    /// Takes everything that is ready.
-    pub(super) fn take_ready(&mut self) -> Vec<Entry> {
-        (self.ready_bytes, self.cached_bytes) = (0, 0);
-        let returned = std::mem::take(&mut self.returned);
-        returned
-            .into_values()
-            .chain(std::mem::take(&mut self.ready))
-            .collect()
-    }
-
-    /// Forgets everything, and returns what was out.
-    pub(super) fn clear(&mut self) -> Vec<Held> {
-        self.take_ready();
-        std::mem::take(&mut self.unacked).into_values().collect()
+    /// Drops everything that is ready. Returns the log ids of what the log has.
+    pub(super) fn clear_ready(&mut self) -> Vec<MessageId> {
+        let runs = std::mem::take(&mut self.ready);
+        let sorted = std::mem::take(&mut self.sorted);
+        (self.ready_bytes, self.cached_bytes, self.ready_len) = (0, 0, 0);
+        let mut logged: Vec<_> = sorted.values().filter_map(|entry| entry.logged).collect();
+        logged.extend(runs.iter().flat_map(Run::log_ids));
+        logged.sort_unstable();
+        logged
     }
 
     pub(super) fn ready_len(&self) -> usize {
-        self.returned.len() + self.ready.len()
+        self.sorted.len() + self.ready_len
     }
 
     pub(super) fn ready_bytes(&self) -> u64 {
         self.ready_bytes
     }
 
-    pub(super) fn unacked_len(&self) -> usize {
-        self.unacked.len()
-    }
-
-    /// Log id, returns and redelivered flag of everything the log knows, in order of arrival.
+    /// Log id and returns of everything the log knows, in order of arrival.
     #[cfg(test)]
     pub(super) fn logged(&self) -> Vec<(MessageId, u8)> {
-        let entries = self
-            .returned
-            .values()
-            .chain(&self.ready)
-            .chain(self.unacked.values().map(|held| &held.entry));
-        let mut logged: Vec<_> = entries
+        let sorted = self.sorted.values();
+        let mut logged: Vec<_> = sorted
             .filter_map(|entry| Some((entry.logged?, entry.returns)))
+            .chain(self.held.all_logged())
             .collect();
+        for run in &self.ready {
+            logged.extend(run.log_ids().map(|id| (id, run.returns)));
+        }
         logged.sort_unstable();
         logged
     }

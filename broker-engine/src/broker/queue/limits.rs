@@ -10,19 +10,20 @@ use parking_lot::MutexGuard;
 
 use super::{
     Queue, State,
-    backlog::{Entry, Held, Rank, overhead},
+    backlog::{Backlog, Front, Rank},
+    entry::Entry,
     rules::{Overflow, Rules},
-    settle::Credits,
+    run::{Extent, Run},
 };
 use crate::{
     broker::{
         dead_letter::{self, Reason},
         deduplication::{Bringer, Note, Verdict},
         delay,
-        message::{DeliveryRun, Message},
+        message::{Message, Packed},
         value::Value,
     },
-    store::{Batch, MessageId, Position},
+    store::{Batch, Position},
 };
 
 /// How long dead messages wait in their queue when the log did not take their move.
@@ -70,18 +71,19 @@ impl Queue {
     }
 
     /// When a message expires in this queue.
-    pub(super) fn expiry(&self, message: &Message) -> Option<u64> {
+    pub(super) fn expiry(&self, message: Packed<'_>) -> Option<u64> {
         let rules = self.rules();
         let arrived_ms = match message.arrived_ms() {
             Some(arrived_ms) => arrived_ms,
             None if rules.ttl_ms.is_some() => self.timed_since_ms.load(Ordering::Relaxed),
             None => return None,
         };
+        let properties = message.parts().properties;
         if rules.delays.is_some() {
-            let headers = self.core.envelope.headers(message.properties());
+            let headers = self.core.envelope.headers(properties);
             return Some(arrived_ms.saturating_add(delay::delay_ms(&headers).unwrap_or(0)));
         }
-        let own = self.core.envelope.expiration_ms(message.properties());
+        let own = self.core.envelope.expiration_ms(properties);
         let ttl_ms = own.into_iter().chain(rules.ttl_ms).min()?;
         Some(arrived_ms.saturating_add(ttl_ms))
     }
@@ -130,11 +132,14 @@ impl Queue {
     }
 
     fn front_expiry(&self, state: &mut State) -> Option<u64> {
-        let front = state.backlog.front()?;
-        if let Some(message) = &front.message {
+        let (in_memory, logged) = match state.backlog.front()? {
+            Front::Entry(entry) => (entry.message.as_ref().map(Message::packed), entry.logged),
+            Front::Run(run) => (run.front(), run.logged),
+        };
+        if let Some(message) = in_memory {
             return self.expiry(message);
         }
-        let message = match self.read_back(front.logged) {
+        let message = match self.read_back(logged) {
             Ok(message) => message,
             Err(error) => {
                 // Whoever takes the message finds out again, and deals with it.
@@ -142,7 +147,7 @@ impl Queue {
                 return None;
             }
         };
-        let expiry = self.expiry(&message);
+        let expiry = self.expiry(message.packed());
         state.backlog.cache_front(message);
         expiry
     }
@@ -223,16 +228,16 @@ impl Queue {
     }
 
     /// Gives kept room back.
-    pub(crate) fn unreserve(&self, bytes: usize) {
+    pub(crate) fn unreserve(&self, extent: Extent) {
         let mut state = self.state.lock();
-        Self::use_reserved(&mut state, bytes);
+        Self::use_reserved(&mut state, extent);
     }
 
-    pub(super) fn use_reserved(state: &mut State, bytes: usize) {
+    pub(super) fn use_reserved(state: &mut State, extent: Extent) {
         let (count, reserved_bytes) = state.reserved;
         state.reserved = (
-            count.saturating_sub(1),
-            reserved_bytes.saturating_sub(bytes as u64),
+            count.saturating_sub(extent.messages as usize),
+            reserved_bytes.saturating_sub(extent.body_bytes),
         );
     }
 
@@ -285,7 +290,7 @@ impl Queue {
     pub(crate) fn take_back(&self, dead: Vec<Dead>) {
         let mut state = self.state.lock();
         if !state.is_deleted {
-            let own = |dead: &Dead| dead.entry.id != Entry::NEVER_QUEUED;
+            let own = |dead: &Dead| dead.entry.place != Entry::NEVER_QUEUED;
             for mut dead in dead.into_iter().filter(own) {
                 dead.entry.is_redelivered = true;
                 state.backlog.put_back(dead.entry);
@@ -295,81 +300,41 @@ impl Queue {
         }
     }
 
-    /// A message's rank here, where messages have ranks.
-    pub(super) fn rank(&self, message: &Message) -> Option<Rank> {
+    /// A message's rank, in a queue that ranks its messages.
+    pub(super) fn rank(&self, message: Packed<'_>) -> Rank {
         if self.rules().delays.is_some() {
-            return Some(Rank::Due(self.expiry(message).unwrap_or(0)));
+            return Rank::Due(self.expiry(message).unwrap_or(0));
         }
-        let max = self.rules().priority_max?;
-        let own = self.core.envelope.priority(message.properties());
-        Some(Rank::Priority(own.min(max)))
+        let own = self.core.envelope.priority(message.parts().properties);
+        Rank::Priority(own.min(self.rules().priority_max.unwrap_or(0)))
     }
 
-    /// Rank and overhead of a message that recovery found, read only where they count.
-    pub(super) fn recovered_place(&self, id: MessageId) -> (Option<Rank>, u16) {
-        let is_ranked = self.rules().priority_max.is_some() || self.rules().delays.is_some();
-        if !is_ranked && self.rules().bytes_max.is_none() {
-            return (None, 0);
+    /// Adds a message that recovery found. It is read only where its rank or the length of its body counts.
+    pub(super) fn push_recovered(&self, backlog: &mut Backlog, mut run: Run) {
+        let ranks = self.rules().ranks();
+        if !ranks && self.rules().bytes_max.is_none() {
+            return backlog.push(run, 0);
         }
-        match self.read_back(Some(id)) {
-            Ok(message) => (self.rank(&message), overhead(&message)),
+        let mut rank = Rank::Priority(0);
+        match self.read_back(run.logged) {
+            Ok(message) => {
+                rank = self.rank(message.packed());
+                run.measure_by(&message);
+            }
             Err(error) => {
                 tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "the rank of a message is lost");
-                (is_ranked.then_some(Rank::Priority(0)), 0)
             }
+        }
+        if !ranks {
+            backlog.push(run, 0);
+        } else if let Some(entry) = run.pop() {
+            backlog.push_ranked(entry, rank, 0);
         }
     }
 
     /// Whether messages refused for good go somewhere.
     pub fn buries(&self) -> bool {
         self.rules().dead_letter.is_some()
-    }
-
-    /// Takes messages that are out and has the batch remove them. What becomes of them follows from the batch.
-    pub(crate) fn take_held(
-        &self,
-        runs: &[DeliveryRun],
-        is_ack: bool,
-        batch: &mut Batch,
-    ) -> Vec<Held> {
-        let mut held = Vec::new();
-        let mut state = self.state.lock();
-        for run in runs {
-            state.backlog.settle(*run, |message| held.push(message));
-        }
-        drop(state);
-        let mut logged: Vec<_> = held.iter().filter_map(|held| held.entry.logged).collect();
-        logged.sort_unstable();
-        if !logged.is_empty() {
-            if is_ack {
-                batch.ack(self.id, &logged);
-            } else {
-                batch.drop_messages(self.id, &logged);
-            }
-        }
-        held
-    }
-
-    /// The batch was taken: the messages are gone.
-    pub(crate) fn settled(&self, held: Vec<Held>, is_ack: bool) {
-        let mut state = self.state.lock();
-        let mut credits = Credits::default();
-        for held in held {
-            credits.add(held.consumer);
-            state.totals.acked += u64::from(is_ack);
-        }
-        credits.release();
-        self.note_time(&mut state);
-        self.pump_locked(&mut state);
-        self.unlock(state);
-    }
-
-    /// The batch was refused: the messages are out as before.
-    pub(crate) fn hold_again(&self, held: Vec<Held>) {
-        let mut state = self.state.lock();
-        for held in held {
-            state.backlog.hold(held.entry, held.consumer);
-        }
     }
 
     /// The message of an entry that left the queue and is still in its log.

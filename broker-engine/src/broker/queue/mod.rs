@@ -2,12 +2,21 @@
 //!
 //! Owns the order, the consumers' turns and what is unsettled. Does not know names of exchanges, permissions or frames.
 //! There is no task: whoever publishes, settles or becomes writable pumps the queue, under one short lock a batch.
+//!
+//! Messages come as a [`Run`]: many in one piece of shared bytes. The `backlog` keeps runs, `pump` hands out from their
+//! front in rounds, a `rotation` of consumers at a time, and what is out is a slice of a run with a bit for each
+//! message (`held`) until it is settled. A message is an object of its own (an [`Entry`]) only where it leaves the row:
+//! it came back, expired, died, has a rank, or is read back from the log.
 
 mod backlog;
+mod entry;
 mod governed;
+mod held;
 mod limits;
 mod pump;
+mod rotation;
 mod rules;
+mod run;
 mod settle;
 
 use std::sync::{Arc, Weak, atomic::AtomicU64};
@@ -15,19 +24,24 @@ use std::sync::{Arc, Weak, atomic::AtomicU64};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use self::backlog::Backlog;
 pub use self::rules::{Dialect, QueueKind};
+use self::{
+    backlog::{Backlog, Rank},
+    pump::Marks,
+    rotation::Rotation,
+};
 pub(crate) use self::{
-    backlog::Entry,
+    entry::Entry,
     limits::{Admission, Dead},
     rules::{Arguments, Overflow, Rules},
+    run::{Extent, Framing, Run},
 };
 use super::{
     Core,
     consumer::{Consumer, Subscription},
     deduplication::Deduper,
     error::Error,
-    message::{Delivery, Message},
+    message::Delivery,
     policy::Applied,
     topology::Kind,
     value::Table,
@@ -101,14 +115,10 @@ struct State {
     consumers: Vec<Arc<Consumer>>,
     /// Whose turn it is.
     turn: usize,
-    /// One list per consumer while the queue is pumped; kept to reuse the memory.
-    lists: Vec<Vec<Delivery>>,
+    rotation: Rotation,
     had_consumer: bool,
     is_deleted: bool,
-    /// The log says that nothing above this was handed out.
-    out_logged: MessageId,
-    /// The highest that was.
-    out_actual: MessageId,
+    marks: Marks,
     totals: Totals,
     /// The only one that is served, where that is asked for.
     active: Option<Arc<Consumer>>,
@@ -211,7 +221,7 @@ impl Queue {
         QueueStats {
             ready: state.backlog.ready_len(),
             ready_bytes: state.backlog.ready_bytes(),
-            unacked: state.backlog.unacked_len(),
+            unacked: state.backlog.held.len(),
             consumers: state.consumers.len(),
             published_total: state.totals.published,
             delivered_total: state.totals.delivered,
@@ -231,30 +241,20 @@ impl Queue {
         let mut state = self.state.lock();
         for message in &recovered.messages {
             let is_redelivered = message.id <= recovered.handed_out || message.returns > 0;
-            let place = self.recovered_place(message.id);
-            state.backlog.push_recovered(
-                message.id,
-                message.len,
-                message.returns,
-                is_redelivered,
-                place,
-            );
+            let run = Run::recovered(message.id, message.len, message.returns, is_redelivered);
+            self.push_recovered(&mut state.backlog, run);
         }
         // What comes from now on lies above what was recovered, whatever the log was told ahead of time: after the next
         // clean stop it is not taken for handed out.
         let last = recovered.messages.iter().map(|message| message.id).max();
-        state.out_logged = recovered.handed_out;
-        state.out_actual = recovered.handed_out.min(last.unwrap_or_default());
+        state.marks.logged = recovered.handed_out;
+        state.marks.actual = recovered.handed_out.min(last.unwrap_or_default());
         self.check_soon(&mut state);
     }
 
-    /// Appends messages, with their ids in the log where they have one, and hands out what it can.
-    /// `now_ms` is given when one of them may expire. Returns what had to go for it; send it off with [`Queue::bury`].
-    pub(super) fn push(
-        &self,
-        messages: impl Iterator<Item = (Message, Option<MessageId>)>,
-        now_ms: Option<u64>,
-    ) -> Vec<Dead> {
+    /// Appends messages and hands out what it can. `now_ms` is given when one of them may expire. Returns what had to
+    /// go for it; send it off with [`Queue::bury`].
+    pub(super) fn push(&self, run: Run, now_ms: Option<u64>) -> Vec<Dead> {
         let mut state = self.state.lock();
         if state.is_deleted {
             return Vec::new();
@@ -264,17 +264,27 @@ impl Queue {
         } else {
             self.note_time(&mut state);
         }
-        let rejects = self.rules().rejects();
-        for (message, logged) in messages {
-            let rank = self.rank(&message);
-            let cached_bytes_max = self.core.cached_bytes_max;
-            state.totals.published += 1;
-            if rejects {
-                Self::use_reserved(&mut state, message.body().len());
-            }
-            state.backlog.push(message, logged, rank, cached_bytes_max);
+        let extent = run.extent();
+        state.totals.published += u64::from(extent.messages);
+        if self.rules().rejects() {
+            Self::use_reserved(&mut state, extent);
         }
-        self.pump_locked(&mut state);
+        let cached_bytes_max = self.core.cached_bytes_max;
+        if self.rules().ranks() {
+            // Whoever is ready gets each as it comes, not the best of those that happen to come together.
+            for entry in run.into_entries() {
+                let rank = entry
+                    .message
+                    .as_ref()
+                    .map(|message| self.rank(message.packed()));
+                let rank = rank.unwrap_or(Rank::Priority(0));
+                state.backlog.push_ranked(entry, rank, cached_bytes_max);
+                self.pump_locked(&mut state);
+            }
+        } else {
+            state.backlog.push(run, cached_bytes_max);
+            self.pump_locked(&mut state);
+        }
         std::mem::take(&mut state.dead)
     }
 
@@ -298,11 +308,12 @@ impl Queue {
 
     /// Removes what is ready, not what is handed out. Returns how many went.
     pub fn purge(&self) -> usize {
-        let purged = self.state.lock().backlog.take_ready();
-        let mut logged: Vec<_> = purged.iter().filter_map(|entry| entry.logged).collect();
-        logged.sort_unstable();
+        let mut state = self.state.lock();
+        let purged = state.backlog.ready_len();
+        let logged = state.backlog.clear_ready();
+        drop(state);
         self.log(&logged, Batch::drop_messages);
-        purged.len()
+        purged
     }
 
     /// Adds a consumer. It gets nothing before [`Queue::pump`] is called, so that the client can be told first.
@@ -358,7 +369,7 @@ impl Queue {
         if if_unused && !state.consumers.is_empty() {
             return Err(Error::in_use(Kind::Queue, &self.name, &self.vhost));
         }
-        if if_empty && state.backlog.ready_len() + state.backlog.unacked_len() > 0 {
+        if if_empty && state.backlog.ready_len() + state.backlog.held.len() > 0 {
             return Err(Error::PreconditionFailed(format!(
                 "queue '{}' in vhost '{}' not empty",
                 self.name, self.vhost
@@ -366,11 +377,8 @@ impl Queue {
         }
         state.is_deleted = true;
         let ready = state.backlog.ready_len();
-        for held in state.backlog.clear() {
-            if let Some(consumer) = held.consumer {
-                consumer.release(1);
-            }
-        }
+        state.backlog.clear_ready();
+        Self::settle_all(&mut state);
         let consumers = std::mem::take(&mut state.consumers);
         for consumer in &consumers {
             consumer.cancel();
@@ -386,11 +394,11 @@ impl Queue {
     /// Tells the log exactly what was handed out, so that the next start flags only that as redelivered.
     pub(super) fn settle_marks(&self) {
         let mut state = self.state.lock();
-        if self.is_logged() && state.out_logged != state.out_actual {
+        if self.is_logged() && state.marks.logged != state.marks.actual {
             let mut batch = Batch::new();
-            batch.handed_out(self.id, state.out_actual);
+            batch.handed_out(self.id, state.marks.actual);
             self.append(batch);
-            state.out_logged = state.out_actual;
+            state.marks.logged = state.marks.actual;
         }
     }
 

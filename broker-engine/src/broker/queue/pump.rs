@@ -1,25 +1,48 @@
-//! Handing out: whose turn it is, what the log must know first, and reading back what memory does not hold.
+//! Handing out, one round after the other: whose turn it is, and what the log must know first.
+//!
+//! A round is what consumers of one rank get at once: it asks each whether it takes messages, gives them out in turn
+//! under the consumers' bounds, and hands every consumer its part. There are three ways to make one up:
+//!
+//! - messages lie in runs and need no second look: `hand_out_runs` reads them where they lie;
+//! - nothing is ready and nobody acknowledges: [`Queue::pass`] reads them where the publisher has them;
+//! - anything else (what came back, may expire, has a rank or is not in memory): `hand_out_each` takes one by one.
 
 use std::sync::Arc;
 
-use super::{Dead, Queue, State};
+use super::{
+    Dead, Queue, State,
+    backlog::{Backlog, Front},
+    held::SLICE_MAX,
+    rotation::Rotation,
+    run::{Passed, Run},
+};
 use crate::{
     broker::{
         consumer::Consumer,
         dead_letter::Reason,
+        delivery::Handed,
         error::Error,
-        message::{Delivery, Message},
+        message::{Delivery, Message, Publish},
     },
     store::{self, Batch, MessageId},
 };
 
-/// How much is selected before the consumers' buffers are asked again whether they take more.
-const ROUND_MESSAGES_MAX: usize = 256;
+/// How much goes out before the consumers' buffers are asked again whether they take more.
+const ROUND_MESSAGES_MAX: usize = SLICE_MAX;
 const ROUND_BYTES_MAX: usize = 256 * 1024;
 
 /// How far ahead, in ids, the log is told what may be handed out. Each logged statement covers this many entries, so
 /// that a busy queue states it rarely; after a crash at most this many fresh messages carry the redelivered flag.
 const OUT_AHEAD: u64 = 4096 << 16;
+
+/// What the log knows about what was handed out.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// The log says that nothing above this was handed out.
+    pub(super) logged: MessageId,
+    /// The highest that was.
+    pub(super) actual: MessageId,
+}
 
 impl Queue {
     /// Hands out what consumers can take. To be called when a sink became writable or a bound was raised.
@@ -44,90 +67,210 @@ impl Queue {
     }
 
     fn hand_out(&self, state: &mut State) {
-        loop {
-            let auto_acked = match self.select(state) {
-                Ok((0, _)) => return,
-                Ok((_, auto_acked)) => auto_acked,
-                Err(error) => {
-                    tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "the queue stopped delivering");
-                    self.hand_over(state);
-                    return;
-                }
+        let mut rotation = std::mem::take(&mut state.rotation);
+        while state.backlog.ready_len() > 0
+            && rotation.start(&state.consumers, state.active.as_ref(), state.turn)
+        {
+            let no_ack = rotation.no_ack(&state.consumers);
+            let is_plain = !state.may_expire && self.plain_runs(&state.backlog).next().is_some();
+            let round = match no_ack {
+                Some(no_ack) if is_plain => self.hand_out_runs(state, &mut rotation, no_ack),
+                _ => self.hand_out_each(state, &mut rotation),
             };
-            self.hand_over(state);
-            self.log_settled(&auto_acked);
+            state.turn = rotation.turn();
+            if let Err(error) = round {
+                tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "the queue stopped delivering");
+                break;
+            }
         }
+        rotation.clear();
+        state.rotation = rotation;
     }
 
-    /// Fills the consumers' lists, one message at a time in turn. Returns how many were selected, and the log ids of
-    /// those that need no acknowledgement.
-    fn select(&self, state: &mut State) -> Result<(usize, Vec<MessageId>), Error> {
-        let consumers = state.consumers.len();
-        state.lists.resize_with(consumers, Vec::new);
-        let (mut selected, mut bytes, mut auto_acked) = (0, 0, Vec::new());
-        while selected < ROUND_MESSAGES_MAX
-            && bytes < ROUND_BYTES_MAX
-            && state.backlog.front().is_some()
-        {
-            let Some(at) = next_in_turn(state) else { break };
-            let consumer = Arc::clone(&state.consumers[at]);
-            if !consumer.acquire() {
-                // Another queue of the channel took the last credit in between; that consumer is not ready any more.
-                continue;
+    /// The messages that may go out as they lie in memory.
+    fn plain_runs<'a>(&self, backlog: &'a Backlog) -> impl Iterator<Item = &'a Run> {
+        let tells_returns = self.rules().counts_returns;
+        backlog
+            .ready_runs()
+            .take_while(move |run| run.returns == 0 || !tells_returns)
+    }
+
+    /// One round of messages as they lie in memory.
+    fn hand_out_runs(
+        &self,
+        state: &mut State,
+        rotation: &mut Rotation,
+        no_ack: bool,
+    ) -> Result<(), Error> {
+        let State {
+            backlog,
+            consumers,
+            marks,
+            totals,
+            ..
+        } = state;
+        let wanted = rotation.available(consumers).min(ROUND_MESSAGES_MAX);
+        let mut list = Vec::with_capacity(wanted.min(backlog.ready_len()));
+        let mut parts: Vec<Passed> = Vec::new();
+        let (mut bytes, mut last_logged) = (0, None);
+        let mut id = backlog.held.next_id();
+        for run in self.plain_runs(backlog) {
+            let mut messages = run.messages();
+            while list.len() < wanted
+                && bytes < ROUND_BYTES_MAX
+                && let Some(message) = messages.next()
+            {
+                bytes += message.body.len();
+                list.push(Handed {
+                    id,
+                    redelivered: run.is_redelivered,
+                    returns: run.returns,
+                    message,
+                });
+                id.0 += 1;
             }
-            let no_ack = consumer.no_ack();
-            let taken = self.take_one(state, Some(Arc::clone(&consumer)), no_ack);
-            if !no_ack && !matches!(taken, Ok(Some(_))) {
-                consumer.release(1);
+            let passed = messages.passed();
+            let count = passed.seen.messages;
+            if count == 0 {
+                break;
             }
-            let Some((delivery, logged)) = taken? else {
+            last_logged = run.log_ids().nth(count as usize - 1).or(last_logged);
+            parts.push(passed);
+        }
+        if let Some(last) = last_logged {
+            self.state_handed_out(marks, last)?;
+        }
+        let dealt = rotation.deal(consumers, list.len());
+        rotation.hand_over(consumers, &list[..dealt]);
+        let again = list[..dealt].iter().filter(|handed| handed.redelivered);
+        totals.redelivered += again.count() as u64;
+        totals.delivered += dealt as u64;
+        let mut start = 0;
+        let mut settled = Vec::new();
+        for passed in parts {
+            let count = (passed.seen.messages as usize).min(dealt - start);
+            let Some(taken) = backlog.take_front(count, passed) else {
                 break;
             };
-            auto_acked.extend(logged);
-            selected += 1;
-            bytes += delivery.message.len();
-            state.lists[at].push(delivery);
-            state.turn = at + 1;
+            if let Some(last) = taken.log_ids().last() {
+                marks.actual = marks.actual.max(last);
+            }
+            if no_ack {
+                settled.extend(taken.log_ids());
+            } else {
+                let holders = rotation.holders(consumers, (start, count));
+                backlog.held.hold(taken, holders);
+            }
+            start += count;
         }
-        Ok((selected, auto_acked))
+        if no_ack {
+            totals.acked += dealt as u64;
+            self.log_settled(&settled);
+        }
+        Ok(())
     }
 
-    /// Gives each consumer its list. At most one connection is locked at a time.
-    fn hand_over(&self, state: &mut State) {
-        let State {
-            consumers, lists, ..
-        } = state;
-        for (consumer, list) in consumers.iter().zip(lists) {
-            if !list.is_empty() {
-                consumer.sink.deliver(consumer, list);
-                list.clear();
+    /// One round of messages taken one by one.
+    fn hand_out_each(&self, state: &mut State, rotation: &mut Rotation) -> Result<(), Error> {
+        let (mut taken, mut settled) = (Vec::new(), Vec::new());
+        let (mut bytes, mut outcome) = (0, Ok(()));
+        while taken.len() < ROUND_MESSAGES_MAX
+            && bytes < ROUND_BYTES_MAX
+            && let Some(at) = rotation.deal_one(&state.consumers)
+        {
+            let consumer = Arc::clone(&state.consumers[at]);
+            match self.take_one(state, Some(&consumer), consumer.no_ack()) {
+                Ok(Some((delivery, logged))) => {
+                    bytes += delivery.message.len();
+                    settled.extend(logged);
+                    taken.push(delivery);
+                }
+                nothing => {
+                    rotation.undo_one(&state.consumers);
+                    outcome = nothing.map(|_| ());
+                    break;
+                }
             }
         }
+        let list: Vec<_> = taken.iter().map(Delivery::handed).collect();
+        rotation.hand_over(&state.consumers, &list);
+        self.log_settled(&settled);
+        outcome
+    }
+
+    /// Hands messages on as they come in, while nothing is ready and everyone whose turn it is takes them without
+    /// acknowledging: they are never stored. Returns how many of them, from the first, are done with.
+    pub(in crate::broker) fn pass(&self, messages: &[Publish<'_>]) -> usize {
+        let mut state = self.state.lock();
+        let State {
+            backlog,
+            consumers,
+            active,
+            rotation,
+            turn,
+            totals,
+            ..
+        } = &mut *state;
+        let is_caught_up = backlog.ready_len() == 0 && self.rules().delays.is_none();
+        if !is_caught_up || consumers.is_empty() {
+            return 0;
+        }
+        let mut passed = 0;
+        while passed < messages.len()
+            && rotation.start(consumers, active.as_ref(), *turn)
+            && rotation.no_ack(consumers) == Some(true)
+        {
+            let rest = &messages[passed..];
+            let mut list = Vec::with_capacity(rest.len().min(ROUND_MESSAGES_MAX));
+            let mut bytes = 0;
+            for message in rest.iter().take(ROUND_MESSAGES_MAX) {
+                list.push(Handed {
+                    id: backlog.held.next_id(),
+                    redelivered: false,
+                    returns: 0,
+                    message: message.parts(),
+                });
+                bytes += message.body.len();
+                if bytes >= ROUND_BYTES_MAX {
+                    break;
+                }
+            }
+            rotation.deal(consumers, list.len());
+            rotation.hand_over(consumers, &list);
+            *turn = rotation.turn();
+            passed += list.len();
+        }
+        rotation.clear();
+        totals.published += passed as u64;
+        totals.delivered += passed as u64;
+        totals.acked += passed as u64;
+        passed
     }
 
     /// Takes the next message out of the backlog and counts it. A message whose stored bytes are damaged is set aside:
-    /// it stays in the log for whoever repairs it, and the queue goes on. Returns the log id of one that is settled by
-    /// being handed out.
+    /// it stays in the log for whoever repairs it, and the queue goes on. Returns also the log id of one that is
+    /// settled by being handed out.
     pub(super) fn take_one(
         &self,
         state: &mut State,
-        consumer: Option<Arc<Consumer>>,
+        consumer: Option<&Arc<Consumer>>,
         no_ack: bool,
     ) -> Result<Option<(Delivery, Option<MessageId>)>, Error> {
         loop {
-            let Some(front) = state.backlog.front() else {
-                return Ok(None);
+            let next_logged = match state.backlog.front() {
+                None => return Ok(None),
+                Some(Front::Entry(entry)) => entry.logged,
+                Some(Front::Run(run)) => run.logged,
             };
-            let logged = front.logged;
-            if let Some(id) = logged {
-                self.state_handed_out(state, id)?;
+            if let Some(id) = next_logged {
+                self.state_handed_out(&mut state.marks, id)?;
             }
             let Some(mut entry) = state.backlog.pop() else {
                 return Ok(None);
             };
             let message = match entry.message.take() {
                 Some(message) => message,
-                None => match self.read_back(logged) {
+                None => match self.read_back(entry.logged) {
                     Ok(message) => message,
                     Err(error @ (store::Error::Damaged(_) | store::Error::NoMessage)) => {
                         tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "a message was set aside");
@@ -139,27 +282,36 @@ impl Queue {
                     }
                 },
             };
-            if state.may_expire && self.expiry(&message).is_some_and(|at| at < state.now_ms) {
+            if let Some(id) = entry.logged {
+                state.marks.actual = state.marks.actual.max(id);
+            }
+            let expiry = || self.expiry(message.packed());
+            if state.may_expire && expiry().is_some_and(|at| at < state.now_ms) {
                 entry.message = Some(message);
                 let reason = Reason::Expired;
                 state.dead.push(Dead { entry, reason });
                 continue;
             }
-            let delivery = Delivery {
-                id: entry.id,
-                redelivered: entry.is_redelivered,
-                returns: entry.returns,
-                message: self.presented(&message, entry.returns),
-            };
+            let (returns, redelivered) = (entry.returns, entry.is_redelivered);
+            let presented = self.presented(&message, returns);
             state.totals.delivered += 1;
-            state.totals.redelivered += u64::from(entry.is_redelivered);
-            if no_ack {
+            state.totals.redelivered += u64::from(redelivered);
+            let mut settled = None;
+            let id = if no_ack {
                 state.totals.acked += 1;
-                return Ok(Some((delivery, entry.logged)));
-            }
-            entry.message = Some(message);
-            state.backlog.hold(entry, consumer);
-            return Ok(Some((delivery, None)));
+                settled = entry.logged;
+                state.backlog.held.next_id()
+            } else {
+                entry.message = Some(message);
+                state.backlog.hold(entry, consumer)
+            };
+            let delivery = Delivery {
+                id,
+                redelivered,
+                returns,
+                message: presented,
+            };
+            return Ok(Some((delivery, settled)));
         }
     }
 
@@ -171,25 +323,24 @@ impl Queue {
     }
 
     /// Makes sure that the log will call this message handed out before it is.
-    fn state_handed_out(&self, state: &mut State, id: MessageId) -> Result<(), Error> {
-        state.out_actual = state.out_actual.max(id);
-        if id.0 + OUT_AHEAD / 2 <= state.out_logged.0 {
+    fn state_handed_out(&self, marks: &mut Marks, id: MessageId) -> Result<(), Error> {
+        if id.0 + OUT_AHEAD / 2 <= marks.logged.0 {
             return Ok(());
         }
-        let is_late = id > state.out_logged;
-        let position = self.log_handed_out(state, id)?;
+        let is_late = id > marks.logged;
+        let position = self.log_handed_out(marks, id)?;
         if is_late {
             self.core.store.wait(position)?;
         }
         Ok(())
     }
 
-    fn log_handed_out(&self, state: &mut State, id: MessageId) -> Result<store::Position, Error> {
+    fn log_handed_out(&self, marks: &mut Marks, id: MessageId) -> Result<store::Position, Error> {
         let ahead = MessageId(id.0.saturating_add(OUT_AHEAD));
         let mut batch = Batch::new();
         batch.handed_out(self.id, ahead);
         let position = self.core.store.append(batch)?.position;
-        state.out_logged = ahead;
+        marks.logged = ahead;
         Ok(position)
     }
 
@@ -197,42 +348,11 @@ impl Queue {
     pub(super) fn foresee_deliveries(&self, state: &mut State) {
         let next = self.core.store.last_message();
         if self.is_logged()
-            && state.backlog.front().is_none()
-            && next > state.out_logged
-            && let Err(error) = self.log_handed_out(state, next)
+            && state.backlog.ready_len() == 0
+            && next > state.marks.logged
+            && let Err(error) = self.log_handed_out(&mut state.marks, next)
         {
             tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a mark");
         }
     }
-}
-
-/// The consumer whose turn it is among those that can take a message now, the highest priority first.
-fn next_in_turn(state: &State) -> Option<usize> {
-    let consumers = &state.consumers;
-    if let Some(active) = &state.active {
-        let is_active = |consumer: &Arc<Consumer>| Arc::ptr_eq(consumer, active);
-        return consumers
-            .iter()
-            .position(is_active)
-            .filter(|at| consumers[*at].is_ready());
-    }
-    let mut start = 0;
-    while let Some(first) = consumers.get(start) {
-        let end = start
-            + consumers[start..]
-                .partition_point(|consumer| consumer.priority() == first.priority());
-        let turn = if (start..end).contains(&state.turn) {
-            state.turn
-        } else {
-            start
-        };
-        if let Some(at) = (turn..end)
-            .chain(start..turn)
-            .find(|at| consumers[*at].is_ready())
-        {
-            return Some(at);
-        }
-        start = end;
-    }
-    None
 }

@@ -179,6 +179,11 @@ impl Rules {
         self.length_max.is_some() || self.bytes_max.is_some()
     }
 
+    /// Whether messages wait in another order than that of arrival.
+    pub(crate) fn ranks(&self) -> bool {
+        self.priority_max.is_some() || self.delays.is_some()
+    }
+
     /// Whether messages that leave go somewhere.
     pub(crate) fn hands_on(&self) -> bool {
         self.dead_letter.is_some() || self.delays.is_some()

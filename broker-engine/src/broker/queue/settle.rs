@@ -4,10 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    Dead, Queue, State,
-    backlog::{Entry, Held},
-};
+use super::{Dead, Queue, State, held::Settled};
 #[cfg(test)]
 use crate::broker::message::DeliveryId;
 use crate::{
@@ -17,27 +14,24 @@ use crate::{
 
 /// Credit on its way back to consumers: neighbours mostly came from the same one, which is told once.
 #[derive(Default)]
-pub(super) struct Credits {
+struct Credits {
     consumer: Option<Arc<Consumer>>,
     count: u32,
 }
 
 impl Credits {
-    /// Counts a message that `consumer` held, if a consumer did.
-    pub(super) fn add(&mut self, consumer: Option<Arc<Consumer>>) {
-        let Some(consumer) = consumer else {
-            return;
-        };
-        let is_same = |other: &Arc<Consumer>| Arc::ptr_eq(other, &consumer);
+    /// Counts messages that `consumer` held.
+    fn add(&mut self, consumer: &Arc<Consumer>, count: u32) {
+        let is_same = |other: &Arc<Consumer>| Arc::ptr_eq(other, consumer);
         if !self.consumer.as_ref().is_some_and(is_same) {
             self.release();
-            self.consumer = Some(consumer);
+            self.consumer = Some(Arc::clone(consumer));
         }
-        self.count += 1;
+        self.count += count;
     }
 
     /// Gives back what was counted.
-    pub(super) fn release(&mut self) {
+    fn release(&mut self) {
         if let Some(consumer) = self.consumer.take() {
             consumer.release(std::mem::take(&mut self.count));
         }
@@ -54,26 +48,25 @@ impl Queue {
         log: &mut Batch,
     ) {
         let mut state = self.state.lock();
+        let mut logged = Vec::new();
         match verdict {
             Verdict::Ack => {
                 let mut acked = 0;
-                let logged = settle_each(&mut state, runs, |entry, _, logged| {
-                    acked += 1;
-                    logged.extend(entry.logged);
+                settle_each(&mut state, runs, |part, _| {
+                    acked += u64::from(part.len());
+                    logged.extend(part.logged());
                 });
                 state.totals.acked += acked;
                 self.add_sorted(logged, log, Batch::ack);
             }
             Verdict::Discard if self.buries() => {
-                settle_each(&mut state, runs, |entry, dead, _| {
+                settle_each(&mut state, runs, |part, dead| {
                     let reason = Reason::Rejected;
-                    dead.push(Dead { entry, reason });
+                    dead.extend(part.entries().map(|entry| Dead { entry, reason }));
                 });
             }
             Verdict::Discard => {
-                let logged = settle_each(&mut state, runs, |entry, _, logged| {
-                    logged.extend(entry.logged);
-                });
+                settle_each(&mut state, runs, |part, _| logged.extend(part.logged()));
                 self.add_sorted(logged, log, Batch::drop_messages);
             }
             Verdict::Requeue => self.put_back(&mut state, runs),
@@ -86,23 +79,68 @@ impl Queue {
     /// Puts messages back where they were in the queue, to be handed out again with the redelivered flag.
     fn put_back(&self, state: &mut State, runs: impl Iterator<Item = DeliveryRun>) {
         let limit = self.rules().delivery_limit;
-        let mut returned = Vec::new();
-        let logged = settle_each(state, runs, |mut entry, dead, logged| {
-            entry.is_redelivered = true;
-            entry.returns = entry.returns.saturating_add(1);
-            if limit.is_some_and(|limit| u64::from(entry.returns) > limit) {
-                let reason = Reason::DeliveryLimit;
-                dead.push(Dead { entry, reason });
-                return;
+        let (mut returned, mut logged) = (Vec::new(), Vec::new());
+        settle_each(state, runs, |part, dead| {
+            for mut entry in part.entries() {
+                entry.is_redelivered = true;
+                entry.returns = entry.returns.saturating_add(1);
+                if limit.is_some_and(|limit| u64::from(entry.returns) > limit) {
+                    let reason = Reason::DeliveryLimit;
+                    dead.push(Dead { entry, reason });
+                } else {
+                    logged.extend(entry.logged);
+                    returned.push(entry);
+                }
             }
-            logged.extend(entry.logged);
-            returned.push(entry);
         });
         for entry in returned {
             state.backlog.put_back(entry);
         }
         // Counted before anyone can settle them again, so that the log never counts a message that is gone.
         self.log(&logged, Batch::returned);
+    }
+
+    /// The log ids of messages that are out, as an operation of the batch: what becomes of them follows from that.
+    pub(in crate::broker) fn add_held(
+        &self,
+        runs: &[DeliveryRun],
+        is_ack: bool,
+        batch: &mut Batch,
+    ) {
+        let state = self.state.lock();
+        let held = runs.iter().flat_map(|run| state.backlog.held.logged(*run));
+        let logged = held.collect();
+        drop(state);
+        let add = if is_ack {
+            Batch::ack
+        } else {
+            Batch::drop_messages
+        };
+        self.add_sorted(logged, batch, add);
+    }
+
+    /// Forgets messages that are out, now that the log knows.
+    pub(in crate::broker) fn settled(&self, runs: &[DeliveryRun], is_ack: bool) {
+        let mut state = self.state.lock();
+        let mut settled = 0;
+        settle_each(&mut state, runs.iter().copied(), |part, _| {
+            settled += u64::from(part.len());
+        });
+        if is_ack {
+            state.totals.acked += settled;
+        }
+        self.note_time(&mut state);
+        self.pump_locked(&mut state);
+        self.unlock(state);
+    }
+
+    /// Forgets everything that is out.
+    pub(super) fn settle_all(state: &mut State) {
+        let mut credits = Credits::default();
+        state.backlog.held.settle_all(|part| {
+            part.give_back(|consumer, count| credits.add(consumer, count));
+        });
+        credits.release();
     }
 
     fn add_sorted(
@@ -118,25 +156,22 @@ impl Queue {
     }
 }
 
-/// Takes the messages of `runs` that are out, and gives their credit back. Returns the log ids that `settle` noted.
+/// Takes the messages of `runs` that are out, and gives their credit back.
 fn settle_each(
     state: &mut State,
     runs: impl Iterator<Item = DeliveryRun>,
-    mut settle: impl FnMut(Entry, &mut Vec<Dead>, &mut Vec<MessageId>),
-) -> Vec<MessageId> {
+    mut settle: impl FnMut(&Settled<'_>, &mut Vec<Dead>),
+) {
     let State { backlog, dead, .. } = state;
     let mut credits = Credits::default();
-    let mut logged = Vec::new();
     for run in runs {
-        backlog.settle(run, |Held { entry, consumer }| {
-            credits.add(consumer);
-            settle(entry, dead, &mut logged);
+        backlog.held.settle(run, |part| {
+            part.give_back(|consumer, count| credits.add(consumer, count));
+            settle(&part, dead);
         });
     }
     credits.release();
-    logged
 }
-
 /// Single messages, in any order, as tests name them.
 #[cfg(test)]
 impl Queue {

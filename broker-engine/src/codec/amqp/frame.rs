@@ -6,7 +6,7 @@ use super::{Encode, Error, FRAME_OVERHEAD, Writer};
 pub const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\0\0\x09\x01";
 
 pub(super) const FRAME_END: u8 = 0xCE;
-const FRAME_HEAD: usize = 7;
+pub(super) const FRAME_HEAD: usize = 7;
 
 /// The four kinds of frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! Source: AMQP 0-9-1 specification, chapters 2.3 and 4.2, with RabbitMQ's field-table dialect.
 
 mod ack;
+mod deliver;
 mod error;
 mod frame;
 mod header;
@@ -15,6 +16,7 @@ mod table;
 mod writer;
 
 pub use ack::AckHead;
+pub use deliver::{Deliver, DeliverEncoder};
 pub use error::Error;
 pub use frame::{
     Frame, FrameKind, FrameParse, HeaderParse, PROTOCOL_HEADER, encode_content, encode_heartbeat,

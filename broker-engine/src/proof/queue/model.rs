@@ -41,6 +41,8 @@ pub(super) struct Model {
     pub(super) now_ms: u64,
     next: u64,
     pub(super) ready: Vec<Held>,
+    /// Handed out as they came, and not asked for yet.
+    handed: Vec<Held>,
     /// Out, by place, and with which consumer.
     pub(super) out: BTreeMap<(u8, u64), (Held, Option<usize>)>,
     /// What died since it was last taken, of what.
@@ -79,6 +81,7 @@ impl Model {
             now_ms,
             next: 0,
             ready: Vec::new(),
+            handed: Vec::new(),
             out: BTreeMap::new(),
             dead: Vec::new(),
             consumers: Vec::new(),
@@ -90,7 +93,8 @@ impl Model {
     /// Takes messages in; returns their numbers, and whether each was refused.
     pub(super) fn arrive(&mut self, sent: &[Sent]) -> Vec<(u64, bool)> {
         let mut numbers = Vec::new();
-        for sent in sent {
+        let mut rest = sent.iter().peekable();
+        while let Some(sent) = rest.next() {
             self.next += 1;
             let number = self.next;
             let body_bytes = body(number, sent.padding).len() as u64;
@@ -115,14 +119,24 @@ impl Model {
             self.ready.push(Held {
                 number,
                 place: (rank.unwrap_or(0), number),
-                survives: self.shape.durable && (sent.persistent || self.shape.quorum),
+                survives: self.shape.is_logging(sent),
                 expires_ms: ttl_ms.map(|ttl_ms| self.now_ms + ttl_ms),
                 body_bytes,
                 redelivered: Flag::Fresh,
                 returns: 0,
             });
+            // Messages come to the queue in rows of those that go to the log, and those that do not; to one that ranks
+            // them each on its own.
+            let goes_on = rest.peek().is_some_and(|next| {
+                let is_logged = |sent: &Sent| self.shape.is_logging(sent);
+                rank.is_none() && is_logged(next) == is_logged(sent)
+            });
+            if !goes_on {
+                self.ready.sort_by_key(|held| held.place);
+                self.handed = self.hand_out();
+                self.enforce();
+            }
         }
-        self.ready.sort_by_key(|held| held.place);
         numbers
     }
 
@@ -178,7 +192,7 @@ impl Model {
 
     /// What consumers must get now, in order.
     pub(super) fn hand_out(&mut self) -> Vec<Held> {
-        let mut handed = Vec::new();
+        let mut handed = std::mem::take(&mut self.handed);
         let room = self.room();
         while handed.len() < room
             && let Some(held) = self.take()

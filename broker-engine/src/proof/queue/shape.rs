@@ -71,6 +71,11 @@ impl Shape {
         self.length_max.is_some() || self.bytes_max.is_some()
     }
 
+    /// Whether a message goes to the log.
+    pub(super) fn is_logging(&self, sent: &Sent) -> bool {
+        self.durable && (sent.persistent || self.quorum)
+    }
+
     pub(super) fn rejects(&self) -> bool {
         self.is_limited() && self.overflow != Overflow::DropHead
     }
