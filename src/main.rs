@@ -167,6 +167,7 @@ async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::
             range,
             faults,
             audit_keep,
+            maintenance_running_max: config.maintenance_max,
         },
         shutdown,
     )

@@ -79,6 +79,12 @@ routes! {
         POST "/v1/brokers/{broker-id}/promote" Promote => post(broker::promote),
         GET "/v1/brokers/{broker-id}/shared-resources" DescribeSharedResources
             => get(broker::shared_resources),
+        GET "/v1/brokers/{broker-id}/maintenance" DescribeMaintenance
+            => get(broker::maintenance::describe),
+        POST "/v1/brokers/{broker-id}/maintenance/defer" DeferMaintenance
+            => post(broker::maintenance::defer),
+        POST "/v1/brokers/{broker-id}/maintenance/apply" ApplyMaintenance
+            => post(broker::maintenance::apply),
         GET "/v1/brokers/{broker-id}/users" ListUsers => get(user::list),
         POST "/v1/brokers/{broker-id}/users/{username}" CreateUser => post(user::create),
         GET "/v1/brokers/{broker-id}/users/{username}" DescribeUser => get(user::describe),

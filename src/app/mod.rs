@@ -22,7 +22,9 @@ use std::sync::Arc;
 
 pub use access_key::NewAccessKey;
 pub use audit::{CallNote, EndedCall};
-pub use broker::{BrokerDescription, CreateBrokerOutput, UpdateBrokerOutput};
+pub use broker::{
+    BrokerDescription, CreateBrokerOutput, MaintenanceDescription, UpdateBrokerOutput,
+};
 pub use caller::Caller;
 pub use catalogue::{EngineVersions, InstanceOption, OptionFilter};
 pub use configuration::ConfigurationDescription;

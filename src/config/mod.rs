@@ -232,6 +232,15 @@ pub struct Worker {
         env = "WARREN_AUDIT_DAYS"
     )]
     pub audit_days: u32,
+    /// How many brokers may be in the middle of their maintenance at once, in the whole fleet
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 50,
+        env = "WARREN_MAINTENANCE_MAX",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub maintenance_max: u32,
     /// Ends the process at a point of a workflow, to test what follows
     #[arg(long, env = "WARREN_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,

@@ -9,12 +9,14 @@ use sqlx::PgConnection;
 
 use super::{
     Error, Result,
+    maintenance::maintenance_run_finish,
     row::{Place, to_json},
 };
 use crate::model::{
     BrokerId, Scope,
     broker::{Broker, DeploymentMode, StorageType},
     engine::EngineType,
+    maintenance::MaintenanceOutcome,
     page::Cursor,
 };
 
@@ -178,6 +180,15 @@ pub async fn broker_find(conn: &mut PgConnection, id: &BrokerId) -> Result<Optio
     row.map(Broker::try_from).transpose()
 }
 
+/// Like [`broker_find`], and nobody else changes the row until the transaction ends.
+pub async fn broker_find_locked(conn: &mut PgConnection, id: &BrokerId) -> Result<Option<Broker>> {
+    let row: Option<Row> = sqlx::query_as(select!("where b.id = $1 for update of b"))
+        .bind(id.as_str())
+        .fetch_optional(conn)
+        .await?;
+    row.map(Broker::try_from).transpose()
+}
+
 /// The broker that a request with this token created.
 pub async fn broker_by_request(
     conn: &mut PgConnection,
@@ -301,8 +312,10 @@ pub async fn broker_mark_applied(
     .bind(id.as_str())
     .bind(generation)
     .bind(now)
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    let outcome = MaintenanceOutcome::Completed;
+    maintenance_run_finish(conn, id, generation, outcome, now).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -323,8 +336,10 @@ pub async fn broker_mark_failed(
     .bind(generation)
     .bind(reason)
     .bind(now)
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    let outcome = MaintenanceOutcome::Failed;
+    maintenance_run_finish(conn, id, generation, outcome, now).await?;
     Ok(done.rows_affected() == 1)
 }
 

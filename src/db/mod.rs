@@ -18,6 +18,7 @@ mod host;
 mod host_token;
 mod job;
 mod listen;
+mod maintenance;
 mod node;
 mod policy;
 mod principal;
@@ -38,8 +39,8 @@ pub use audit::{
 };
 pub use broker::{
     broker_by_request, broker_count, broker_create, broker_delete, broker_fetch, broker_find,
-    broker_list, broker_lock, broker_mark_applied, broker_mark_failed, broker_relaunch,
-    broker_request_deletion, broker_update,
+    broker_find_locked, broker_list, broker_lock, broker_mark_applied, broker_mark_failed,
+    broker_relaunch, broker_request_deletion, broker_update,
 };
 pub use broker_user::{broker_user_create, broker_user_fetch, broker_user_names, broker_users};
 pub use certificate_authority::{
@@ -61,6 +62,10 @@ pub use host::{
 pub use host_token::{HostToken, host_token_create, host_token_redeem};
 pub use job::{job_insert, job_wake};
 pub use listen::{Heard, listen};
+pub use maintenance::{
+    maintenance_due, maintenance_run_create, maintenance_running, maintenance_runs,
+    maintenance_schedule_fetch, maintenance_schedule_put, maintenance_unscheduled,
+};
 pub use node::{
     Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,
     node_place, nodes_of_broker,

@@ -24,7 +24,7 @@ use crate::app::Settings;
 use crate::config;
 use crate::db;
 use crate::model::{Region, parity::Parity};
-use crate::reconcilers::AUDIT_DAYS;
+use crate::reconcilers::{AUDIT_DAYS, MAINTENANCE_RUNNING_MAX};
 use crate::roles::{self, Installation, serve, worker};
 use crate::secrets::MasterKey;
 use crate::workflows::{AbortAt, Faults, NoFaults};
@@ -183,6 +183,7 @@ impl Start<'_> {
             range,
             faults: self.faults.clone(),
             audit_keep: TimeDelta::days(AUDIT_DAYS.into()),
+            maintenance_running_max: MAINTENANCE_RUNNING_MAX,
         };
         parts.worker = Some(tokio::spawn(worker::run(
             installation.clone(),

@@ -39,6 +39,10 @@ pub enum Action {
     UpdateBrokerAccessConfiguration,
     /// Reading the audit log; not an operation of Amazon MQ.
     ListAuditEvents,
+    /// Seeing, putting off and not waiting for maintenance; not operations of Amazon MQ.
+    DescribeMaintenance,
+    DeferMaintenance,
+    ApplyMaintenance,
 }
 
 impl Action {
@@ -101,6 +105,9 @@ impl Action {
             Self::UpdateUser => "mq:UpdateUser",
             Self::UpdateBrokerAccessConfiguration => "mq:UpdateBrokerAccessConfiguration",
             Self::ListAuditEvents => "mq:ListAuditEvents",
+            Self::DescribeMaintenance => "mq:DescribeMaintenance",
+            Self::DeferMaintenance => "mq:DeferMaintenance",
+            Self::ApplyMaintenance => "mq:ApplyMaintenance",
         }
     }
 

@@ -17,6 +17,7 @@ pub mod id;
 pub mod instance_type;
 pub mod invalid;
 pub mod job;
+pub mod maintenance;
 pub mod node;
 pub mod node_intent;
 pub mod page;

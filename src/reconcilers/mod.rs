@@ -7,6 +7,7 @@
 mod audit_pruner;
 mod host_watcher;
 mod job_watcher;
+mod maintenance_opener;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::model::entropy::Entropy;
 pub use audit_pruner::prune_audit;
 pub use host_watcher::silent_hosts;
 pub use job_watcher::enqueue_missing;
+pub use maintenance_opener::{Opened, open_windows};
 
 /// How often the reconcilers look, and when they act.
 #[derive(Debug, Clone)]
@@ -31,7 +33,12 @@ pub struct Options {
     pub host_silent_after: Duration,
     /// How long audit events are kept.
     pub audit_keep: TimeDelta,
+    /// How many brokers may be in the middle of their maintenance at once.
+    pub maintenance_running_max: u32,
 }
+
+/// Few enough that a mistake in a release is seen before the whole fleet has it.
+pub const MAINTENANCE_RUNNING_MAX: u32 = 50;
 
 /// CloudTrail's event history reaches back as far.
 pub const AUDIT_DAYS: u32 = 90;
@@ -43,6 +50,7 @@ impl Default for Options {
             quiet: Duration::from_secs(5),
             host_silent_after: Duration::from_secs(30),
             audit_keep: TimeDelta::days(AUDIT_DAYS.into()),
+            maintenance_running_max: MAINTENANCE_RUNNING_MAX,
         }
     }
 }
@@ -65,6 +73,12 @@ pub async fn run(
             Ok(0) => {}
             Ok(jobs) => tracing::warn!(jobs, "enqueued jobs that were missing"),
             Err(error) => tracing::warn!(%error, "missing jobs cannot be looked for"),
+        }
+        let running_max = options.maintenance_running_max.into();
+        match open_windows(&pool, &*clock, &*entropy, running_max).await {
+            Ok(Opened { missed: 0, .. }) => {}
+            Ok(Opened { missed, .. }) => tracing::warn!(missed, "maintenance windows were missed"),
+            Err(error) => tracing::warn!(%error, "maintenance windows cannot be opened"),
         }
         match prune_audit(&pool, &*clock, options.audit_keep).await {
             Ok(0) => {}

@@ -23,6 +23,8 @@ pub struct Options {
     pub faults: Arc<dyn Faults>,
     /// How long audit events are kept.
     pub audit_keep: TimeDelta,
+    /// How many brokers may be in the middle of their maintenance at once.
+    pub maintenance_running_max: u32,
 }
 
 /// Runs until `shutdown`, then lets running steps end.
@@ -56,6 +58,7 @@ pub async fn run(installation: Installation, options: Options, shutdown: Cancell
         entropy,
         reconcilers::Options {
             audit_keep: options.audit_keep,
+            maintenance_running_max: options.maintenance_running_max,
             ..reconcilers::Options::default()
         },
         shutdown,

@@ -138,7 +138,8 @@ async fn a_user_without_policies_may_do_nothing_at_all() {
     });
     let mut asked = 0;
     for (method, path, operation) in warren::api::ROUTES {
-        if !path.starts_with("/v1/") || *operation == "ListAuditEvents" {
+        let is_ours = operation.ends_with("Maintenance") || *operation == "ListAuditEvents";
+        if !path.starts_with("/v1/") || is_ours {
             continue;
         }
         let path = path

@@ -17,6 +17,7 @@ mod db;
 mod idempotency;
 mod isolation;
 mod jobs;
+mod maintenance;
 mod parity;
 mod signatures;
 mod tags;

@@ -1,4 +1,5 @@
-//! Warren's companion command line: `broker`, `configuration`, `user`, `tags` and `audit`.
+//! Warren's companion command line: `broker`, `configuration`, `user`, `tags`,
+//! `maintenance` and `audit`.
 //!
 //! Owns arguments, output and waiting; every request goes through the `client` crate, so it works
 //! against any server of this API. What a command prints is on stdout and complete; what it says
@@ -11,6 +12,7 @@ mod connect_info;
 mod create;
 mod error;
 mod find;
+mod maintenance;
 mod output;
 mod password;
 mod session;
@@ -40,6 +42,9 @@ pub enum Command {
     /// Tag brokers and other resources
     #[command(subcommand)]
     Tags(tags::Command),
+    /// When brokers restart by themselves, for what, and what was done
+    #[command(subcommand)]
+    Maintenance(maintenance::Command),
     /// Who called what: the account's audit log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -52,6 +57,7 @@ pub async fn run(command: Command) -> Result<(), Error> {
         Command::Configuration(command) => configuration::run(command).await,
         Command::User(command) => user::run(command).await,
         Command::Tags(command) => tags::run(command).await,
+        Command::Maintenance(command) => maintenance::run(command).await,
         Command::Audit(command) => audit::run(command).await,
     };
     match done {

@@ -25,6 +25,7 @@ mod config;
 mod configuration;
 mod encode;
 mod error;
+mod maintenance;
 mod sign;
 mod tags;
 mod user;
@@ -43,5 +44,6 @@ pub use configuration::{
 };
 pub use encode::label as encode_label;
 pub use error::{Error, ServiceError};
+pub use maintenance::{Maintenance, MaintenanceRun};
 pub use sign::Credentials;
 pub use user::DescribeUserOutput;

@@ -1,6 +1,7 @@
 //! Brokers on the wire. The spelling of every member and enum here is what clients compare.
 
 mod description;
+pub(super) mod maintenance;
 mod update;
 
 use axum::{

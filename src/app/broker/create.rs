@@ -19,6 +19,7 @@ use crate::{
         },
         configuration::{ConfigurationRef, default_name},
         job::Job,
+        maintenance::Schedule,
     },
 };
 
@@ -70,6 +71,8 @@ impl App {
             db::broker_user_create(&mut tx, &broker.id, &user, now).await?;
         }
         db::tags_put(&mut tx, &arn, &draft.tags).await?;
+        let schedule = Schedule::first(&broker.settings.maintenance_window, now);
+        db::maintenance_schedule_put(&mut tx, &broker.id, &schedule).await?;
         let job = Job::BrokerCreate {
             broker_id: broker.id.clone(),
             generation: broker.generation,

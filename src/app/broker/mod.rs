@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod describe;
 mod list;
+mod maintenance;
 mod promote;
 mod reboot;
 mod update;
@@ -13,6 +14,7 @@ use sqlx::PgConnection;
 
 pub use create::CreateBrokerOutput;
 pub use describe::BrokerDescription;
+pub use maintenance::MaintenanceDescription;
 pub use update::UpdateBrokerOutput;
 
 use super::{Caller, caller::RequestTags};

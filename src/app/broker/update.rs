@@ -59,6 +59,11 @@ impl App {
             broker.updated_at = now;
             db::broker_update(&mut tx, &broker).await?;
         }
+        let window = &broker.settings.maintenance_window;
+        if before.0.maintenance_window != *window {
+            let schedule = self.schedule(&mut tx, &broker).await?.moved(window, now)?;
+            db::maintenance_schedule_put(&mut tx, &broker.id, &schedule).await?;
+        }
         let change = Change {
             action,
             resource: &broker.arn(),

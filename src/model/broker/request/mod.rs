@@ -20,6 +20,7 @@ use crate::model::{
     Invalid,
     engine::{Catalogue, EngineType, EngineVersion},
     instance_type::InstanceType,
+    maintenance::Weekly,
     parity::Parity,
     password::Password,
     tag::{self, Tags},
@@ -374,7 +375,14 @@ fn check_auto_minor(
 fn window(request: WindowRequest) -> Result<MaintenanceWindow, Invalid> {
     let day = need("dayOfWeek", request.day_of_week)?;
     let time = need("timeOfDay", request.time_of_day)?;
-    MaintenanceWindow::parse(&day, &time, request.time_zone.as_deref())
+    let window = MaintenanceWindow::parse(&day, &time, request.time_zone.as_deref())?;
+    if Weekly::of(&window).is_none() {
+        return Err(Invalid::new(
+            "maintenanceWindowStartTime",
+            format!("Time zone [{}] is unknown.", window.time_zone),
+        ));
+    }
+    Ok(window)
 }
 
 fn configuration(request: ConfigurationRequest) -> Result<ConfigurationChoice, Invalid> {

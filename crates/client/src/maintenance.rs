@@ -1,0 +1,63 @@
+//! Maintenance windows: operations of Warren's own.
+
+use chrono::{DateTime, Utc};
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::broker::WeeklyStartTime;
+use crate::client::{Call, Client};
+use crate::error::Error;
+
+/// When a broker's next window is, what it will apply, and what was done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Maintenance {
+    pub broker_id: String,
+    pub broker_name: String,
+    pub maintenance_window_start_time: WeeklyStartTime,
+    pub next_window_start: DateTime<Utc>,
+    pub window_seconds: i64,
+    /// How often the window may still be moved before it comes.
+    pub adjustments_left: i32,
+    /// What the next window, or a reboot, applies: empty when nothing waits.
+    pub pending: Value,
+    /// Newest first.
+    pub runs: Vec<MaintenanceRun>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MaintenanceRun {
+    pub id: String,
+    /// `None` when the owner did not wait for a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window_start: Option<DateTime<Utc>>,
+    pub changes: Value,
+    /// `started`, `completed`, `failed` or `missed`.
+    pub outcome: String,
+    pub started: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away_seconds: Option<f64>,
+}
+
+impl Client {
+    pub async fn describe_maintenance(&self, broker_id: &str) -> Result<Maintenance, Error> {
+        let path = ["v1", "brokers", broker_id, "maintenance"];
+        self.call(Call::new(Method::GET, &path)).await
+    }
+
+    /// Puts the next window off by a week.
+    pub async fn defer_maintenance(&self, broker_id: &str) -> Result<Maintenance, Error> {
+        let path = ["v1", "brokers", broker_id, "maintenance", "defer"];
+        self.call(Call::new(Method::POST, &path)).await
+    }
+
+    /// Applies what waits for the window now, by a restart.
+    pub async fn apply_maintenance(&self, broker_id: &str) -> Result<Maintenance, Error> {
+        let path = ["v1", "brokers", broker_id, "maintenance", "apply"];
+        self.call(Call::new(Method::POST, &path)).await
+    }
+}

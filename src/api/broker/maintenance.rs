@@ -1,0 +1,108 @@
+//! Maintenance on the wire: operations of Warren's own.
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::{error::Failure, router::ApiState, timestamp};
+use super::Window;
+use crate::{
+    app::{Caller, MaintenanceDescription},
+    model::maintenance::{ADJUSTMENTS_MAX, MaintenanceRun, WINDOW},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct Maintenance {
+    broker_id: String,
+    broker_name: String,
+    maintenance_window_start_time: Window,
+    next_window_start: String,
+    window_seconds: i64,
+    adjustments_left: i32,
+    /// What the next window, or a reboot, applies.
+    pending: Value,
+    runs: Vec<Run>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_start: Option<String>,
+    changes: Value,
+    outcome: &'static str,
+    started: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished: Option<String>,
+    /// How long the broker's node was away, or is by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    away_seconds: Option<f64>,
+}
+
+pub(in crate::api) async fn describe(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Maintenance>, Failure> {
+    let description = state.app.describe_maintenance(&caller, &id).await?;
+    Ok(Json(description.into()))
+}
+
+pub(in crate::api) async fn defer(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Maintenance>, Failure> {
+    let description = state.app.defer_maintenance(&caller, &id).await?;
+    Ok(Json(description.into()))
+}
+
+pub(in crate::api) async fn apply(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Maintenance>, Failure> {
+    let description = state.app.apply_maintenance(&caller, &id).await?;
+    Ok(Json(description.into()))
+}
+
+impl From<MaintenanceDescription> for Maintenance {
+    fn from(description: MaintenanceDescription) -> Self {
+        let MaintenanceDescription {
+            broker,
+            schedule,
+            runs,
+        } = description;
+        Self {
+            pending: serde_json::to_value(&broker.staged).unwrap_or_default(),
+            maintenance_window_start_time: broker.settings.maintenance_window.into(),
+            broker_id: broker.id.to_string(),
+            broker_name: broker.name,
+            next_window_start: timestamp::format(schedule.next_start),
+            window_seconds: WINDOW.num_seconds(),
+            adjustments_left: ADJUSTMENTS_MAX - schedule.adjustments,
+            runs: runs.into_iter().map(Run::from).collect(),
+        }
+    }
+}
+
+impl From<MaintenanceRun> for Run {
+    fn from(run: MaintenanceRun) -> Self {
+        let away = run.finished_at.zip(run.generation);
+        let away = away.map(|(finished_at, _)| finished_at - run.started_at);
+        Self {
+            id: run.id.to_string(),
+            window_start: run.window_start.map(timestamp::format),
+            changes: serde_json::to_value(&run.changes).unwrap_or_default(),
+            outcome: run.outcome.name(),
+            started: timestamp::format(run.started_at),
+            finished: run.finished_at.map(timestamp::format),
+            away_seconds: away.map(|away| away.num_milliseconds() as f64 / 1000.0),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Maintenance windows and what was done in them.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{
+    Error, Result,
+    row::{Place, to_json},
+};
+use crate::model::{
+    BrokerId,
+    maintenance::{MaintenanceOutcome, MaintenanceRun, Schedule, WINDOW},
+};
+
+/// Sets when the next window is.
+pub async fn maintenance_schedule_put(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    schedule: &Schedule,
+) -> Result<()> {
+    sqlx::query(
+        "insert into maintenance_schedules (broker_id, next_start, adjustments)
+         values ($1, $2, $3)
+         on conflict (broker_id)
+         do update set next_start = excluded.next_start, adjustments = excluded.adjustments",
+    )
+    .bind(id.as_str())
+    .bind(schedule.next_start)
+    .bind(schedule.adjustments)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn maintenance_schedule_fetch(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+) -> Result<Option<Schedule>> {
+    let row: Option<(DateTime<Utc>, i32)> = sqlx::query_as(
+        "select next_start, adjustments from maintenance_schedules where broker_id = $1",
+    )
+    .bind(id.as_str())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|(next_start, adjustments)| Schedule {
+        next_start,
+        adjustments,
+    }))
+}
+
+/// Brokers that have no schedule yet, oldest first.
+pub async fn maintenance_unscheduled(conn: &mut PgConnection, limit: i64) -> Result<Vec<BrokerId>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "select b.id from brokers b
+         where not exists (select from maintenance_schedules s where s.broker_id = b.id)
+         order by b.created_at limit $1",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    ids.into_iter().map(broker_id).collect()
+}
+
+/// Brokers whose window is open and that have something to apply, or whose window is over; those
+/// that have waited longest first. What is being created, rebooted or deleted waits while its
+/// window is open.
+pub async fn maintenance_due(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<BrokerId>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "select b.id from maintenance_schedules s join brokers b on b.id = s.broker_id
+         where s.next_start <= $1
+           and (s.next_start <= $2
+                or (b.staged <> '{}' and b.applied_generation = b.generation
+                    and b.deletion_requested_at is null))
+         order by s.next_start, b.id limit $3",
+    )
+    .bind(now)
+    .bind(now - WINDOW)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    ids.into_iter().map(broker_id).collect()
+}
+
+/// How many brokers are in the middle of it.
+pub async fn maintenance_running(conn: &mut PgConnection) -> Result<i64> {
+    let count =
+        sqlx::query_scalar("select count(*) from maintenance_runs where outcome = 'started'")
+            .fetch_one(conn)
+            .await?;
+    Ok(count)
+}
+
+pub async fn maintenance_run_create(conn: &mut PgConnection, run: &MaintenanceRun) -> Result<()> {
+    sqlx::query(
+        "insert into maintenance_runs (id, broker_id, window_start, changes, generation, outcome,
+                                       started_at, finished_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(run.id)
+    .bind(run.broker_id.as_str())
+    .bind(run.window_start)
+    .bind(to_json(&run.changes)?)
+    .bind(run.generation)
+    .bind(run.outcome.name())
+    .bind(run.started_at)
+    .bind(run.finished_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends the run that started this generation, or an earlier one that it replaced.
+pub(super) async fn maintenance_run_finish(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    generation: i64,
+    outcome: MaintenanceOutcome,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "update maintenance_runs set outcome = $3, finished_at = $4
+         where broker_id = $1 and generation <= $2 and outcome = 'started'",
+    )
+    .bind(id.as_str())
+    .bind(generation)
+    .bind(outcome.name())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    broker_id: String,
+    window_start: Option<DateTime<Utc>>,
+    changes: Value,
+    generation: Option<i64>,
+    outcome: String,
+    started_at: DateTime<Utc>,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+/// What was done to a broker, newest first.
+pub async fn maintenance_runs(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    limit: i64,
+) -> Result<Vec<MaintenanceRun>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select id, broker_id, window_start, changes, generation, outcome, started_at, finished_at
+         from maintenance_runs where broker_id = $1 order by started_at desc, id limit $2",
+    )
+    .bind(id.as_str())
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    let read = |row: Row| {
+        let id = row.id.to_string();
+        let place = Place {
+            table: "maintenance_runs",
+            row: &id,
+        };
+        Ok(MaintenanceRun {
+            id: row.id,
+            broker_id: broker_id(row.broker_id)?,
+            window_start: row.window_start,
+            changes: place.json("changes", row.changes)?,
+            generation: row.generation,
+            outcome: place.need("outcome", MaintenanceOutcome::parse(&row.outcome))?,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+fn broker_id(text: String) -> Result<BrokerId> {
+    BrokerId::parse(&text).ok_or(Error::Inconsistent {
+        table: "brokers",
+        column: "id",
+        row: text,
+    })
+}

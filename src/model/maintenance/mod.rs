@@ -1,0 +1,7 @@
+//! Weekly maintenance: when a broker may be restarted without being asked.
+
+mod run;
+mod schedule;
+
+pub use run::{MaintenanceOutcome, MaintenanceRun};
+pub use schedule::{ADJUSTMENTS_MAX, Opening, Schedule, WINDOW, Weekly};

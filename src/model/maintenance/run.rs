@@ -1,0 +1,49 @@
+//! What was done in a window, or instead of waiting for one.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::model::{BrokerId, broker::StagedLaunch};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaintenanceRun {
+    pub id: Uuid,
+    pub broker_id: BrokerId,
+    /// `None` when the owner did not wait for a window.
+    pub window_start: Option<DateTime<Utc>>,
+    /// What it applies.
+    pub changes: StagedLaunch,
+    /// The generation of the nodes that it started; `None` when the window was missed.
+    pub generation: Option<i64>,
+    pub outcome: MaintenanceOutcome,
+    pub started_at: DateTime<Utc>,
+    /// When every node proved the new generation, or could not.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaintenanceOutcome {
+    Started,
+    Completed,
+    Failed,
+    /// Nobody worked while the window was open.
+    Missed,
+}
+
+impl MaintenanceOutcome {
+    const ALL: [Self; 4] = [Self::Started, Self::Completed, Self::Failed, Self::Missed];
+
+    /// As stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Missed => "missed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == text)
+    }
+}
