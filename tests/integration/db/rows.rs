@@ -230,7 +230,14 @@ async fn an_audit_event_says_who_did_what() {
         .unwrap();
     assert_eq!(listed, std::slice::from_ref(&event));
     let start = AuditPosition::default();
-    let followed = db::audit_follow(&mut conn, start, 10).await.unwrap();
+    // Another test's transaction, older than this one, may be open in the same server.
+    let followed = loop {
+        let followed = db::audit_follow(&mut conn, start, 10).await.unwrap();
+        if !followed.is_empty() {
+            break followed;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
     let [(position, first)] = &followed[..] else {
         panic!("{followed:?}")
     };
