@@ -7,7 +7,7 @@ use super::{Channel, Context, arguments, special};
 use crate::broker::{self, Publish};
 use crate::codec::amqp::{
     BasicNack, BasicPublish, BasicReturn, ContentHeader, Encode, Frame, FrameKind, FrameParse,
-    Method, Properties, encode_content, encode_method, parse_frame,
+    Method, Properties, PublishHead, encode_content, encode_method, parse_frame,
 };
 
 /// How much is collected before it is published: few enough that its bytes are still in the processor's cache.
@@ -22,6 +22,8 @@ pub(crate) struct Publishes<'a> {
     body_bytes: usize,
     /// The latest method, as it came and decoded: the next one usually has the same bytes.
     latest: Option<(&'a [u8], BasicPublish<'a>)>,
+    /// What stands before the bodies of publishes in a row, once there were two of them.
+    head: Option<PublishHead>,
 }
 
 impl<'a> Publishes<'a> {
@@ -34,18 +36,27 @@ impl<'a> Publishes<'a> {
         self.body_bytes = 0;
     }
 
-    /// Decodes `basic.publish`; `None` for another method.
-    fn decode(&mut self, payload: &'a [u8]) -> Result<Option<BasicPublish<'a>>, Error> {
+    /// Decodes `basic.publish`, and tells whether it says what the latest one said; `None` for another method.
+    fn decode(&mut self, payload: &'a [u8]) -> Result<Option<(BasicPublish<'a>, bool)>, Error> {
         if let Some((bytes, publish)) = &self.latest
             && *bytes == payload
         {
-            return Ok(Some(publish.clone()));
+            return Ok(Some((publish.clone(), true)));
         }
         let Method::BasicPublish(publish) = Method::decode(payload)? else {
             return Ok(None);
         };
         self.latest = Some((payload, publish.clone()));
-        Ok(Some(publish))
+        Ok(Some((publish, false)))
+    }
+
+    /// Takes out what stands before the body of publishes like this one.
+    fn take_head(&mut self, frame: &Frame<'_>, properties: &[u8]) -> PublishHead {
+        let (channel, payload) = (frame.channel, frame.payload);
+        self.head
+            .take()
+            .filter(|head| head.fits(channel, payload, properties))
+            .unwrap_or_else(|| PublishHead::new(channel, payload, properties))
     }
 
     /// Whether there is enough to publish, when nothing is gained by waiting for the rest of the read.
@@ -123,7 +134,7 @@ impl Channel {
         publishes: &mut Publishes<'a>,
     ) -> Result<usize, Error> {
         self.expect_no_content()?;
-        let Some(publish) = publishes.decode(frame.payload)? else {
+        let Some((publish, is_repeated)) = publishes.decode(frame.payload)? else {
             return Ok(0);
         };
         if publish.immediate {
@@ -134,13 +145,56 @@ impl Channel {
             return Ok(0);
         };
         content::check_header(context, &header)?;
+        let before = publishes.list.len();
         self.collect(context, &publish, (header.properties, body), publishes)?;
-        if publishes.is_group() && !self.is_logging {
-            let outcome = self.publish(context, publishes);
-            publishes.clear();
-            outcome?;
+        self.publish_group(context, publishes)?;
+        if !is_repeated || publishes.list.len() != before + 1 {
+            return Ok(consumed);
         }
-        Ok(consumed)
+        let rest = &rest[consumed..];
+        Ok(consumed + self.on_repeated(context, &frame, rest, frame_max, publishes)?)
+    }
+
+    /// Takes publishes that repeat the latest one but for their bodies. Returns how many bytes of `rest` that took.
+    fn on_repeated<'a>(
+        &mut self,
+        context: &Context,
+        frame: &Frame<'_>,
+        mut rest: &'a [u8],
+        frame_max: u32,
+        publishes: &mut Publishes<'a>,
+    ) -> Result<usize, Error> {
+        let Some(latest) = publishes.list.last().copied() else {
+            return Ok(0);
+        };
+        let head = publishes.take_head(frame, latest.properties);
+        let before = rest.len();
+        let size_max = context.server.message_size_max();
+        while !context.server.broker().alarms().is_any_on()
+            && let Some((body, behind)) = head.read(rest, frame_max)
+            && body.len() as u64 <= size_max
+        {
+            publishes.body_bytes += body.len();
+            publishes.list.push(Publish { body, ..latest });
+            rest = behind;
+            self.publish_group(context, publishes)?;
+        }
+        publishes.head = Some(head);
+        Ok(before - rest.len())
+    }
+
+    /// Publishes what was collected, if it is enough, and nothing is gained by waiting for the rest of the read.
+    fn publish_group(
+        &mut self,
+        context: &Context,
+        publishes: &mut Publishes<'_>,
+    ) -> Result<(), Error> {
+        if !publishes.is_group() || self.is_logging {
+            return Ok(());
+        }
+        let outcome = self.publish(context, publishes);
+        publishes.clear();
+        outcome
     }
 
     /// Adds a message to those that are published together. One that must be rewritten first ends their row.

@@ -12,6 +12,7 @@ mod macros;
 mod method;
 mod properties;
 mod reader;
+mod repeat;
 mod table;
 mod writer;
 
@@ -26,6 +27,7 @@ pub use header::ContentHeader;
 pub use method::*;
 pub use properties::Properties;
 pub use reader::Reader;
+pub use repeat::PublishHead;
 pub use table::{FieldTable, FieldValue, TABLE_DEPTH_MAX, encode_table};
 pub use writer::Writer;
 
