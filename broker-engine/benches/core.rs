@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broker_engine::broker::{
-    Broker, Consumer, DEFAULT_VHOST, DeliveryRun, Handout, MessageRef, Options, Publish, Publisher,
-    Queue, QueueDeclare, Session, Settlement, Settlements, Sink, Subscription, Table, Verdict,
+    Broker, Consumer, DEFAULT_VHOST, DeliveryRun, Handout, Options, Publish, Publisher, Queue,
+    QueueDeclare, Session, Settlement, Settlements, Sink, Subscription, Table, Verdict,
 };
 use broker_engine::codec::amqp::{
     BasicPublish, ContentHeader, Deliver, DeliverEncoder, FrameParse, Method, Properties,
@@ -34,20 +34,15 @@ impl Sink for Encoder {
     fn deliver(&self, consumer: &Arc<Consumer>, handout: Handout<'_>) {
         let (buffer, runs, encoder) = &mut *self.buffer.lock();
         for handed in handout.iter() {
-            let MessageRef {
-                exchange,
-                routing_key,
-                properties,
-                body,
-            } = handed.message;
-            let message = Deliver {
-                exchange,
-                routing_key,
-                properties,
-                body,
+            let message = &handed.message;
+            let head = Deliver {
+                exchange: message.exchange,
+                routing_key: message.routing_key,
+                properties: message.properties,
             };
+            encoder.prepare((1, consumer.tag()), &head);
             let tag = (handed.id.0, handed.redelivered);
-            encoder.encode(buffer, (1, consumer.tag()), tag, &message, FRAME_MAX);
+            encoder.encode(buffer, tag, message.body, FRAME_MAX);
             let run = DeliveryRun::of(handed.id);
             if !consumer.no_ack() && !runs.last_mut().is_some_and(|last| last.join(run)) {
                 runs.push(run);

@@ -191,7 +191,6 @@ fn deliver<'a>(message: &MessageRef<'a>) -> Deliver<'a> {
         exchange: message.exchange,
         routing_key: message.routing_key,
         properties: message.properties,
-        body: message.body,
     }
 }
 
@@ -230,11 +229,17 @@ impl Sink for ConsumerSink {
         outbox.append(|buffer| {
             let lens = handout.iter().map(|handed| handed.message.body.len());
             buffer.reserve(lens.map(|len| encoder.expected_len(len)).sum());
+            let mut latest: Option<&MessageRef<'_>> = None;
             for (tag, handed) in (first_tag..).zip(handout.iter()) {
-                let message = deliver(&handed.message);
+                let message = &handed.message;
+                if !latest.is_some_and(|latest| latest.shares_head(message)) {
+                    encoder.prepare(whose, &deliver(message));
+                }
+                latest = Some(message);
                 let tag = (tag, handed.redelivered);
-                encoder.encode(buffer, whose, tag, &message, frame_max);
+                encoder.encode(buffer, tag, message.body, frame_max);
             }
+            encoder.trim();
         });
     }
 

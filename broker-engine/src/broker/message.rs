@@ -45,6 +45,11 @@ impl<'a> Publish<'a> {
         self.exchange.len() <= 255 && self.routing_key.len() <= 255
     }
 
+    /// Whether only the bodies differ.
+    pub(super) fn has_head_of(&self, other: &Self) -> bool {
+        self.is_addressed_like(other) && is_same(self.properties, other.properties)
+    }
+
     /// Whether it goes where the other goes, if routes hold.
     pub(super) fn is_addressed_like(&self, other: &Self) -> bool {
         is_same(self.exchange.as_bytes(), other.exchange.as_bytes())
@@ -151,11 +156,11 @@ pub struct MessageRef<'a> {
 }
 
 impl MessageRef<'_> {
-    /// Whether only the bodies differ.
-    pub fn has_head_of(&self, other: &Self) -> bool {
-        is_same(self.exchange, other.exchange)
-            && is_same(self.routing_key, other.routing_key)
-            && is_same(self.properties, other.properties)
+    /// Whether what stands before the bodies is known to be the same, because it lies in the same place.
+    pub fn shares_head(&self, other: &Self) -> bool {
+        std::ptr::eq(self.exchange, other.exchange)
+            && std::ptr::eq(self.routing_key, other.routing_key)
+            && std::ptr::eq(self.properties, other.properties)
     }
 }
 
@@ -307,6 +312,18 @@ impl Parts {
                 .to_le_bytes(),
             stamp: arrived_ms.map(u64::to_le_bytes),
         })
+    }
+
+    /// The parts before the body, of a message without a time of arrival.
+    pub(crate) fn head<'a>(&'a self, publish: &Publish<'a>) -> [&'a [u8]; 6] {
+        [
+            &self.exchange_len,
+            publish.exchange.as_bytes(),
+            &self.key_len,
+            publish.routing_key.as_bytes(),
+            &self.properties_len,
+            publish.properties,
+        ]
     }
 
     /// The parts in order.

@@ -156,12 +156,31 @@ impl Staged {
     }
 }
 
-/// Copies messages behind each other, for queues to share.
+/// Copies messages behind each other, for queues to share; what is the same in all of them once.
 pub(super) fn pack_all(messages: &[Publish<'_>], stamp: Option<u64>) -> Result<Run, Error> {
+    let mut extent = Extent::default();
+    if let (None, Some(first)) = (stamp, messages.first())
+        && messages.iter().all(|message| message.has_head_of(first))
+    {
+        let parts = Parts::new(first, None).ok_or_else(too_long)?;
+        let head = parts.head(first);
+        let head_len = head.iter().map(|part| part.len()).sum::<usize>();
+        let framing = Framing::bodies_behind(head_len);
+        let lens = messages.iter().map(|message| message.body.len());
+        let bodies_len = lens.sum::<usize>() + messages.len() * framing.lead();
+        let mut bytes = Vec::with_capacity(head_len + bodies_len);
+        head.iter().for_each(|part| bytes.extend_from_slice(part));
+        for message in messages {
+            let len = u32::try_from(message.body.len()).map_err(|_| too_long())?;
+            bytes.extend_from_slice(&len.to_le_bytes());
+            bytes.extend_from_slice(message.body);
+            extent.add(head_len + message.body.len(), message.body.len());
+        }
+        return Ok(Run::new(bytes.into(), head_len, framing, extent));
+    }
     let lens = messages.iter().map(Publish::stored_len_max);
     let around = messages.len() * Framing::PLAIN.lead();
     let mut bytes = Vec::with_capacity(lens.sum::<usize>() + around);
-    let mut extent = Extent::default();
     for message in messages {
         let len = pack(&mut bytes, message, stamp)?;
         extent.add(len, message.body.len());

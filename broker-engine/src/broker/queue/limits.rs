@@ -20,7 +20,7 @@ use crate::{
         dead_letter::{self, Reason},
         deduplication::{Bringer, Note, Verdict},
         delay,
-        message::{Message, Packed},
+        message::Message,
         value::Value,
     },
     store::{Batch, Position},
@@ -71,14 +71,13 @@ impl Queue {
     }
 
     /// When a message expires in this queue.
-    pub(super) fn expiry(&self, message: Packed<'_>) -> Option<u64> {
+    pub(super) fn expiry(&self, arrived_ms: Option<u64>, properties: &[u8]) -> Option<u64> {
         let rules = self.rules();
-        let arrived_ms = match message.arrived_ms() {
+        let arrived_ms = match arrived_ms {
             Some(arrived_ms) => arrived_ms,
             None if rules.ttl_ms.is_some() => self.timed_since_ms.load(Ordering::Relaxed),
             None => return None,
         };
-        let properties = message.parts().properties;
         if rules.delays.is_some() {
             let headers = self.core.envelope.headers(properties);
             return Some(arrived_ms.saturating_add(delay::delay_ms(&headers).unwrap_or(0)));
@@ -133,11 +132,11 @@ impl Queue {
 
     fn front_expiry(&self, state: &mut State) -> Option<u64> {
         let (in_memory, logged) = match state.backlog.front()? {
-            Front::Entry(entry) => (entry.message.as_ref().map(Message::packed), entry.logged),
+            Front::Entry(entry) => (entry.message.as_ref().map(timing), entry.logged),
             Front::Run(run) => (run.front(), run.logged),
         };
-        if let Some(message) = in_memory {
-            return self.expiry(message);
+        if let Some((arrived_ms, properties)) = in_memory {
+            return self.expiry(arrived_ms, properties);
         }
         let message = match self.read_back(logged) {
             Ok(message) => message,
@@ -147,7 +146,7 @@ impl Queue {
                 return None;
             }
         };
-        let expiry = self.expiry(message.packed());
+        let expiry = self.expiry(message.arrived_ms(), message.properties());
         state.backlog.cache_front(message);
         expiry
     }
@@ -301,11 +300,12 @@ impl Queue {
     }
 
     /// A message's rank, in a queue that ranks its messages.
-    pub(super) fn rank(&self, message: Packed<'_>) -> Rank {
+    pub(super) fn rank(&self, message: &Message) -> Rank {
         if self.rules().delays.is_some() {
-            return Rank::Due(self.expiry(message).unwrap_or(0));
+            let due_ms = self.expiry(message.arrived_ms(), message.properties());
+            return Rank::Due(due_ms.unwrap_or(0));
         }
-        let own = self.core.envelope.priority(message.parts().properties);
+        let own = self.core.envelope.priority(message.properties());
         Rank::Priority(own.min(self.rules().priority_max.unwrap_or(0)))
     }
 
@@ -318,7 +318,7 @@ impl Queue {
         let mut rank = Rank::Priority(0);
         match self.read_back(run.logged) {
             Ok(message) => {
-                rank = self.rank(message.packed());
+                rank = self.rank(&message);
                 run.measure_by(&message);
             }
             Err(error) => {
@@ -378,6 +378,11 @@ impl Queue {
             state.active = state.consumers.first().cloned();
         }
     }
+}
+
+/// When a message arrived, if it tells, and its properties.
+fn timing(message: &Message) -> (Option<u64>, &[u8]) {
+    (message.arrived_ms(), message.properties())
 }
 
 fn is_over(rules: &Rules, state: &State) -> bool {

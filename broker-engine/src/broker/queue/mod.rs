@@ -273,10 +273,7 @@ impl Queue {
         if self.rules().ranks() {
             // Whoever is ready gets each as it comes, not the best of those that happen to come together.
             for entry in run.into_entries() {
-                let rank = entry
-                    .message
-                    .as_ref()
-                    .map(|message| self.rank(message.packed()));
+                let rank = entry.message.as_ref().map(|message| self.rank(message));
                 let rank = rank.unwrap_or(Rank::Priority(0));
                 state.backlog.push_ranked(entry, rank, cached_bytes_max);
                 self.pump_locked(&mut state);

@@ -285,7 +285,7 @@ impl Queue {
             if let Some(id) = entry.logged {
                 state.marks.actual = state.marks.actual.max(id);
             }
-            let expiry = || self.expiry(message.packed());
+            let expiry = || self.expiry(message.arrived_ms(), message.properties());
             if state.may_expire && expiry().is_some_and(|at| at < state.now_ms) {
                 entry.message = Some(message);
                 let reason = Reason::Expired;

@@ -1,8 +1,8 @@
 //! Messages in a row: a piece of shared bytes, and how far it is used up.
 //!
 //! A run costs the same however many messages it has: each lies behind its length in the bytes, and taking one moves
-//! a cursor. The log's entries are laid out so, and so is what a publisher collects that needs no log. Messages of a
-//! run have consecutive places in their queue, and consecutive ids in the log if they are there.
+//! a cursor. The log's entries are laid out so, and so is what a publisher collects that needs no log; there, what
+//! messages have in common may stand once in front of their bodies. Messages of a run have consecutive places in their queue, and consecutive ids in the log if they are there.
 //!
 //! Invariant: what a run says about its sizes holds for the messages it still has. Without bytes, only the log can tell
 //! where a message ends; a run then remembers the lengths of bodies, one for all if they are equal.
@@ -22,20 +22,40 @@ pub(crate) struct Framing {
     lead: u32,
     /// From the end of a message to the next one's length.
     gap: u32,
+    /// How much at the beginning of the bytes is what all messages start with; only their bodies follow. 0: each is
+    /// complete.
+    head: u32,
 }
 
 impl Framing {
     /// The bytes are one message.
-    const WHOLE: Self = Self { lead: 0, gap: 0 };
+    const WHOLE: Self = Self {
+        lead: 0,
+        gap: 0,
+        head: 0,
+    };
 
     /// Only lengths stand between messages.
-    pub(crate) const PLAIN: Self = Self { lead: 4, gap: 0 };
+    pub(crate) const PLAIN: Self = Self {
+        lead: 4,
+        gap: 0,
+        head: 0,
+    };
+
+    /// The bytes begin with what all messages start with, and go on with their bodies, each behind its length.
+    pub(crate) fn bodies_behind(head_len: usize) -> Self {
+        Self {
+            head: head_len as u32,
+            ..Self::PLAIN
+        }
+    }
 
     /// As in an entry of the log: each published to `queues` queues.
     pub(crate) fn of_log(queues: usize) -> Self {
         Self {
             lead: Batch::LEN_TO_CONTENT as u32,
             gap: Batch::content_to_len(queues) as u32,
+            head: 0,
         }
     }
 
@@ -214,8 +234,13 @@ impl Run {
 
     /// Its messages in order; none while only the log has them.
     pub(super) fn messages(&self) -> Messages<'_> {
+        let bytes = self.bytes.as_deref().unwrap_or_default();
+        let head = bytes.get(..self.framing.head as usize);
         Messages {
-            bytes: self.bytes.as_deref().unwrap_or_default(),
+            bytes,
+            head: head
+                .filter(|head| !head.is_empty())
+                .map(|head| Packed::from_parts(head).parts()),
             at: self.at,
             framing: self.framing,
             left: self.bytes.as_ref().map_or(0, |_| self.extent.messages),
@@ -223,10 +248,15 @@ impl Run {
         }
     }
 
-    /// The first message, unless only the log has it.
-    pub(super) fn front(&self) -> Option<Packed<'_>> {
-        let (start, end) = self.messages().next_span()?;
-        Some(Packed::from_parts(&self.bytes.as_deref()?[start..end]))
+    /// When the first message arrived, if it tells, and its properties; `None` when only the log has it.
+    pub(super) fn front(&self) -> Option<(Option<u64>, &[u8])> {
+        let mut messages = self.messages();
+        let (start, end) = messages.next_span()?;
+        if let Some(head) = messages.head {
+            return Some((None, head.properties));
+        }
+        let message = Packed::from_parts(&messages.bytes[start..end]);
+        Some((message.arrived_ms(), message.parts().properties))
     }
 
     /// Drops messages from the front: those that the iterator has passed.
@@ -282,7 +312,11 @@ impl Run {
         let mut messages = self.messages();
         let passed = match (&self.bytes, messages.next_span()) {
             (Some(bytes), Some((start, end))) => {
-                let message = Message::from_parts(bytes.slice(start..end));
+                let message = match bytes.get(..self.framing.head as usize) {
+                    None | Some([]) => bytes.slice(start..end),
+                    Some(head) => [head, &bytes[start..end]].concat().into(),
+                };
+                let message = Message::from_parts(message);
                 messages.seen.add(message.len(), message.body().len());
                 entry.message = Some(message);
                 messages.passed()
@@ -339,6 +373,8 @@ pub(super) struct Passed {
 #[derive(Debug)]
 pub(super) struct Messages<'a> {
     bytes: &'a [u8],
+    /// What they have in common, with an empty body.
+    head: Option<MessageRef<'a>>,
     at: usize,
     framing: Framing,
     left: u32,
@@ -373,8 +409,16 @@ impl<'a> Iterator for Messages<'a> {
 
     fn next(&mut self) -> Option<MessageRef<'a>> {
         let (start, end) = self.next_span()?;
-        let message = Packed::from_parts(&self.bytes[start..end]).parts();
-        self.seen.add(end - start, message.body.len());
+        let bytes = &self.bytes[start..end];
+        let message = match self.head {
+            None => Packed::from_parts(bytes).parts(),
+            Some(head) => MessageRef {
+                body: bytes,
+                ..head
+            },
+        };
+        let content_len = self.framing.head as usize + bytes.len();
+        self.seen.add(content_len, message.body.len());
         Some(message)
     }
 }
@@ -383,7 +427,10 @@ impl<'a> Iterator for Messages<'a> {
 mod tests {
     use super::{Extent, Framing, Run};
     use crate::{
-        broker::message::{Message, Parts, Publish},
+        broker::{
+            message::{Message, Parts, Publish},
+            staged::pack_all,
+        },
         store::{Batch, MessageId, QueueId},
     };
 
@@ -400,9 +447,13 @@ mod tests {
         }
     }
 
-    /// Messages with these bodies, as a publisher collects them, and as the log's entry has them.
-    fn runs(bodies: &[&[u8]]) -> [Run; 2] {
+    /// Messages with these bodies, as a publisher collects them, if they are alike and if not, and as the log's entry
+    /// has them.
+    fn runs(bodies: &[&[u8]]) -> [Run; 3] {
         let (mut plain, mut batch, mut extent) = (Vec::new(), Batch::new(), Extent::default());
+        let publishes: Vec<_> = bodies.iter().map(|body| publish(body)).collect();
+        let alike = pack_all(&publishes, None).unwrap();
+        assert_ne!(alike.framing.head, 0);
         let mut first = None;
         for body in bodies {
             let publish = publish(body);
@@ -416,7 +467,9 @@ mod tests {
         }
         let framing = Framing::of_log(2);
         let at = first.unwrap() - framing.lead();
+        assert_eq!(alike.extent, extent);
         [
+            alike,
             Run::new(plain.into(), 0, Framing::PLAIN, extent),
             Run::new(batch.into_bytes().into(), at, framing, extent),
         ]
@@ -459,7 +512,7 @@ mod tests {
 
     #[test]
     fn sizes_of_messages_that_only_the_log_has_add_up() {
-        let [_, mut run] = runs(&[b"1", b"22", b"4444"]);
+        let [.., mut run] = runs(&[b"1", b"22", b"4444"]);
         let total = run.extent();
         run.evict();
         let popped: Vec<_> = run.into_entries().collect();

@@ -13,13 +13,12 @@ const BODY: u8 = 3;
 /// A larger head is not kept: consumers may be many, and idle.
 const KEPT_MAX: usize = 4096;
 
-/// A message as a consumer gets it. Names are UTF-8 of at most 255 bytes, properties are in wire form.
+/// What stands before the body of a message. Names are UTF-8 of at most 255 bytes, properties are in wire form.
 #[derive(Debug, Clone, Copy)]
 pub struct Deliver<'a> {
     pub exchange: &'a [u8],
     pub routing_key: &'a [u8],
     pub properties: &'a [u8],
-    pub body: &'a [u8],
 }
 
 /// Writes the deliveries of one consumer.
@@ -37,19 +36,21 @@ pub struct DeliverEncoder {
 }
 
 impl DeliverEncoder {
-    /// Appends the frames of a message.
-    pub fn encode(
-        &mut self,
-        buffer: &mut Vec<u8>,
-        (channel, consumer_tag): (u16, &str),
-        (delivery_tag, redelivered): (u64, bool),
-        message: &Deliver<'_>,
-        frame_max: u32,
-    ) {
+    /// Says what stands before the bodies from now on.
+    pub fn prepare(&mut self, (channel, consumer_tag): (u16, &str), message: &Deliver<'_>) {
         if !self.has_head(message) {
             self.set_head(channel, consumer_tag, message);
         }
-        let body = message.body;
+    }
+
+    /// Appends the frames of a message, with the head that was prepared.
+    pub fn encode(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        (delivery_tag, redelivered): (u64, bool),
+        body: &[u8],
+        frame_max: u32,
+    ) {
         let tag = &mut self.head[self.tag_at..self.tag_at + 9];
         tag[..8].copy_from_slice(&delivery_tag.to_be_bytes());
         tag[8] = redelivered.into();
@@ -61,13 +62,17 @@ impl DeliverEncoder {
         };
         let len = self.head.len();
         if body.is_empty() || body.len() > chunk_max {
-            self.encode_chunks(buffer, channel, body, chunk_max);
+            self.encode_chunks(buffer, body, chunk_max);
         } else {
             self.head[len - 4..].copy_from_slice(&(body.len() as u32).to_be_bytes());
             buffer.extend_from_slice(&self.head);
             buffer.extend_from_slice(body);
             buffer.push(FRAME_END);
         }
+    }
+
+    /// Forgets a head that is too large to be kept while nothing is sent.
+    pub fn trim(&mut self) {
         if self.head.capacity() > KEPT_MAX {
             self.head = Vec::new();
         }
@@ -78,9 +83,11 @@ impl DeliverEncoder {
         self.head.len() + body_len + 1
     }
 
-    fn encode_chunks(&self, buffer: &mut Vec<u8>, channel: u16, body: &[u8], chunk_max: usize) {
+    fn encode_chunks(&self, buffer: &mut Vec<u8>, body: &[u8], chunk_max: usize) {
         buffer.extend_from_slice(&self.head[..self.head.len() - FRAME_HEAD]);
-        let [high, low] = channel.to_be_bytes();
+        let [_, high, low, ..] = self.head[..] else {
+            return;
+        };
         for chunk in body.chunks(chunk_max) {
             buffer.extend_from_slice(&[BODY, high, low]);
             buffer.extend_from_slice(&(chunk.len() as u32).to_be_bytes());
@@ -168,11 +175,10 @@ mod tests {
                 exchange: exchange.as_bytes(),
                 routing_key: routing_key.as_bytes(),
                 properties,
-                body: &body,
             };
-            let whose = (3, "consumer");
-            let tag = (delivery_tag, redelivered);
-            encoder.encode(&mut fast, whose, tag, &message, frame_max);
+            encoder.prepare((3, "consumer"), &message);
+            encoder.encode(&mut fast, (delivery_tag, redelivered), &body, frame_max);
+            encoder.trim();
             assert_eq!(fast, general, "{message:?} in frames of {frame_max}");
         }
     }
