@@ -16,7 +16,7 @@ use super::{
     value::{Table, Value},
     vhost::Vhost,
 };
-use crate::store::{Batch, MessageId};
+use crate::store::{Appended, Batch, MessageId};
 
 /// Why a message left its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,11 @@ impl Reason {
 
 /// Moves dead messages on. What that drives out of other queues moves on as well, one queue after the other.
 pub(super) fn bury(vhost: &Vhost, source: &Queue, dead: Vec<Dead>) {
-    let mut ahead = bury_from(vhost, source, dead);
+    bury_all(vhost, bury_from(vhost, source, dead));
+}
+
+/// The same for the dead of several queues.
+pub(super) fn bury_all(vhost: &Vhost, mut ahead: Vec<(Arc<Queue>, Vec<Dead>)>) {
     while let Some((queue, dead)) = ahead.pop() {
         if queue.rules().hands_on() {
             ahead.extend(bury_from(vhost, &queue, dead));
@@ -215,6 +219,40 @@ fn place(
     }
 }
 
+/// Dead messages of one queue whose move is in a batch that the log does not have yet.
+pub(super) struct Leaving {
+    moving: Vec<Moving>,
+    now_ms: u64,
+}
+
+impl Leaving {
+    /// Adds both halves of the move to the batch: the messages arrive where they go and leave where they are.
+    pub(super) fn stage(vhost: &Vhost, source: &Queue, dead: Vec<Dead>, batch: &mut Batch) -> Self {
+        let now_ms = source.core().clock.now_ms();
+        let mut moving = Vec::with_capacity(dead.len());
+        for dead in dead {
+            if let Some(message) = source.message_of(&dead.entry) {
+                moving.push(stage(vhost, source, (dead, &message), now_ms, batch));
+            }
+        }
+        leave(source, &moving, batch);
+        Self { moving, now_ms }
+    }
+
+    /// The log has the batch, if there was anything for it: the messages are where they go. Returns what they drove
+    /// out.
+    pub(super) fn arrive(self, appended: Option<&Appended>) -> Vec<(Arc<Queue>, Vec<Dead>)> {
+        let mut driven_out = Vec::new();
+        arrive(self.moving, appended, self.now_ms, &mut driven_out);
+        driven_out
+    }
+
+    /// The log refused the batch: gives the messages back.
+    pub(super) fn give_up(self) -> Vec<Dead> {
+        give_up(self.moving)
+    }
+}
+
 /// Logs both halves of the move at once, then puts the messages where they go.
 fn move_on(
     source: &Queue,
@@ -224,6 +262,21 @@ fn move_on(
     pushed_out: &mut Vec<(Arc<Queue>, Vec<Dead>)>,
 ) {
     let (mut batch, moving) = (std::mem::take(batch), std::mem::take(moving));
+    leave(source, &moving, &mut batch);
+    let mut appended = None;
+    if !batch.is_empty() {
+        match source.core().store.append(batch) {
+            Ok(entry) => appended = Some(entry),
+            Err(error) => {
+                tracing::warn!(queue = %source.name(), vhost = %source.vhost(), %error, "the log did not take dead messages");
+                return source.take_back(give_up(moving));
+            }
+        }
+    }
+    arrive(moving, appended.as_ref(), now_ms, pushed_out);
+}
+
+fn leave(source: &Queue, moving: &[Moving], batch: &mut Batch) {
     let mut left: Vec<MessageId> = moving
         .iter()
         .filter_map(|moving| moving.dead.entry.logged)
@@ -232,19 +285,22 @@ fn move_on(
         left.sort_unstable();
         batch.drop_messages(source.id(), &left);
     }
-    let mut appended = None;
-    if !batch.is_empty() {
-        match source.core().store.append(batch) {
-            Ok(entry) => appended = Some(entry),
-            Err(error) => {
-                tracing::warn!(queue = %source.name(), vhost = %source.vhost(), %error, "the log did not take dead messages");
-                for moving in &moving {
-                    moving.route.unreserve(moving.extent);
-                }
-                return source.take_back(moving.into_iter().map(|moving| moving.dead).collect());
-            }
-        }
-    }
+}
+
+fn give_up(moving: Vec<Moving>) -> Vec<Dead> {
+    let dead = moving.into_iter().map(|moving| {
+        moving.route.unreserve(moving.extent);
+        moving.dead
+    });
+    dead.collect()
+}
+
+fn arrive(
+    moving: Vec<Moving>,
+    appended: Option<&Appended>,
+    now_ms: u64,
+    pushed_out: &mut Vec<(Arc<Queue>, Vec<Dead>)>,
+) {
     for Moving {
         route,
         content,
@@ -252,7 +308,7 @@ fn move_on(
         ..
     } in moving
     {
-        let (message, logged) = match (content, &appended) {
+        let (message, logged) = match (content, appended) {
             (Content::Logged(range, place), Some(entry)) => (
                 Message::from_parts(entry.bytes.slice(range)),
                 Some(MessageId(entry.first.0 + u64::from(place))),
@@ -261,7 +317,7 @@ fn move_on(
             (Content::Logged(..) | Content::Nowhere, _) => continue,
         };
         let now_ms = message.arrived_ms().map(|_| now_ms);
-        route.settle(appended.as_ref().map(|entry| entry.position));
+        route.settle(appended.map(|entry| entry.position));
         for queue in route.queues() {
             let logged = logged.filter(|_| queue.is_logging(persistent));
             let dead = queue.push(Run::one(message.clone()).with_log(logged), now_ms);

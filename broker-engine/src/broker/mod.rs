@@ -9,6 +9,7 @@
 mod access;
 mod alarm;
 mod clock;
+mod commit;
 mod consumer;
 mod consumer_timeout;
 mod dead_letter;
@@ -44,6 +45,8 @@ mod tests_deduplication;
 mod tests_governance;
 #[cfg(test)]
 mod tests_rules;
+#[cfg(test)]
+mod tests_transactions;
 mod topic_access;
 mod topology;
 mod value;
@@ -85,7 +88,7 @@ pub use self::{
     message::{Delivery, DeliveryId, DeliveryRun, Message, MessageRef, Publish},
     parameter::{LIMITS, OPERATOR_POLICY, POLICY, VHOST_LIMITS},
     policy::AppliedPolicies,
-    publisher::{PublishOutcome, Publisher, ReadHeaders, Settled},
+    publisher::{PublishOutcome, Publisher, ReadHeaders},
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, QueueStats},
     session::{Declared, Deleted, Session},
     settlement::{Settlement, Settlements, Verdict},

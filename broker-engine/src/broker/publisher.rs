@@ -11,15 +11,15 @@ use super::{
     dead_letter::{self, Reason},
     deduplication::Bringer,
     error::Error,
-    message::{DeliveryRun, Message, Parts, Publish},
-    queue::{Admission, Dead, Entry, Overflow, Queue, Run},
+    message::{Message, Parts, Publish},
+    queue::{Admission, Dead, Entry, Extent, Overflow, Queue, Run},
     route::{Route, SeenBefore},
     route_cache::RouteCache,
     session::Session,
     staged::{Staged, pack_all, too_long},
     value::Table,
 };
-use crate::store::{MessageId, Position};
+use crate::store::{Appended, Position};
 
 /// Reads the headers out of a message's properties; only headers exchanges ask.
 pub type ReadHeaders = fn(properties: &[u8]) -> Table;
@@ -39,15 +39,27 @@ pub struct PublishOutcome {
     pub durable: Option<Position>,
 }
 
-/// Messages that a transaction settles for good.
-#[derive(Clone, Debug)]
-pub struct Settled {
-    /// The queue they came from.
-    pub queue: Arc<Queue>,
-    /// Which ones.
-    pub run: DeliveryRun,
-    /// Whether the client acknowledged them, rather than refused them.
-    pub is_ack: bool,
+/// Who of those on a message's way takes it.
+pub(super) struct Accepting {
+    pub(super) route: Arc<Route>,
+    /// Those that are full.
+    refusing: Vec<Arc<Queue>>,
+    /// Whether the same message is on its way from somebody else, and may be refused there.
+    is_undecided: bool,
+}
+
+impl Accepting {
+    /// Whether the publisher must be told that the message did not get everywhere.
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_undecided || !self.refusing.is_empty()
+    }
+
+    /// Gives back the room that those who take it keep for the message.
+    pub(super) fn unreserve(&self, message: &Publish<'_>) {
+        let mut extent = Extent::default();
+        extent.add(0, message.body.len());
+        self.route.unreserve(extent);
+    }
 }
 
 /// The publishing side of a channel, with the routes it used.
@@ -116,9 +128,13 @@ impl Publisher {
         }
         let route = self.route(message)?;
         if !route.is_plain() {
-            let taking = self.accepting(message, number, route, outcome);
-            if !taking.is_empty() {
-                self.stage(staged, message, &taking)?;
+            let accepting = self.accepting(message, route, outcome);
+            if accepting.is_refused() {
+                outcome.rejected.push(number);
+                self.bury_refused(message, &accepting.refusing);
+            }
+            if !accepting.route.is_empty() {
+                self.stage(staged, message, &accepting.route)?;
             } else if message.mandatory && outcome.rejected.last() != Some(&number) {
                 outcome.unroutable.push(number);
             }
@@ -217,69 +233,25 @@ impl Publisher {
         self.route(message).map(|_| ())
     }
 
-    /// Publishes messages and settles others, all in one entry of the log: all of it, or with an error nothing.
-    pub fn commit(
-        &mut self,
-        messages: &[Publish<'_>],
-        settled: Vec<Settled>,
-    ) -> Result<PublishOutcome, Error> {
-        if messages.len() > MessageId::PER_ENTRY_MAX {
-            let text = format!("a transaction of {} messages is too large", messages.len());
-            return Err(Error::PreconditionFailed(text));
-        }
-        let (mut outcome, mut staged) = (PublishOutcome::default(), Staged::default());
-        for (number, message) in messages.iter().enumerate() {
-            let is_taken = self.route(message).and_then(|route| {
-                let route = self.accepting(message, number, route, &mut outcome);
-                if !route.is_empty() {
-                    self.stage(&mut staged, message, &route)?;
-                }
-                Ok(!route.is_empty())
-            });
-            match is_taken {
-                Ok(true) => {}
-                Ok(false) if message.mandatory => outcome.unroutable.push(number),
-                Ok(false) => {}
-                Err(error) => {
-                    staged.unreserve();
-                    return Err(error);
-                }
-            }
-        }
-        let mut parts: Vec<(Arc<Queue>, bool, Vec<DeliveryRun>)> = Vec::new();
-        for Settled { queue, run, is_ack } in settled {
-            let known = parts
-                .iter_mut()
-                .find(|(other, ack, _)| Arc::ptr_eq(other, &queue) && *ack == is_ack);
-            match known {
-                Some((.., runs)) => runs.push(run),
-                None => parts.push((queue, is_ack, vec![run])),
-            }
-        }
-        for (queue, is_ack, runs) in &parts {
-            queue.add_held(runs, *is_ack, &mut staged.batch);
-        }
-        if self.flush(&mut staged, &mut outcome).is_ok() {
-            for (queue, is_ack, runs) in &parts {
-                queue.settled(runs, *is_ack);
-            }
-        }
-        match outcome.error.take() {
-            Some(error) => Err(error),
-            None => Ok(outcome),
-        }
+    pub(super) fn session(&self) -> &Session {
+        &self.session
     }
 
-    /// Writes what is staged to the log and puts it in the queues, or refuses all of it.
-    fn flush(&self, staged: &mut Staged, outcome: &mut PublishOutcome) -> Result<(), ()> {
+    /// Writes what is staged to the log and puts it in the queues, or refuses all of it. Returns the log's entry, if
+    /// there was something for it.
+    pub(super) fn flush(
+        &self,
+        staged: &mut Staged,
+        outcome: &mut PublishOutcome,
+    ) -> Result<Option<Appended>, ()> {
         let batch = std::mem::take(&mut staged.batch);
         let now_ms = staged.now_ms.take();
-        let mut logged = None;
+        let mut appended = None;
         if !batch.is_empty() {
             match self.session.core().store.append(batch) {
-                Ok(appended) => {
-                    outcome.durable = Some(appended.position);
-                    logged = Some((appended.bytes, appended.first));
+                Ok(entry) => {
+                    outcome.durable = Some(entry.position);
+                    appended = Some(entry);
                 }
                 Err(error) => {
                     let first = staged.first;
@@ -293,8 +265,10 @@ impl Publisher {
             }
         }
         let durable = outcome.durable;
+        let entry = appended.as_ref();
+        let logged = entry.map(|entry| (entry.bytes.clone(), entry.first));
         staged.distribute(logged, durable, |queue, run| self.push(queue, run, now_ms));
-        Ok(())
+        Ok(appended)
     }
 
     /// Forgets the routes when any may have changed.
@@ -307,7 +281,7 @@ impl Publisher {
     }
 
     /// Where a message goes, from the cache while nothing changed.
-    fn route(&mut self, message: &Publish<'_>) -> Result<Arc<Route>, Error> {
+    pub(super) fn route(&mut self, message: &Publish<'_>) -> Result<Arc<Route>, Error> {
         self.refresh();
         if !message.copies.is_empty() {
             return self.route_copies(message);
@@ -354,17 +328,19 @@ impl Publisher {
         self.session.check_topics(Action::Write, exchange, keys)
     }
 
-    /// The route without the queues that are full and refuse, or that had the message before. What one refuses may go
-    /// where its dead messages go.
-    fn accepting(
+    /// The route without the queues that are full and refuse, or that had the message before.
+    pub(super) fn accepting(
         &self,
         message: &Publish<'_>,
-        number: usize,
         route: Arc<Route>,
         outcome: &mut PublishOutcome,
-    ) -> Arc<Route> {
+    ) -> Accepting {
         if route.is_plain() {
-            return route;
+            return Accepting {
+                route,
+                refusing: Vec::new(),
+                is_undecided: false,
+            };
         }
         let (mut taking, mut refusing) = (Vec::new(), Vec::new());
         let mut seen = SeenBefore::default();
@@ -388,9 +364,17 @@ impl Publisher {
             }
         }
         outcome.durable = outcome.durable.max(seen.position);
-        if seen.is_undecided || !refusing.is_empty() {
-            outcome.rejected.push(number);
+        let is_undecided = seen.is_undecided;
+        let seen = (!seen.notes.is_empty()).then(|| Box::new(seen));
+        Accepting {
+            route: Arc::new(Route::new(taking).of_one(seen)),
+            refusing,
+            is_undecided,
         }
+    }
+
+    /// What a queue refuses may go where its dead messages go.
+    fn bury_refused(&self, message: &Publish<'_>, refusing: &[Arc<Queue>]) {
         for queue in refusing {
             if queue.rules().overflow == Overflow::RejectAndBury
                 && let Some(parts) = Parts::new(message, None)
@@ -398,15 +382,13 @@ impl Publisher {
                 let bytes = Bytes::from(parts.of(message).concat());
                 let entry = Entry::of(Message::from_parts(bytes));
                 let reason = Reason::MaxLength;
-                dead_letter::bury(self.session.vhost(), &queue, vec![Dead { entry, reason }]);
+                dead_letter::bury(self.session.vhost(), queue, vec![Dead { entry, reason }]);
             }
         }
-        let seen = (!seen.notes.is_empty()).then(|| Box::new(seen));
-        Arc::new(Route::new(taking).of_one(seen))
     }
 
     /// Copies a message to where its queues will share it.
-    fn stage(
+    pub(super) fn stage(
         &self,
         staged: &mut Staged,
         message: &Publish<'_>,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Broker, Clock, DEFAULT_VHOST, Delivery, DeliveryRun, Dialect, Envelope, Error, ExchangeDeclare,
-    Options, Publish, PublishOutcome, Queue, QueueDeclare, Session, Settled, Table, Value,
+    Options, Publish, PublishOutcome, Queue, QueueDeclare, Session, Settlement, Table, Value,
+    Verdict,
 };
 use crate::store::{self, Drive, disk::FaultyDisk};
 
@@ -429,16 +430,16 @@ fn a_transaction_reaches_all_its_queues_or_none_through_a_power_cut() {
         node.plain("from", "m");
         let from = node.session.vhost().queue("from").unwrap();
         let (delivery, _) = from.get(false).unwrap().unwrap();
-        let settled = Settled {
+        let settled = Settlement {
             queue: from,
             run: DeliveryRun::of(delivery.id),
-            is_ack: true,
+            verdict: Verdict::Ack,
         };
         let messages = [publish("a", "1", b"{}"), publish("b", "2", b"{}")];
         let outcome = node
             .session
             .publisher(|_| Table::default())
-            .commit(&messages, vec![settled])
+            .commit(&messages, &[settled])
             .unwrap();
         node.broker.core.store.write();
         let is_confirmed = seed % 4 == 0;

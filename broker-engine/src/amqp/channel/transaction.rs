@@ -4,7 +4,7 @@ use super::super::error::Error;
 use super::super::owed::Unsettled;
 use super::settle::settlement;
 use super::{Channel, Context, Deferred, arguments};
-use crate::broker::{Publish, Settled, Verdict};
+use crate::broker::{Publish, Settlement, Verdict};
 use crate::codec::amqp::{TxCommitOk, TxRollbackOk, TxSelectOk};
 
 /// What a transaction did so far.
@@ -94,31 +94,26 @@ impl Channel {
         };
         let Transaction { messages, settled } = std::mem::take(transaction);
         let publishes: Vec<Publish<'_>> = messages.iter().map(Kept::as_publish).collect();
-        let mut final_ones = Vec::new();
-        for (verdict, unsettled) in settled {
-            for unsettled in unsettled {
-                let is_final = match verdict {
-                    Verdict::Ack => true,
-                    Verdict::Discard => !unsettled.queue.buries(),
-                    Verdict::Requeue => false,
-                };
-                if !is_final {
-                    self.settlements.add(settlement(verdict, unsettled));
-                    continue;
-                }
-                let Unsettled { queue, run, .. } = unsettled;
-                let is_ack = verdict == Verdict::Ack;
-                final_ones.push(Settled { queue, run, is_ack });
-            }
-        }
+        let settlements: Vec<Settlement> = settled
+            .iter()
+            .flat_map(|(verdict, unsettled)| {
+                let each = unsettled.iter();
+                each.map(|unsettled| settlement(*verdict, unsettled.clone()))
+            })
+            .collect();
         let outcome = self
             .publisher
             .get_or_insert_with(|| context.session.publisher(arguments::read_headers))
-            .commit(&publishes, final_ones)?;
+            .commit(&publishes, &settlements);
+        let outcome = outcome.inspect_err(|_| {
+            // They are out as before, for whoever ends the channel to put back.
+            for (_, unsettled) in settled {
+                self.deliveries.restore(unsettled);
+            }
+        })?;
         for number in outcome.unroutable {
             self.send_return(&publishes[number]);
         }
-        self.settlements.apply();
         Ok(self.reply(false, outcome.durable, &TxCommitOk {}))
     }
 

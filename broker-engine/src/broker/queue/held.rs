@@ -105,6 +105,14 @@ impl Settled<'_> {
     }
 }
 
+/// A message that is out.
+pub(super) struct Out {
+    pub(super) id: DeliveryId,
+    pub(super) entry: Entry,
+    /// Who has it; `None` when a get took it.
+    pub(super) consumer: Option<Arc<Consumer>>,
+}
+
 /// All messages of a queue that are out.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -172,17 +180,24 @@ impl Held {
         self.tidy();
     }
 
-    /// The log ids of the messages of a run of ids that are out.
-    pub(super) fn logged(&self, run: DeliveryRun) -> impl Iterator<Item = MessageId> {
+    /// The messages of a run of ids that are out, and who has each.
+    pub(super) fn list(&self, run: DeliveryRun) -> Vec<Out> {
         let (first, end) = (run.first.0, run.first.0.saturating_add(run.len));
         let slices = self.slices.range(self.at_or_after(first)..);
-        slices
-            .take_while(move |slice| slice.first < end)
-            .flat_map(move |slice| {
-                let from = first.saturating_sub(slice.first);
-                let which = slice.out & bits(from, end - slice.first);
-                Settled { slice, which }.logged().collect::<Vec<_>>()
-            })
+        let slices = slices.take_while(|slice| slice.first < end);
+        let messages = slices.flat_map(|slice| {
+            let which = slice.out & bits(first.saturating_sub(slice.first), end - slice.first);
+            let part = Settled { slice, which };
+            let numbers = part.numbers().filter_map(move |number| {
+                Some(Out {
+                    id: DeliveryId(slice.first + number as u64),
+                    entry: slice.run.entry(number)?,
+                    consumer: slice.holders.of(number).cloned(),
+                })
+            });
+            numbers.collect::<Vec<_>>()
+        });
+        messages.collect()
     }
 
     /// Settles everything.
@@ -281,7 +296,13 @@ mod tests {
                         len: random.u64(..100),
                     };
                     let expected: Vec<_> = run.ids().filter_map(|id| model.remove(&id.0)).collect();
-                    assert_eq!(held.logged(run).collect::<Vec<_>>(), expected);
+                    assert_eq!(
+                        held.list(run)
+                            .into_iter()
+                            .filter_map(|out| out.entry.logged)
+                            .collect::<Vec<_>>(),
+                        expected
+                    );
                     let mut settled = Vec::new();
                     held.settle(run, |part| settled.extend(part.logged()));
                     assert_eq!(settled, expected);

@@ -18,6 +18,7 @@ mod rotation;
 mod rules;
 mod run;
 mod settle;
+mod transacted;
 
 use std::sync::{Arc, Weak, atomic::AtomicU64};
 

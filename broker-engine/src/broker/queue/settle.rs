@@ -100,40 +100,6 @@ impl Queue {
         self.log(&logged, Batch::returned);
     }
 
-    /// The log ids of messages that are out, as an operation of the batch: what becomes of them follows from that.
-    pub(in crate::broker) fn add_held(
-        &self,
-        runs: &[DeliveryRun],
-        is_ack: bool,
-        batch: &mut Batch,
-    ) {
-        let state = self.state.lock();
-        let held = runs.iter().flat_map(|run| state.backlog.held.logged(*run));
-        let logged = held.collect();
-        drop(state);
-        let add = if is_ack {
-            Batch::ack
-        } else {
-            Batch::drop_messages
-        };
-        self.add_sorted(logged, batch, add);
-    }
-
-    /// Forgets messages that are out, now that the log knows.
-    pub(in crate::broker) fn settled(&self, runs: &[DeliveryRun], is_ack: bool) {
-        let mut state = self.state.lock();
-        let mut settled = 0;
-        settle_each(&mut state, runs.iter().copied(), |part, _| {
-            settled += u64::from(part.len());
-        });
-        if is_ack {
-            state.totals.acked += settled;
-        }
-        self.note_time(&mut state);
-        self.pump_locked(&mut state);
-        self.unlock(state);
-    }
-
     /// Forgets everything that is out.
     pub(super) fn settle_all(state: &mut State) {
         let mut credits = Credits::default();
@@ -143,7 +109,7 @@ impl Queue {
         credits.release();
     }
 
-    fn add_sorted(
+    pub(super) fn add_sorted(
         &self,
         mut logged: Vec<MessageId>,
         log: &mut Batch,
@@ -157,7 +123,7 @@ impl Queue {
 }
 
 /// Takes the messages of `runs` that are out, and gives their credit back.
-fn settle_each(
+pub(super) fn settle_each(
     state: &mut State,
     runs: impl Iterator<Item = DeliveryRun>,
     mut settle: impl FnMut(&Settled<'_>, &mut Vec<Dead>),
