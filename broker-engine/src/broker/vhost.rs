@@ -21,7 +21,7 @@ use super::{
     error::Error,
     exchange::{Exchange, ExchangeKind, ExchangeSettings},
     policy::Applied,
-    queue::{ConnectionId, Dialect, Queue, QueueSettings, Rules},
+    queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, Rules, is_compared},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
     vhosts,
@@ -194,13 +194,16 @@ impl Vhost {
         owner: ConnectionId,
     ) -> Result<(Arc<Queue>, Option<Position>), Error> {
         self.complete(&mut declare);
+        // What goes with its connection does not outlive the node either.
+        declare.durable &= !declare.exclusive;
         let mut topology = self.topology.write();
         if let Some(queue) = topology.queues.get(declare.name.as_str()) {
             self.check_equivalent(queue, &declare, owner)?;
             queue.touch();
             return Ok((Arc::clone(queue), self.defined()));
         }
-        let name: Arc<str> = if declare.name.is_empty() {
+        let is_unnamed = declare.name.is_empty();
+        let name: Arc<str> = if is_unnamed {
             self.core.server_name().into()
         } else {
             refuse_reserved(Kind::Queue, &declare.name)?;
@@ -215,6 +218,11 @@ impl Vhost {
         let names = (&*name, &*self.name);
         let policies = topology.parameters.policies();
         let rules = Rules::new(names, &settings, policies, self.core.dialect)?;
+        if is_unnamed && rules.0.kind == QueueKind::Quorum {
+            return Err(Error::PreconditionFailed(
+                "Cannot declare a server-named queue for type rabbit_quorum_queue".to_owned(),
+            ));
+        }
         self.check_room(&topology, &name)?;
         let is_logged = settings.durable && settings.exclusive.is_none();
         let id = if is_logged {
@@ -302,6 +310,22 @@ impl Vhost {
         if settings.exclusive != declare.exclusive.then_some(owner) {
             return Err(Error::locked(queue.name(), &self.name));
         }
+        let is_same = self.check_same(queue, declare);
+        is_same.map_err(|error| self.in_own_words(error, Kind::Queue, queue.name()))
+    }
+
+    /// LavinMQ does not say what differs.
+    fn in_own_words(&self, error: Error, kind: Kind, name: &str) -> Error {
+        match self.dialect() {
+            Dialect::LavinMq => Error::PreconditionFailed(format!(
+                "Existing {kind} '{name}' declared with other arguments"
+            )),
+            Dialect::RabbitMq3 | Dialect::RabbitMq4 => error,
+        }
+    }
+
+    fn check_same(&self, queue: &Queue, declare: &QueueDeclare) -> Result<(), Error> {
+        let settings = queue.settings();
         let what = (Kind::Queue, &**queue.name(), &*self.name);
         if settings.durable != declare.durable {
             return Err(Error::inequivalent(
@@ -319,7 +343,10 @@ impl Vhost {
                 settings.auto_delete,
             ));
         }
-        check_arguments(what, &declare.arguments, &settings.arguments)
+        let (kind, dialect) = (queue.kind(), self.dialect());
+        check_arguments(what, &declare.arguments, &settings.arguments, |argument| {
+            is_compared(argument, kind, dialect)
+        })
     }
 
     /// A queue that this connection may use.
@@ -435,7 +462,7 @@ impl Vhost {
             internal: declare.internal,
             arguments: declare.arguments,
         };
-        settings.check_deduplication((&declare.name, &self.name))?;
+        settings.check_deduplication((&declare.name, &self.name), self.dialect())?;
         if settings.chooses_as().is_none() {
             return Err(Error::PreconditionFailed(
                 "Invalid argument, 'x-delayed-type' must be an existing exchange type".to_owned(),
@@ -444,7 +471,8 @@ impl Vhost {
         let mut topology = self.topology.write();
         if let Some(exchange) = topology.exchanges.get(declare.name.as_str()) {
             let what = (Kind::Exchange, declare.name.as_str(), &*self.name);
-            check_exchange(what, &settings, &exchange.settings)?;
+            let is_same = check_exchange(what, &settings, &exchange.settings);
+            is_same.map_err(|error| self.in_own_words(error, Kind::Exchange, &declare.name))?;
             return Ok(self.defined());
         }
         refuse_reserved(Kind::Exchange, &declare.name)?;
@@ -628,7 +656,9 @@ fn check_exchange(
             return Err(Error::inequivalent(name, what, received, current));
         }
     }
-    check_arguments(what, &received.arguments, &current.arguments)
+    check_arguments(what, &received.arguments, &current.arguments, |argument| {
+        argument.starts_with("x-") || argument == "alternate-exchange" || argument == "hash-header"
+    })
 }
 
 /// Arguments with a meaning to the broker must be the same; others may differ.
@@ -636,17 +666,22 @@ fn check_arguments(
     (kind, name, vhost): (Kind, &str, &str),
     received: &Table,
     current: &Table,
+    is_compared: impl Fn(&str) -> bool,
 ) -> Result<(), Error> {
     let names = received
         .0
         .iter()
         .chain(&current.0)
         .map(|(name, _)| name)
-        .filter(|name| name.starts_with("x-") || *name == "alternate-exchange");
+        .filter(|name| is_compared(name));
     for argument in names {
         let is_same = match (received.get(argument), current.get(argument)) {
             (Some(received), Some(current)) => received.is_equivalent(current),
-            (received, current) => received == current,
+            // Not to name the kind is to name the usual one.
+            (None, Some(kind)) | (Some(kind), None) => {
+                argument == "x-queue-type" && kind.as_str() == Some("classic")
+            }
+            (None, None) => true,
         };
         if !is_same {
             let describe = |value: Option<&Value>| {

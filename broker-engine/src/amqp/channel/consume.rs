@@ -7,9 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::super::delivery::ConsumerSink;
 use super::super::error::Error;
-use super::{Channel, Context, Deferred, special};
+use super::{Channel, Context, Deferred, arguments, special};
 use crate::broker::{Consumer, Queue, QueueKind, Sink, Subscription};
-use crate::codec::amqp::{BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk, FieldValue};
+use crate::codec::amqp::{BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk};
 
 /// A consumer of the channel and the queue it reads.
 pub(super) struct Subscribed {
@@ -47,6 +47,12 @@ impl Channel {
         if !consume.no_ack {
             context.expect_answers();
         }
+        let priority = if is_reply {
+            0
+        } else {
+            let queue = context.session.readable_queue(&name)?;
+            queue.consumer_priority(&arguments::table(&consume.arguments))?
+        };
         let deliveries = Arc::clone(&self.deliveries);
         let sink = Arc::new(ConsumerSink::new(deliveries, context.handles_cancel));
         let subscription = Subscription {
@@ -54,7 +60,7 @@ impl Channel {
             tag: Arc::clone(&tag),
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
-            priority: priority(consume)?,
+            priority,
             prefetch: self.prefetch,
             channel_credit: Arc::clone(&self.credit),
         };
@@ -130,20 +136,6 @@ impl Channel {
         }
         Ok(())
     }
-}
-
-fn priority(consume: &BasicConsume<'_>) -> Result<i32, Error> {
-    let Some(value) = consume.arguments.get("x-priority") else {
-        return Ok(0);
-    };
-    FieldValue::as_i64(value)
-        .and_then(|value| i32::try_from(value).ok())
-        .ok_or_else(|| {
-            Error::precondition(format!(
-                "invalid arg 'x-priority' for queue '{}'",
-                consume.queue
-            ))
-        })
 }
 
 fn server_tag() -> String {

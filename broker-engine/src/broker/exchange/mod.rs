@@ -13,7 +13,7 @@ use super::{
     deduplication::{Deduper, Deduplication},
     error::Error,
     policy::Applied,
-    queue::{Arguments, Queue},
+    queue::{Arguments, Dialect, Queue},
     topology::Kind,
     value::{Table, Value},
 };
@@ -104,14 +104,20 @@ impl ExchangeSettings {
 
 impl ExchangeSettings {
     /// Refuses arguments about messages that came before which make no sense.
-    pub(crate) fn check_deduplication(&self, (name, vhost): (&str, &str)) -> Result<(), Error> {
-        let arguments = Arguments::new((Kind::Exchange, name, vhost), &self.arguments);
+    pub(crate) fn check_deduplication(
+        &self,
+        (name, vhost): (&str, &str),
+        dialect: Dialect,
+    ) -> Result<(), Error> {
+        let what = (Kind::Exchange, name, vhost);
+        let arguments = Arguments::new(what, &self.arguments, dialect);
         Deduplication::new(&arguments).map(|_| ())
     }
 
     /// Who recognises messages that came before, if anybody is asked to.
     fn deduper(&self) -> Option<Arc<Deduper>> {
-        let arguments = Arguments::new((Kind::Exchange, "", ""), &self.arguments);
+        let what = (Kind::Exchange, "", "");
+        let arguments = Arguments::new(what, &self.arguments, Dialect::default());
         let rule = Deduplication::new(&arguments).ok().flatten();
         rule.map(Deduper::new)
     }

@@ -8,6 +8,7 @@
 //! message (`held`) until it is settled. A message is an object of its own (an [`Entry`]) only where it leaves the row:
 //! it came back, expired, died, has a rank, or is read back from the log.
 
+mod arguments;
 mod backlog;
 mod entry;
 mod governed;
@@ -32,9 +33,10 @@ use self::{
     rotation::Rotation,
 };
 pub(crate) use self::{
+    arguments::{Arguments, is_compared},
     entry::Entry,
     limits::{Admission, Dead},
-    rules::{Arguments, Overflow, Rules},
+    rules::{Overflow, Rules},
     run::{Extent, Framing, Run},
 };
 use super::{

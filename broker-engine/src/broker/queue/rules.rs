@@ -1,6 +1,6 @@
 //! What a queue's arguments ask for, checked once when it is declared.
 //!
-//! Owns the arguments' names, types, ranges and which kind of queue takes which. The texts are RabbitMQ's.
+//! Owns what arguments mean together; what each may be is for `arguments` to say.
 
 use super::{
     super::{
@@ -9,9 +9,9 @@ use super::{
         error::Error,
         policy::{Applied, Policies},
         topology::Kind,
-        value::{Table, Value},
     },
     QueueSettings,
+    arguments::Arguments,
 };
 
 /// Whose rules about arguments and limits hold.
@@ -42,30 +42,6 @@ impl QueueKind {
         match self {
             Self::Classic => "classic",
             Self::Quorum => "quorum",
-        }
-    }
-
-    /// The arguments that RabbitMQ knows but this kind does not take.
-    fn refused(self) -> &'static [&'static str] {
-        match self {
-            Self::Classic => &[
-                "x-delivery-limit",
-                "x-dead-letter-strategy",
-                "x-quorum-initial-group-size",
-                "x-max-in-memory-length",
-                "x-max-in-memory-bytes",
-                "x-max-age",
-                "x-stream-max-segment-size-bytes",
-                "x-initial-cluster-size",
-            ],
-            Self::Quorum => &[
-                "x-max-priority",
-                "x-queue-mode",
-                "x-queue-version",
-                "x-max-age",
-                "x-stream-max-segment-size-bytes",
-                "x-initial-cluster-size",
-            ],
         }
     }
 }
@@ -142,34 +118,35 @@ impl Rules {
         settings: &QueueSettings,
         dialect: Dialect,
     ) -> Result<Self, Error> {
-        let arguments = Arguments::new((Kind::Queue, name, vhost), &settings.arguments);
-        let kind = arguments.kind(dialect)?;
+        let what = (Kind::Queue, name, vhost);
+        let mut arguments = Arguments::new(what, &settings.arguments, dialect);
+        let kind = arguments.read_kind()?;
+        let expires_ms = arguments.time_ms("x-expires", 1)?;
         let mut rules = Self {
             kind,
-            ttl_ms: arguments.number("x-message-ttl", 0, u64::MAX)?,
-            expires_ms: arguments.number("x-expires", 1, u64::MAX)?,
+            expires_ms,
+            ttl_ms: arguments.time_ms("x-message-ttl", 0)?,
+            dead_letter: dead_letter(&arguments)?,
             length_max: arguments.number("x-max-length", 0, u64::MAX)?,
             bytes_max: arguments.number("x-max-length-bytes", 0, u64::MAX)?,
-            overflow: arguments.overflow()?,
-            dead_letter: arguments.dead_letter()?,
             priority_max: arguments
                 .number("x-max-priority", 0, u64::from(u8::MAX))?
                 .and_then(|priority| u8::try_from(priority).ok()),
+            overflow: overflow(&arguments, kind)?,
             is_single_active: arguments.flag("x-single-active-consumer")?,
-            delivery_limit: arguments.number("x-delivery-limit", 0, u64::MAX)?,
+            delivery_limit: arguments.delivery_limit()?,
             consumer_timeout_ms: arguments.number("x-consumer-timeout", 0, u64::MAX)?,
             counts_returns: kind == QueueKind::Quorum,
             deduplication: Deduplication::new(&arguments)?,
             delays: delay::exchange_of(name, &settings.arguments),
         };
-        arguments.word("x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
+        arguments.check_accepted()?;
+        arguments.refuse(kind)?;
         if dialect == Dialect::LavinMq {
             rules.counts_returns = rules.delivery_limit.is_some();
-            return Ok(rules);
         }
-        arguments.refuse(kind)?;
         if kind == QueueKind::Quorum {
-            arguments.check_quorum(settings)?;
+            check_quorum((name, vhost), settings)?;
         }
         Ok(rules)
     }
@@ -200,153 +177,52 @@ impl Rules {
     }
 }
 
-/// The arguments of a declaration, read with RabbitMQ's refusals.
-pub(crate) struct Arguments<'a> {
-    table: &'a Table,
-    what: String,
+fn overflow(arguments: &Arguments<'_>, kind: QueueKind) -> Result<Overflow, Error> {
+    let words = ["drop-head", "reject-publish", "reject-publish-dlx"];
+    let word = arguments.word("x-overflow", &words, "invalid_overflow")?;
+    let overflow = word.map_or(Overflow::DropHead, Overflow::from_word);
+    // RabbitMQ's quorum queues take the word and do not do it.
+    let is_ignored = kind == QueueKind::Quorum && overflow == Overflow::RejectAndBury;
+    Ok(if is_ignored {
+        Overflow::DropHead
+    } else {
+        overflow
+    })
 }
 
-impl<'a> Arguments<'a> {
-    pub(crate) fn new((kind, name, vhost): (Kind, &str, &str), table: &'a Table) -> Self {
-        Self {
-            table,
-            what: format!("{kind} '{name}' in vhost '{vhost}'"),
-        }
+fn dead_letter(arguments: &Arguments<'_>) -> Result<Option<DeadLetter>, Error> {
+    const KEY: &str = "x-dead-letter-routing-key";
+    let exchange = arguments.text("x-dead-letter-exchange")?;
+    let key = arguments.text(KEY)?;
+    match (exchange, key) {
+        (Some(exchange), key) => Ok(Some(DeadLetter {
+            exchange: exchange.to_owned(),
+            key: key.map(str::to_owned),
+        })),
+        (None, Some(_)) => Err(arguments.invalid(KEY, "routing_key_but_no_dlx_defined")),
+        (None, None) => Ok(None),
     }
 }
 
-impl Arguments<'_> {
-    fn invalid(&self, argument: &str, reason: impl std::fmt::Display) -> Error {
-        Error::PreconditionFailed(format!(
-            "invalid arg '{argument}' for {}: {reason}",
-            self.what
-        ))
-    }
-
-    fn wrong_type(&self, argument: &str, value: &Value) -> Error {
-        self.invalid(
-            argument,
-            format!("{{unacceptable_type,{}}}", value.type_name()),
-        )
-    }
-
-    pub(crate) fn number(&self, argument: &str, min: u64, max: u64) -> Result<Option<u64>, Error> {
-        let Some(value) = self.table.get(argument) else {
-            return Ok(None);
-        };
-        let number = value
-            .as_i64()
-            .ok_or_else(|| self.wrong_type(argument, value))?;
-        match u64::try_from(number) {
-            Err(_) => Err(self.invalid(argument, format!("{{value_negative,{number}}}"))),
-            Ok(0) if min > 0 => Err(self.invalid(argument, "{value_zero,0}")),
-            Ok(number) if number > max => {
-                Err(self.invalid(argument, format!("{{max_value_exceeded,{number}}}")))
-            }
-            Ok(number) => Ok(Some(number)),
-        }
-    }
-
-    pub(crate) fn text(&self, argument: &str) -> Result<Option<&str>, Error> {
-        let Some(value) = self.table.get(argument) else {
-            return Ok(None);
-        };
-        match value.as_str() {
-            Some(text) => Ok(Some(text)),
-            None => Err(self.wrong_type(argument, value)),
-        }
-    }
-
-    pub(crate) fn flag(&self, argument: &str) -> Result<bool, Error> {
-        match self.table.get(argument) {
-            None => Ok(false),
-            Some(Value::Bool(value)) => Ok(*value),
-            Some(value) => Err(self.wrong_type(argument, value)),
-        }
-    }
-
-    fn word<'a>(
-        &'a self,
-        argument: &str,
-        words: &[&str],
-        reason: &str,
-    ) -> Result<Option<&'a str>, Error> {
-        match self.text(argument)? {
-            Some(word) if !words.contains(&word) => Err(self.invalid(argument, reason)),
-            word => Ok(word),
-        }
-    }
-
-    fn kind(&self, dialect: Dialect) -> Result<QueueKind, Error> {
-        match self.text("x-queue-type")? {
-            None | Some("classic") => Ok(QueueKind::Classic),
-            Some("quorum") if dialect == Dialect::LavinMq => Ok(QueueKind::Classic),
-            Some("quorum") => Ok(QueueKind::Quorum),
-            Some("stream") => Err(Error::PreconditionFailed(format!(
-                "{}: streams are not supported by this broker",
-                self.what
-            ))),
-            Some(other) => Err(self.invalid(
-                "x-queue-type",
-                format!("\"unsupported queue type '{other}'\""),
-            )),
-        }
-    }
-
-    fn overflow(&self) -> Result<Overflow, Error> {
-        let words = ["drop-head", "reject-publish", "reject-publish-dlx"];
-        let word = self.word("x-overflow", &words, "invalid_overflow")?;
-        Ok(word.map_or(Overflow::DropHead, Overflow::from_word))
-    }
-
-    fn dead_letter(&self) -> Result<Option<DeadLetter>, Error> {
-        const KEY: &str = "x-dead-letter-routing-key";
-        let exchange = self.text("x-dead-letter-exchange")?;
-        let key = self.text(KEY)?;
-        match (exchange, key) {
-            (Some(exchange), key) => Ok(Some(DeadLetter {
-                exchange: exchange.to_owned(),
-                key: key.map(str::to_owned),
-            })),
-            (None, Some(_)) => Err(self.invalid(KEY, "routing_key_but_no_dlx_defined")),
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn refuse(&self, kind: QueueKind) -> Result<(), Error> {
-        let refused = kind.refused().iter();
-        match refused
-            .into_iter()
-            .find(|argument| self.table.get(argument).is_some())
-        {
-            None => Ok(()),
-            Some(argument) => Err(Error::PreconditionFailed(format!(
-                "invalid arg '{argument}' for {} of queue type rabbit_{}_queue",
-                self.what,
-                kind.name()
-            ))),
-        }
-    }
-
-    fn check_quorum(&self, settings: &QueueSettings) -> Result<(), Error> {
-        let refused = [
-            ("auto-delete", settings.auto_delete),
-            ("exclusive-owner", settings.exclusive.is_some()),
-            ("non-durable", !settings.durable),
-        ];
-        match refused.iter().find(|(_, is_set)| *is_set) {
-            None => Ok(()),
-            Some((property, _)) => Err(Error::PreconditionFailed(format!(
-                "invalid property '{property}' for {}",
-                self.what
-            ))),
-        }
+fn check_quorum((name, vhost): (&str, &str), settings: &QueueSettings) -> Result<(), Error> {
+    let refused = [
+        ("auto-delete", settings.auto_delete),
+        ("exclusive-owner", settings.exclusive.is_some()),
+        ("non-durable", !settings.durable),
+    ];
+    match refused.iter().find(|(_, is_set)| *is_set) {
+        None => Ok(()),
+        Some((property, _)) => Err(Error::PreconditionFailed(format!(
+            "invalid property '{property}' for {} '{name}' in vhost '{vhost}'",
+            Kind::Queue
+        ))),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::value::Value;
 
     fn rules(arguments: &[(&str, Value)]) -> Result<Rules, String> {
         let settings = QueueSettings {
@@ -378,7 +254,23 @@ mod tests {
         let cases = [
             (
                 vec![("x-message-ttl", text("1"))],
-                "invalid arg 'x-message-ttl' for queue 'q' in vhost '/': {unacceptable_type,longstr}",
+                "invalid arg 'x-message-ttl' for queue 'q' in vhost '/': \"expected integer, got longstr\"",
+            ),
+            (
+                vec![("x-message-ttl", Value::I64(315_360_000_001))],
+                "invalid arg 'x-message-ttl' for queue 'q' in vhost '/': {value_too_large,315360000001}",
+            ),
+            (
+                vec![("x-queue-version", Value::I32(3))],
+                "invalid arg 'x-queue-version' for queue 'q' in vhost '/': \"unsupported queue version '3'\"",
+            ),
+            (
+                vec![("x-single-active-consumer", text("yes"))],
+                "invalid arg 'x-single-active-consumer' for queue 'q' in vhost '/': {unacceptable_type,longstr}",
+            ),
+            (
+                vec![("x-queue-leader-locator", text("here"))],
+                "invalid arg 'x-queue-leader-locator' for queue 'q' in vhost '/': invalid_queue_locator_arg",
             ),
             (
                 vec![("x-message-ttl", Value::I32(-1))],

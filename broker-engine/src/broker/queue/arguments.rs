@@ -1,0 +1,333 @@
+//! The arguments of declarations and subscriptions: names, types, ranges, and which kind of queue takes which.
+//!
+//! The texts of refusals are RabbitMQ's or LavinMQ's, and so is the order in which arguments are looked at. An argument
+//! that nobody knows is kept and means nothing.
+
+use super::{
+    Queue,
+    rules::{Dialect, QueueKind},
+};
+use crate::broker::{
+    error::Error,
+    topology::Kind,
+    value::{Table, Value},
+};
+
+/// RabbitMQ's longest time: ten years, in milliseconds.
+const TIME_MAX_MS: u64 = 315_360_000_000;
+
+/// What every kind of queue takes.
+const SHARED: [&str; 9] = [
+    "x-expires",
+    "x-message-ttl",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-overflow",
+    "x-single-active-consumer",
+    "x-queue-type",
+];
+
+const CLASSIC: [&str; 4] = [
+    "x-max-priority",
+    "x-queue-mode",
+    "x-queue-version",
+    "x-queue-master-locator",
+];
+
+const LEADER_LOCATOR: &str = "x-queue-leader-locator";
+
+const QUORUM: [&str; 6] = [
+    "x-dead-letter-strategy",
+    "x-max-in-memory-length",
+    "x-max-in-memory-bytes",
+    "x-quorum-initial-group-size",
+    "x-delivery-limit",
+    LEADER_LOCATOR,
+];
+
+const STREAM: [&str; 3] = [
+    "x-max-age",
+    "x-stream-max-segment-size-bytes",
+    "x-initial-cluster-size",
+];
+
+/// What no kind of RabbitMQ's queues knows, but this broker acts on.
+const OWN: [&str; 5] = [
+    "x-consumer-timeout",
+    "x-message-deduplication",
+    "x-cache-size",
+    "x-cache-ttl",
+    "x-deduplication-header",
+];
+
+/// Whether RabbitMQ knows an argument but does not take it for this kind of queue.
+fn is_refused(argument: &str, kind: QueueKind, dialect: Dialect) -> bool {
+    let of_others: [&[&str]; 2] = match (kind, dialect) {
+        (_, Dialect::LavinMq) => return false,
+        (QueueKind::Classic, Dialect::RabbitMq4) if argument == LEADER_LOCATOR => return false,
+        (QueueKind::Classic, _) => [&QUORUM, &STREAM],
+        (QueueKind::Quorum, _) => [&CLASSIC, &STREAM],
+    };
+    of_others.concat().contains(&argument)
+}
+
+/// Whether a redeclaration must agree on an argument.
+pub(crate) fn is_compared(argument: &str, kind: QueueKind, dialect: Dialect) -> bool {
+    let own: &[&str] = match kind {
+        QueueKind::Classic => &CLASSIC,
+        QueueKind::Quorum => &QUORUM,
+    };
+    let is_known = [&SHARED, own, &OWN].concat().contains(&argument);
+    is_known || dialect == Dialect::LavinMq || argument == LEADER_LOCATOR
+}
+
+/// The arguments of one declaration.
+pub(crate) struct Arguments<'a> {
+    table: &'a Table,
+    what: String,
+    dialect: Dialect,
+    /// What the kind of queue decides about, once it is known.
+    kind: Option<QueueKind>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn new(
+        (kind, name, vhost): (Kind, &str, &str),
+        table: &'a Table,
+        dialect: Dialect,
+    ) -> Self {
+        Self {
+            table,
+            what: format!("{kind} '{name}' in vhost '{vhost}'"),
+            dialect,
+            kind: None,
+        }
+    }
+
+    /// The kind of queue that is asked for. What that kind does not take is not looked at from now on.
+    pub(super) fn read_kind(&mut self) -> Result<QueueKind, Error> {
+        let kind = match self.text("x-queue-type")? {
+            None | Some("classic") => QueueKind::Classic,
+            Some("quorum") if self.dialect == Dialect::LavinMq => QueueKind::Classic,
+            Some("quorum") => QueueKind::Quorum,
+            Some("stream") => {
+                return Err(Error::PreconditionFailed(format!(
+                    "{}: streams are not supported by this broker",
+                    self.what
+                )));
+            }
+            Some(other) => {
+                return Err(self.invalid(
+                    "x-queue-type",
+                    format!("\"unsupported queue type '{other}'\""),
+                ));
+            }
+        };
+        self.kind = Some(kind);
+        Ok(kind)
+    }
+
+    fn get(&self, argument: &str) -> Option<&'a Value> {
+        let is_refused = self
+            .kind
+            .is_some_and(|kind| is_refused(argument, kind, self.dialect));
+        self.table.get(argument).filter(|_| !is_refused)
+    }
+
+    pub(super) fn invalid(&self, argument: &str, reason: impl std::fmt::Display) -> Error {
+        Error::PreconditionFailed(format!(
+            "invalid arg '{argument}' for {}: {reason}",
+            self.what
+        ))
+    }
+
+    /// A value of another type than is wanted: of RabbitMQ's words and LavinMQ's the ones that count.
+    fn wrong_type(&self, argument: &str, rabbitmq: &str, lavinmq: &str) -> Error {
+        if self.dialect == Dialect::LavinMq {
+            Error::PreconditionFailed(format!("{argument} header not {lavinmq}"))
+        } else {
+            self.invalid(argument, rabbitmq)
+        }
+    }
+
+    fn unacceptable(value: &Value) -> String {
+        format!("{{unacceptable_type,{}}}", value.type_name())
+    }
+
+    fn integer(&self, argument: &str) -> Result<Option<i64>, Error> {
+        let Some(value) = self.get(argument) else {
+            return Ok(None);
+        };
+        let expected = || format!("\"expected integer, got {}\"", value.type_name());
+        value
+            .as_i64()
+            .map(Some)
+            .ok_or_else(|| self.wrong_type(argument, &expected(), "an integer"))
+    }
+
+    pub(crate) fn number(&self, argument: &str, min: u64, max: u64) -> Result<Option<u64>, Error> {
+        let Some(number) = self.integer(argument)? else {
+            return Ok(None);
+        };
+        let value = u64::try_from(number).ok();
+        if let Some(value) = value.filter(|value| (min..=max).contains(value)) {
+            return Ok(Some(value));
+        }
+        if self.dialect == Dialect::LavinMq {
+            let (bound, limit) = match value {
+                Some(value) if value > max => ("greater than maximum", max),
+                _ => ("less than minimum", min),
+            };
+            return Err(Error::PreconditionFailed(format!(
+                "{argument} header {bound} value {limit}"
+            )));
+        }
+        let reason = match value {
+            None => "value_negative",
+            Some(0) => "value_zero",
+            Some(_) => "max_value_exceeded",
+        };
+        Err(self.invalid(argument, format!("{{{reason},{number}}}")))
+    }
+
+    /// A time in milliseconds.
+    pub(super) fn time_ms(&self, argument: &str, min: u64) -> Result<Option<u64>, Error> {
+        let time_ms = self.number(argument, min, u64::MAX)?;
+        match time_ms {
+            Some(time_ms) if time_ms > TIME_MAX_MS && self.dialect != Dialect::LavinMq => {
+                Err(self.invalid(argument, format!("{{value_too_large,{time_ms}}}")))
+            }
+            time_ms => Ok(time_ms),
+        }
+    }
+
+    pub(crate) fn text(&self, argument: &str) -> Result<Option<&'a str>, Error> {
+        let Some(value) = self.get(argument) else {
+            return Ok(None);
+        };
+        match value.as_str() {
+            Some(text) => Ok(Some(text)),
+            None => Err(self.wrong_type(argument, &Self::unacceptable(value), "a string")),
+        }
+    }
+
+    pub(crate) fn flag(&self, argument: &str) -> Result<bool, Error> {
+        match self.get(argument) {
+            None => Ok(false),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(value) => Err(self.wrong_type(argument, &Self::unacceptable(value), "a boolean")),
+        }
+    }
+
+    /// One of some words. LavinMQ takes any.
+    pub(super) fn word(
+        &self,
+        argument: &str,
+        words: &[&str],
+        reason: &str,
+    ) -> Result<Option<&'a str>, Error> {
+        match self.text(argument)? {
+            Some(word) if !words.contains(&word) && self.dialect != Dialect::LavinMq => {
+                Err(self.invalid(argument, reason))
+            }
+            word => Ok(word),
+        }
+    }
+
+    /// How often a message may come back. RabbitMQ 4 takes a negative number for ever.
+    pub(super) fn delivery_limit(&self) -> Result<Option<u64>, Error> {
+        const LIMIT: &str = "x-delivery-limit";
+        match self.integer(LIMIT)? {
+            Some(limit) if limit < 0 && self.dialect == Dialect::RabbitMq4 => Ok(Some(u64::MAX)),
+            _ => self.number(LIMIT, 0, u64::MAX),
+        }
+    }
+
+    /// What only clusters act on, and the storage of other brokers: checked, and without a meaning on one node.
+    pub(super) fn check_accepted(&self) -> Result<(), Error> {
+        if self.dialect == Dialect::LavinMq {
+            return Ok(());
+        }
+        let strategies = ["at-most-once", "at-least-once"];
+        self.word(
+            "x-dead-letter-strategy",
+            &strategies,
+            "invalid_dlx_strategy",
+        )?;
+        for argument in ["x-max-in-memory-length", "x-max-in-memory-bytes"] {
+            self.number(argument, 0, u64::MAX)?;
+        }
+        self.word("x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
+        if let Some(version) = self.number("x-queue-version", 0, u64::MAX)?
+            && !(1..=2).contains(&version)
+        {
+            let reason = format!("\"unsupported queue version '{version}'\"");
+            return Err(self.invalid("x-queue-version", reason));
+        }
+        self.number("x-quorum-initial-group-size", 1, u64::MAX)?;
+        let locators = ["client-local", "balanced", "random", "least-leaders"];
+        self.word(LEADER_LOCATOR, &locators, "invalid_queue_locator_arg")?;
+        Ok(())
+    }
+
+    /// Refuses the first argument that is known and not for this kind of queue.
+    pub(super) fn refuse(&self, kind: QueueKind) -> Result<(), Error> {
+        let mut names = self.table.0.iter().map(|(name, _)| name);
+        match names.find(|name| is_refused(name, kind, self.dialect)) {
+            None => Ok(()),
+            Some(argument) => Err(self.not_for(argument, kind)),
+        }
+    }
+
+    fn not_for(&self, argument: &str, kind: QueueKind) -> Error {
+        Error::PreconditionFailed(format!(
+            "invalid arg '{argument}' for {} of queue type rabbit_{}_queue",
+            self.what,
+            kind.name()
+        ))
+    }
+}
+
+impl Queue {
+    /// The rank that a subscription's arguments ask for, after checking them.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` for an argument of the wrong type, or one of another kind of queue.
+    pub fn consumer_priority(&self, table: &Table) -> Result<i32, Error> {
+        const PRIORITY: &str = "x-priority";
+        const FAILOVER: &str = "x-cancel-on-ha-failover";
+        let dialect = self.core.dialect;
+        let names = (Kind::Queue, &*self.name, &*self.vhost);
+        let arguments = Arguments::new(names, table, dialect);
+        if dialect == Dialect::LavinMq {
+            let priority = table.get(PRIORITY).map_or(Some(0), Value::as_i64);
+            let wrong = || Error::PreconditionFailed(format!("{PRIORITY} must be an integer"));
+            return priority.map(clamped).ok_or_else(wrong);
+        }
+        let priority = arguments.integer(PRIORITY)?.unwrap_or(0);
+        let refused: &[&str] = match (self.kind(), dialect) {
+            (QueueKind::Classic, Dialect::RabbitMq3) => {
+                arguments.flag(FAILOVER)?;
+                &["x-stream-offset"]
+            }
+            (QueueKind::Quorum, Dialect::RabbitMq3) => &[FAILOVER, "x-stream-offset"],
+            (_, Dialect::RabbitMq4 | Dialect::LavinMq) => &[
+                "x-stream-offset",
+                "x-stream-filter",
+                "x-stream-match-unfiltered",
+            ],
+        };
+        let mut names = table.0.iter().map(|(name, _)| name.as_str());
+        match names.find(|name| refused.contains(name)) {
+            None => Ok(clamped(priority)),
+            Some(argument) => Err(arguments.not_for(argument, self.kind())),
+        }
+    }
+}
+
+fn clamped(priority: i64) -> i32 {
+    let bounded = priority.clamp(i32::MIN.into(), i32::MAX.into());
+    i32::try_from(bounded).unwrap_or_default()
+}
