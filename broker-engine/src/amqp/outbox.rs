@@ -53,6 +53,18 @@ impl Outbox {
         self.append(|buffer| encode_method(buffer, channel, method));
     }
 
+    /// Appends one more frame of the connection's own although the last word was said.
+    pub(crate) fn send_after_last<M: Encode>(&self, method: &M) {
+        {
+            let mut buffer = self.buffer.lock();
+            let before = buffer.len();
+            encode_method(&mut buffer, 0, method);
+            self.unsent_bytes
+                .fetch_add(buffer.len() - before, Ordering::SeqCst);
+        }
+        self.wake();
+    }
+
     /// Appends the last frame of the connection; what others append later is dropped.
     pub(crate) fn send_last<M: Encode>(&self, method: &M) {
         self.send(0, method);

@@ -6,6 +6,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReplyCode {
     NoRoute,
+    NoConsumers,
     ConnectionForced,
     AccessRefused,
     NotFound,
@@ -25,6 +26,7 @@ impl ReplyCode {
     pub(crate) fn number(self) -> u16 {
         match self {
             Self::NoRoute => 312,
+            Self::NoConsumers => 313,
             Self::ConnectionForced => 320,
             Self::AccessRefused => 403,
             Self::NotFound => 404,
@@ -44,6 +46,7 @@ impl ReplyCode {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NoRoute => "NO_ROUTE",
+            Self::NoConsumers => "NO_CONSUMERS",
             Self::ConnectionForced => "CONNECTION_FORCED",
             Self::AccessRefused => "ACCESS_REFUSED",
             Self::NotFound => "NOT_FOUND",
@@ -63,6 +66,7 @@ impl ReplyCode {
     pub(crate) fn is_hard(self) -> bool {
         match self {
             Self::NoRoute
+            | Self::NoConsumers
             | Self::AccessRefused
             | Self::NotFound
             | Self::ResourceLocked

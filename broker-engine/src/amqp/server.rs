@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::channel::Context;
 use super::connection::{Client, Link};
 use crate::broker::{AlarmListener, Broker, Bystander};
-use crate::codec::amqp::{FieldTable, FieldValue};
+use crate::codec::amqp::{FRAME_MIN_SIZE, FieldTable, FieldValue};
 
 /// The channel of the connection's own methods.
 pub(super) const CHANNEL_ZERO: u16 = 0;
@@ -21,6 +21,9 @@ pub(super) const FRAME_MAX: u32 = 131_072;
 
 /// Bytes of the largest frame before the sizes are negotiated.
 pub(super) const FRAME_MAX_OPENING: u32 = 8192;
+
+/// RabbitMQ 4 asks for more than the specification: tokens of its logins are long.
+const FRAME_MIN_RABBITMQ_4: u32 = 8192;
 
 /// The heartbeat interval suggested to clients.
 pub(super) const HEARTBEAT_S: u16 = 60;
@@ -55,6 +58,8 @@ pub struct Server {
     /// connection with 503.
     is_unknown_kind_soft: bool,
     is_lavinmq: bool,
+    /// Bytes of the smallest frame size that a client may ask for.
+    frame_min: u32,
     shutdown: CancellationToken,
     last_id: AtomicU64,
     connections: Mutex<BTreeMap<u64, Registered>>,
@@ -74,6 +79,7 @@ impl Server {
         channels_max: u16,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
+        let is_lavinmq = identification.product == "LavinMQ";
         let is_rabbitmq_3 = identification.version.starts_with("3.");
         let server = Arc::new(Self {
             broker,
@@ -81,7 +87,12 @@ impl Server {
             channels_max,
             message_size_max: if is_rabbitmq_3 { 128 << 20 } else { 16 << 20 },
             is_unknown_kind_soft: !is_rabbitmq_3,
-            is_lavinmq: identification.product == "LavinMQ",
+            is_lavinmq,
+            frame_min: if is_rabbitmq_3 || is_lavinmq {
+                FRAME_MIN_SIZE
+            } else {
+                FRAME_MIN_RABBITMQ_4
+            },
             shutdown,
             last_id: AtomicU64::new(0),
             connections: Mutex::default(),
@@ -126,6 +137,10 @@ impl Server {
     /// Where the two peers differ, LavinMQ's way holds.
     pub(super) fn is_lavinmq(&self) -> bool {
         self.is_lavinmq
+    }
+
+    pub(super) fn frame_min(&self) -> u32 {
+        self.frame_min
     }
 
     pub(super) fn shutdown(&self) -> &CancellationToken {

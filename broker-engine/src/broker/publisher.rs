@@ -228,6 +228,12 @@ impl Publisher {
         self.session.core().clock.now_ms()
     }
 
+    /// Whether a consumer could take a message now, of any queue that it goes to.
+    pub fn is_awaited(&mut self, message: &Publish<'_>) -> Result<bool, Error> {
+        let route = self.route(message)?;
+        Ok(route.queues().iter().any(|queue| queue.is_awaited()))
+    }
+
     /// Whether a message could be published: its exchange is there and may be written to.
     pub fn check(&mut self, message: &Publish<'_>) -> Result<(), Error> {
         self.route(message).map(|_| ())

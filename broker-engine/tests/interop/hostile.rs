@@ -73,7 +73,7 @@ async fn broken_frames_end_the_connection_with_501() {
         b"\x01\x00\x01\x00\x00\x00\x0a\x00\x32\x00\x1e\x00\x00\x02\xc3\x28\x00\xce",
     ];
     for bytes in frames {
-        let mut raw = Raw::open_with(broker.address(), 4096, 0);
+        let mut raw = Raw::open_with(broker.address(), 8192, 0);
         raw.open_channel(1);
         raw.write(bytes);
         let payload = raw.expect(0, "connection.close");

@@ -19,6 +19,8 @@ mod management;
 #[cfg(test)]
 mod patience;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod routing;

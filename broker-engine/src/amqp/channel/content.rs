@@ -17,6 +17,7 @@ pub(super) struct Content {
     exchange: String,
     routing_key: String,
     mandatory: bool,
+    immediate: bool,
     /// Properties in wire form and the announced body size, once the header is here.
     header: Option<(Vec<u8>, usize)>,
     body: Vec<u8>,
@@ -28,6 +29,7 @@ impl Content {
             exchange: publish.exchange.to_owned(),
             routing_key: publish.routing_key.to_owned(),
             mandatory: publish.mandatory,
+            immediate: publish.immediate,
             header: None,
             body: Vec::new(),
         }
@@ -78,6 +80,7 @@ impl Channel {
             exchange,
             routing_key,
             mandatory,
+            immediate,
             header,
             body,
         }) = self.content.take()
@@ -90,7 +93,7 @@ impl Channel {
             exchange: &exchange,
             routing_key: &routing_key,
             mandatory,
-            immediate: false,
+            immediate,
         };
         let mut publishes = Publishes::default();
         self.collect(context, &publish, (&properties, &body), &mut publishes)?;
@@ -111,7 +114,7 @@ impl Channel {
 pub(super) fn check_header(context: &Context, header: &ContentHeader<'_>) -> Result<(), Error> {
     if header.class_id != CLASS_BASIC {
         return Err(expected_header(&format!(
-            "content header for class {}",
+            "one for class {}",
             header.class_id
         )));
     }

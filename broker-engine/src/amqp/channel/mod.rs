@@ -10,6 +10,7 @@ mod basic;
 mod consume;
 mod content;
 mod exchange;
+mod immediate;
 mod patience;
 mod publish;
 mod queue;

@@ -31,6 +31,10 @@ impl<'a> Publishes<'a> {
         self.list.is_empty()
     }
 
+    pub(super) fn first(&self) -> Option<&Publish<'a>> {
+        self.list.first()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.list.clear();
         self.body_bytes = 0;
@@ -137,7 +141,7 @@ impl Channel {
         let Some((publish, is_repeated)) = publishes.decode(frame.payload)? else {
             return Ok(0);
         };
-        if publish.immediate {
+        if publish.immediate && !context.server.is_lavinmq() {
             return Err(Error::not_implemented("immediate=true"));
         }
         let Some((header, body, consumed)) = whole_content(rest, frame.channel, frame_max) else {
@@ -205,6 +209,9 @@ impl Channel {
         (properties, body): (&'a [u8], &'a [u8]),
         publishes: &mut Publishes<'a>,
     ) -> Result<(), Error> {
+        if publish.immediate {
+            return self.publish_immediate(context, publish, (properties, body), publishes);
+        }
         if let Some(persistent) = Properties::plain_persistence(properties) {
             publishes.push_plain(publish, (properties, persistent), body);
             return Ok(());
@@ -246,7 +253,7 @@ impl Channel {
         let outcome = publisher.publish(&publishes.list);
         self.is_logging = outcome.durable.is_some();
         for number in outcome.unroutable {
-            self.send_return(&publishes.list[number]);
+            self.send_return(&publishes.list[number], ReplyCode::NoRoute);
         }
         if let Some(confirms) = &mut self.confirms {
             let mut done = 0;
@@ -289,10 +296,10 @@ impl Channel {
         }
     }
 
-    pub(super) fn send_return(&self, publish: &Publish<'_>) {
+    pub(super) fn send_return(&self, publish: &Publish<'_>, reason: ReplyCode) {
         let returned = BasicReturn {
-            reply_code: ReplyCode::NoRoute.number(),
-            reply_text: ReplyCode::NoRoute.name(),
+            reply_code: reason.number(),
+            reply_text: reason.name(),
             exchange: publish.exchange,
             routing_key: publish.routing_key,
         };

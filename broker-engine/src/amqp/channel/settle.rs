@@ -1,5 +1,7 @@
 //! Acknowledgements on their way back: collected over one read, then told to the queues together.
 
+use std::sync::Arc;
+
 use super::super::error::Error;
 use super::super::owed::Unsettled;
 use super::acks::Acked;
@@ -69,7 +71,7 @@ impl Channel {
         Ok(None)
     }
 
-    /// `basic.recover`: everything unsettled goes back to its queue.
+    /// `basic.recover`: everything unsettled goes back to its queue or, without `requeue`, to the same consumers again.
     pub(super) fn recover(
         &mut self,
         context: &Context,
@@ -83,7 +85,21 @@ impl Channel {
             // Before the redeliveries, which requeueing sends at once.
             self.send(&BasicRecoverOk {});
         }
-        self.requeue_all();
+        if requeue {
+            self.requeue_all();
+            return Ok(None);
+        }
+        for unsettled in self.deliveries.take_all() {
+            let Unsettled { queue, run, .. } = unsettled;
+            for run in queue.redeliver(run) {
+                self.settlements.add(Settlement {
+                    verdict: Verdict::Requeue,
+                    queue: Arc::clone(&queue),
+                    run,
+                });
+            }
+        }
+        self.settlements.apply();
         Ok(None)
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::error::Error;
 use super::super::owed::Unsettled;
+use super::super::reply_code::ReplyCode;
 use super::settle::settlement;
 use super::{Channel, Context, Deferred, arguments};
 use crate::broker::{Publish, Settlement, Verdict};
@@ -112,7 +113,7 @@ impl Channel {
             }
         })?;
         for number in outcome.unroutable {
-            self.send_return(&publishes[number]);
+            self.send_return(&publishes[number], ReplyCode::NoRoute);
         }
         Ok(self.reply(false, outcome.durable, &TxCommitOk {}))
     }

@@ -73,12 +73,13 @@ impl Session {
     }
 
     /// While this side waits for close-ok everything else is ignored (specification 1.4.2.8).
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are ignored")]
     pub(super) fn on_closing_method(&mut self, method: &Method<'_>) {
-        if matches!(
-            method,
-            Method::ConnectionCloseOk(_) | Method::ConnectionClose(_)
-        ) {
-            self.stage = Stage::Finished;
+        match method {
+            Method::ConnectionCloseOk(_) => self.stage = Stage::Finished,
+            // Both said goodbye at once: each answers the other, and waits for its own answer.
+            Method::ConnectionClose(_) => self.outbox().send_after_last(&ConnectionCloseOk {}),
+            _ => {}
         }
     }
 }

@@ -5,10 +5,10 @@ use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, FRAME_MAX, FRAME_MAX_OPENING, HEARTBEAT_S};
 use super::peer::Certified;
 use super::session::{Client, Session, Stage};
-use crate::broker::Identity;
+use crate::broker::{DEFAULT_VHOST, Identity};
 use crate::codec::amqp::{
     ConnectionOpen, ConnectionOpenOk, ConnectionStart, ConnectionStartOk, ConnectionTune,
-    ConnectionTuneOk, FRAME_MIN_SIZE, FieldTable, FieldValue, HeaderParse, Method, PROTOCOL_HEADER,
+    ConnectionTuneOk, FieldTable, FieldValue, HeaderParse, Method, PROTOCOL_HEADER,
     parse_protocol_header,
 };
 
@@ -16,6 +16,8 @@ const MECHANISMS: &[u8] = b"PLAIN AMQPLAIN";
 
 /// What a client may choose from that showed a certificate.
 const MECHANISMS_CERTIFIED: &[u8] = b"PLAIN AMQPLAIN EXTERNAL";
+const CHANNEL_MAX: &str = "channel_max";
+
 const LOCALES: &[u8] = b"en_US";
 
 /// The well-known login, which RabbitMQ keeps from other machines whatever its password is.
@@ -132,9 +134,15 @@ impl Session {
     }
 
     fn on_tune_ok(&mut self, tune: &ConnectionTuneOk) -> Result<(), Error> {
-        negotiated("frame_max", tune.frame_max, FRAME_MIN_SIZE, FRAME_MAX)?;
         let channels_max = u32::from(self.server.channels_max());
-        negotiated("channel_max", u32::from(tune.channel_max), 1, channels_max)?;
+        negotiated(
+            "frame_max",
+            tune.frame_max,
+            self.server.frame_min(),
+            FRAME_MAX,
+        )
+        .and_then(|()| negotiated(CHANNEL_MAX, u32::from(tune.channel_max), 1, channels_max))
+        .map_err(|error| self.in_own_words(error))?;
         self.outbox().set_frame_max(tune.frame_max);
         self.channel_max = tune.channel_max;
         self.heartbeat_s = tune.heartbeat_s;
@@ -142,8 +150,22 @@ impl Session {
         Ok(())
     }
 
+    /// LavinMQ says first what it was about.
+    fn in_own_words(&self, error: Error) -> Error {
+        if self.server.is_lavinmq() {
+            let text = format!("failed to negotiate connection parameters: {}", error.text);
+            Error { text, ..error }
+        } else {
+            error
+        }
+    }
+
     fn on_open(&mut self, open: &ConnectionOpen<'_>) -> Result<(), Error> {
-        self.enter(open.virtual_host)?;
+        let vhost = match open.virtual_host {
+            "" if self.server.is_lavinmq() => DEFAULT_VHOST,
+            vhost => vhost,
+        };
+        self.enter(vhost)?;
         self.stage = Stage::Running;
         self.outbox()
             .send(CHANNEL_ZERO, &ConnectionOpenOk { reserved_1: "" });
@@ -152,24 +174,23 @@ impl Session {
     }
 }
 
-/// RabbitMQ's rule: 0 asks for no limit, which is more than any limit.
+/// The rule of both brokers: 0 asks for no limit, which is more than any limit.
 fn negotiated(name: &str, client: u32, minimum: u32, maximum: u32) -> Result<(), Error> {
-    if client != 0 && client < minimum {
-        Err(Error::not_allowed(format!(
-            "negotiated {name} = {client} is lower than the minimum allowed value ({minimum})"
-        )))
+    let (bound, limit) = if client != 0 && client < minimum {
+        ("lower than the minimum", minimum)
     } else if client == 0 || client > maximum {
-        let client = if client == 0 {
-            "no limit (0)".to_owned()
-        } else {
-            client.to_string()
-        };
-        Err(Error::not_allowed(format!(
-            "negotiated {name} = {client} is higher than the maximum allowed value ({maximum})"
-        )))
+        ("higher than the maximum", maximum)
     } else {
-        Ok(())
-    }
+        return Ok(());
+    };
+    let detail = if client == 0 && name == CHANNEL_MAX {
+        " (no limit)"
+    } else {
+        ""
+    };
+    Err(Error::not_allowed(format!(
+        "negotiated {name} = {client}{detail} is {bound} allowed value ({limit})"
+    )))
 }
 
 /// Name and password of a PLAIN response (RFC 4616); the authorisation identity is not used.
@@ -244,7 +265,11 @@ mod tests {
         assert!(negotiated("frame_max", 4096, 4096, 131_072).is_ok());
         assert_eq!(
             negotiated("frame_max", 0, 4096, 131_072).unwrap_err().text,
-            "negotiated frame_max = no limit (0) is higher than the maximum allowed value (131072)"
+            "negotiated frame_max = 0 is higher than the maximum allowed value (131072)"
+        );
+        assert_eq!(
+            negotiated(CHANNEL_MAX, 0, 1, 2047).unwrap_err().text,
+            "negotiated channel_max = 0 (no limit) is higher than the maximum allowed value (2047)"
         );
         assert_eq!(
             negotiated("frame_max", 100, 4096, 131_072)

@@ -17,12 +17,13 @@ use super::super::outbox::Outbox;
 use super::super::server::FRAME_MAX;
 use super::heartbeat::{Deadlines, Elapsed};
 use super::session::Session;
+use crate::codec::amqp::FRAME_OVERHEAD;
 
 /// Bytes of one read at most. Smaller buffers cost CPU, larger ones leave the processor's cache.
 const READ_SIZE: usize = 128 * 1024;
 
 /// Room for one read behind an incomplete frame of the largest size.
-const READ_BUFFER_SIZE: usize = READ_SIZE + FRAME_MAX as usize;
+const READ_BUFFER_SIZE: usize = READ_SIZE + FRAME_MAX as usize + FRAME_OVERHEAD;
 
 /// Rounds of one poll before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;

@@ -333,9 +333,11 @@ impl Session {
     }
 
     fn open_channel(&mut self, number: u16) -> Result<(), Error> {
-        if number > self.channel_max {
+        // Both brokers bound how many channels are open, not their numbers.
+        let count = self.channels.len();
+        if count >= usize::from(self.channel_max) {
             return Err(Error::not_allowed(format!(
-                "channel {number} is above the negotiated channel_max ({})",
+                "number of channels opened ({count}) has reached the negotiated channel_max ({})",
                 self.channel_max
             )));
         }
@@ -441,10 +443,11 @@ impl Session {
         }
         self.is_blocked = true;
         if self.client.handles_blocked {
-            let reason = if self.server.broker().alarms().is_on(Alarm::Memory) {
-                "low on memory"
-            } else {
-                "low on disk"
+            let alarms = self.server.broker().alarms();
+            let reason = match (alarms.is_on(Alarm::Memory), alarms.is_on(Alarm::Disk)) {
+                (true, true) => "low on memory & disk",
+                (true, false) => "low on memory",
+                (false, _) => "low on disk",
             };
             self.outbox()
                 .send(CHANNEL_ZERO, &ConnectionBlocked { reason });

@@ -15,6 +15,7 @@ mod governed;
 mod held;
 mod limits;
 mod pump;
+mod redeliver;
 mod rotation;
 mod rules;
 mod run;
@@ -27,17 +28,17 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use self::rules::{Dialect, QueueKind};
-use self::{
-    backlog::{Backlog, Rank},
-    pump::Marks,
-    rotation::Rotation,
-};
 pub(crate) use self::{
     arguments::{Arguments, is_compared},
     entry::Entry,
     limits::{Admission, Dead},
     rules::{Overflow, Rules},
     run::{Extent, Framing, Run},
+};
+use self::{
+    backlog::{Backlog, Rank},
+    pump::Marks,
+    rotation::Rotation,
 };
 use super::{
     Core,

@@ -51,7 +51,7 @@ def connecting():
     trusted = ssl.create_default_context(cafile=broker.CA)
     ways = [
         dict(port=broker.TLS_PORT, ssl_options=pika.SSLOptions(trusted, broker.HOST)),
-        dict(heartbeat=0, frame_max=4096, channel_max=7),
+        dict(heartbeat=0, frame_max=8192, channel_max=7),
         dict(client_properties={"connection_name": "orders"}),
     ]
     if broker.PORT_V6:
