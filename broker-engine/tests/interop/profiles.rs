@@ -58,14 +58,13 @@ fn send(raw: &mut Raw, queue: &str, immediate: bool) {
 /// Reads a method with content: the code of a return, the tag and flag of a delivery.
 fn with_content(raw: &mut Raw, name: &str) -> (u64, bool) {
     let payload = raw.expect(1, name);
-    let read = match Method::decode(&payload).unwrap() {
-        Method::BasicReturn(returned) => (u64::from(returned.reply_code), false),
-        Method::BasicDeliver(deliver) => (deliver.delivery_tag, deliver.redelivered),
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the name was checked before"
-        )]
-        other => panic!("{other:?}"),
+    let method = Method::decode(&payload).unwrap();
+    let read = if let Method::BasicReturn(returned) = method {
+        (u64::from(returned.reply_code), false)
+    } else if let Method::BasicDeliver(deliver) = method {
+        (deliver.delivery_tag, deliver.redelivered)
+    } else {
+        panic!("{method:?}");
     };
     raw.next().unwrap();
     raw.next().unwrap();

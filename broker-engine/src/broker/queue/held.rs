@@ -189,9 +189,12 @@ impl Held {
             let which = slice.out & bits(first.saturating_sub(slice.first), end - slice.first);
             let part = Settled { slice, which };
             let numbers = part.numbers().filter_map(move |number| {
+                let mut entry = slice.run.entry(number)?;
+                let first = slice.run.logged;
+                entry.logged = first.map(|first| MessageId(first.0 + number as u64));
                 Some(Out {
                     id: DeliveryId(slice.first + number as u64),
-                    entry: slice.run.entry(number)?,
+                    entry,
                     consumer: slice.holders.of(number).cloned(),
                 })
             });

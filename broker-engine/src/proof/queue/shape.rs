@@ -149,7 +149,12 @@ pub(super) fn shape() -> impl Strategy<Value = Shape> {
             ttl_ms,
             length_max,
             bytes_max,
-            overflow,
+            // A quorum queue takes the other word, and drops the oldest all the same.
+            overflow: if quorum && overflow == Overflow::RejectAndBury {
+                Overflow::DropHead
+            } else {
+                overflow
+            },
             buries,
             priority_max: priority_max.filter(|_| !quorum),
             single_active,
