@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use host_agent::OnStop;
 use tokio_util::sync::CancellationToken;
 use warren::config::{self, LogFormat};
@@ -40,6 +40,7 @@ enum Role {
     Worker(config::Worker),
     Migrate(config::Migrate),
     Admin(config::Admin),
+    Completion(config::Completion),
     #[command(subcommand)]
     Policy(config::PolicyRole),
     Agent(config::Agent),
@@ -82,7 +83,7 @@ fn causes(error: &anyhow::Error) -> String {
 
 fn start_logging(role: &Role, format: Option<LogFormat>) {
     let (default_format, filter) = match role {
-        Role::Dev(_) | Role::Client(_) | Role::Admin(_) | Role::Policy(_) => {
+        Role::Dev(_) | Role::Client(_) | Role::Admin(_) | Role::Policy(_) | Role::Completion(_) => {
             (LogFormat::Pretty, "warn,lapin=off")
         }
         Role::Serve(_) | Role::Worker(_) | Role::Migrate(_) | Role::Agent(_) | Role::Node(_) => {
@@ -106,6 +107,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
         | Role::Migrate(_)
         | Role::Admin(_)
         | Role::Policy(_)
+        | Role::Completion(_)
         | Role::Agent(_)
         | Role::Node(_) => roles::on_signals().context("cannot listen for signals")?,
     };
@@ -118,6 +120,10 @@ async fn run(role: Role) -> anyhow::Result<()> {
             roles::migrate::run(&config.database.database_url, &shutdown).await?;
         }
         Role::Admin(config) => admin(config, shutdown).await?,
+        Role::Completion(config) => {
+            let mut command = Arguments::command();
+            clap_complete::generate(config.shell, &mut command, "warren", &mut std::io::stdout());
+        }
         Role::Policy(config::PolicyRole::Simulate(config)) => access::simulate(config)?,
         Role::Agent(config) => agent(config, shutdown).await?,
         Role::Node(options) => roles::node::run(*options, shutdown).await?,
@@ -176,7 +182,9 @@ async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::
 }
 
 async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Result<()> {
-    use config::{AccountCommand, AdminCommand, AuditCommand, CaCommand, HostTokenCommand};
+    use config::{
+        AccountCommand, AdminCommand, AuditCommand, CaCommand, HostTokenCommand, MasterKeyCommand,
+    };
     let installation = installation(&config.database, &config.master_key, &shutdown).await?;
     match config.command {
         AdminCommand::Account(AccountCommand::Create { name }) => {
@@ -196,6 +204,9 @@ async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Re
         }
         AdminCommand::Audit(AuditCommand::Follow { after, once }) => {
             roles::admin::follow_audit(&installation, after, !once, shutdown).await?;
+        }
+        AdminCommand::MasterKey(MasterKeyCommand::Reseal) => {
+            roles::admin::reseal(&installation).await?;
         }
         AdminCommand::Ca(CaCommand::Show) => roles::admin::show_ca(&installation).await?,
     }

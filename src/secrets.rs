@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
-/// Longer than either encoding of a key with generous whitespace.
-const KEY_FILE_BYTES_MAX: u64 = 1024;
+/// Room for the key in force and many before it.
+const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,7 +42,7 @@ pub enum Error {
         "the master key file {path} can be read by others (mode {mode:03o}): run `chmod 600 {path}`"
     )]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("the master key file {path} must hold 32 bytes as hex or base64")]
+    #[error("the master key file {path} must hold 32 bytes as hex or base64 on each line")]
     Malformed { path: PathBuf },
     #[error("the system's random number generator failed")]
     Random,
@@ -54,10 +54,12 @@ pub enum Error {
     Seal,
 }
 
-/// The installation's key. Cheap to clone; the key's memory is cleared with the last clone.
+/// The installation's key, and those that it had before. Cheap to clone; the keys' memory is
+/// cleared with the last clone.
 #[derive(Clone)]
 pub struct MasterKey {
-    key: Arc<LessSafeKey>,
+    /// The first seals; all of them open, so that a key can be replaced while processes run.
+    keys: Arc<[LessSafeKey]>,
 }
 
 impl std::fmt::Debug for MasterKey {
@@ -68,15 +70,22 @@ impl std::fmt::Debug for MasterKey {
 
 impl MasterKey {
     pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> MasterKey {
-        let bytes = Zeroizing::new(bytes);
-        let key = UnboundKey::new(&AES_256_GCM, bytes.as_slice())
-            .expect("AES-256 takes every key of 32 bytes");
+        Self::ring(&[Zeroizing::new(bytes)])
+    }
+
+    fn ring(keys: &[Zeroizing<[u8; KEY_BYTES]>]) -> MasterKey {
+        let key = |bytes: &Zeroizing<[u8; KEY_BYTES]>| {
+            let key = UnboundKey::new(&AES_256_GCM, bytes.as_slice())
+                .expect("AES-256 takes every key of 32 bytes");
+            LessSafeKey::new(key)
+        };
         MasterKey {
-            key: Arc::new(LessSafeKey::new(key)),
+            keys: keys.iter().map(key).collect(),
         }
     }
 
-    /// Reads a key file: 32 bytes as hex or base64, readable by its owner alone.
+    /// Reads a key file, which its owner alone may read: a key a line, 32 bytes as hex or base64,
+    /// the one in force first and those it replaced below.
     pub fn from_file(path: &Path) -> Result<MasterKey, Error> {
         let read = |source| Error::Read {
             path: path.to_owned(),
@@ -94,10 +103,14 @@ impl MasterKey {
         file.take(KEY_FILE_BYTES_MAX)
             .read_to_string(&mut text)
             .map_err(read)?;
-        let bytes = decode(text.trim()).ok_or_else(|| Error::Malformed {
-            path: path.to_owned(),
-        })?;
-        Ok(MasterKey::from_bytes(*bytes))
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let keys: Option<Vec<_>> = lines.map(decode).collect();
+        match keys.filter(|keys| !keys.is_empty()) {
+            Some(keys) => Ok(Self::ring(&keys)),
+            None => Err(Error::Malformed {
+                path: path.to_owned(),
+            }),
+        }
     }
 
     /// Makes a new key and its file (hex, mode 0600). An existing file is an error: a lost master
@@ -135,7 +148,7 @@ impl MasterKey {
         sealed.push(VERSION);
         sealed.extend_from_slice(&nonce);
         let mut body = plain.to_vec();
-        self.key
+        self.keys[0]
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(associated(purpose)),
@@ -147,21 +160,40 @@ impl MasterKey {
     }
 
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        let (version, rest) = sealed.split_first().ok_or(Error::Format)?;
-        if *version != VERSION || rest.len() < NONCE_LEN + TAG_BYTES {
-            return Err(Error::Format);
+        let mut outcome = Err(Error::Open);
+        for key in &*self.keys {
+            outcome = open(key, purpose, sealed);
+            if !matches!(outcome, Err(Error::Open)) {
+                break;
+            }
         }
-        let (nonce, body) = rest.split_at(NONCE_LEN);
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Format)?;
-        let mut body = body.to_vec();
-        let plain_bytes = self
-            .key
-            .open_in_place(nonce, Aad::from(associated(purpose)), &mut body)
-            .map_err(|_| Error::Open)?
-            .len();
-        body.truncate(plain_bytes);
-        Ok(body)
+        outcome
     }
+
+    /// The same value sealed under the key in force; `None` when it is already.
+    pub fn reseal(&self, purpose: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        if open(&self.keys[0], purpose, sealed).is_ok() {
+            return Ok(None);
+        }
+        let plain = Zeroizing::new(self.open(purpose, sealed)?);
+        Ok(Some(self.seal(purpose, &plain)?))
+    }
+}
+
+fn open(key: &LessSafeKey, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+    let (version, rest) = sealed.split_first().ok_or(Error::Format)?;
+    if *version != VERSION || rest.len() < NONCE_LEN + TAG_BYTES {
+        return Err(Error::Format);
+    }
+    let (nonce, body) = rest.split_at(NONCE_LEN);
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::Format)?;
+    let mut body = body.to_vec();
+    let plain_bytes = key
+        .open_in_place(nonce, Aad::from(associated(purpose)), &mut body)
+        .map_err(|_| Error::Open)?
+        .len();
+    body.truncate(plain_bytes);
+    Ok(body)
 }
 
 fn associated(purpose: &str) -> Vec<u8> {
@@ -264,6 +296,23 @@ mod tests {
                 .unwrap(),
             b"secret"
         );
+    }
+
+    #[test]
+    fn a_replaced_key_still_opens_and_no_longer_seals() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("master.key");
+        let lines = [hex::encode([8u8; KEY_BYTES]), hex::encode([7u8; KEY_BYTES])];
+        std::fs::write(&path, lines.join("\n") + "\n\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let both = MasterKey::from_file(&path).unwrap();
+        let old = key(7).seal("p", b"secret").unwrap();
+        assert_eq!(both.open("p", &old).unwrap(), b"secret");
+        let new = both.reseal("p", &old).unwrap().unwrap();
+        assert_eq!(key(8).open("p", &new).unwrap(), b"secret");
+        assert!(key(7).open("p", &new).is_err());
+        assert_eq!(both.reseal("p", &new).unwrap(), None);
+        assert!(both.reseal("q", &old).is_err());
     }
 
     #[test]

@@ -114,6 +114,8 @@ routes! {
     }
     open {
         GET "/health" Health => get(health::health),
+        GET "/healthz" Healthz => get(health::healthz),
+        GET "/readyz" Readyz => get(health::health),
     }
 }
 

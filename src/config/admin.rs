@@ -41,6 +41,9 @@ pub enum AdminCommand {
     /// Enrolment tokens of hosts
     #[command(subcommand)]
     HostToken(HostTokenCommand),
+    /// The key that secrets in the database are sealed under
+    #[command(subcommand)]
+    MasterKey(MasterKeyCommand),
     /// The installation's certificate authority
     #[command(subcommand)]
     Ca(CaCommand),
@@ -251,6 +254,16 @@ pub enum AuditCommand {
         #[arg(long)]
         once: bool,
     },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum MasterKeyCommand {
+    /// Seal everything under the first key of the key file
+    ///
+    /// To replace the key: write a new one above the old one into the file of every process, the
+    /// old one below it, and restart them one after the other; reseal; take the old key out of the
+    /// files. Sessions that began before then go on as long as the old key is there.
+    Reseal,
 }
 
 #[derive(Debug, Clone, Subcommand)]

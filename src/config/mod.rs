@@ -12,7 +12,7 @@ mod policy;
 
 pub use admin::{
     AccessKeyCommand, AccountCommand, Admin, AdminCommand, AuditCommand, CaCommand,
-    HostTokenCommand, PolicyCommand, RoleCommand, UserCommand,
+    HostTokenCommand, MasterKeyCommand, PolicyCommand, RoleCommand, UserCommand,
 };
 pub use policy::{Policy, PolicyRole, Simulate};
 
@@ -281,4 +281,11 @@ pub struct Agent {
         default_value = "/var/lib/warren/agent"
     )]
     pub data_dir: PathBuf,
+}
+
+/// Completion for your shell: `source <(warren completion bash)`.
+#[derive(Debug, Clone, Args)]
+pub struct Completion {
+    /// Which shell
+    pub shell: clap_complete::Shell,
 }

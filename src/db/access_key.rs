@@ -92,6 +92,36 @@ pub async fn access_key_list(
     rows.into_iter().map(Row::read).collect()
 }
 
+/// Every key's sealed secret, in the order of ids.
+pub async fn access_key_secrets(conn: &mut PgConnection) -> Result<Vec<(AccessKeyId, Vec<u8>)>> {
+    let rows: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("select id, secret_sealed from access_keys order by id for update")
+            .fetch_all(conn)
+            .await?;
+    let read = |(id, sealed): (String, Vec<u8>)| {
+        let place = Place {
+            table: "access_keys",
+            row: &id,
+        };
+        Ok((place.need("id", AccessKeyId::parse(&id))?, sealed))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Replaces a sealed secret by the same one sealed anew.
+pub async fn access_key_reseal(
+    conn: &mut PgConnection,
+    id: &AccessKeyId,
+    secret_sealed: &[u8],
+) -> Result<()> {
+    sqlx::query("update access_keys set secret_sealed = $2 where id = $1")
+        .bind(id.as_str())
+        .bind(secret_sealed)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Deletes a key; whether there was one.
 pub async fn access_key_delete(conn: &mut PgConnection, id: &AccessKeyId) -> Result<bool> {
     let done = sqlx::query("delete from access_keys where id = $1")

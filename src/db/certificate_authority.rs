@@ -40,3 +40,15 @@ pub async fn certificate_authority_fetch(
         .await?;
     Ok(stored)
 }
+
+/// Replaces the sealed key by the same one sealed anew.
+pub async fn certificate_authority_reseal(
+    conn: &mut PgConnection,
+    key_sealed: &[u8],
+) -> Result<()> {
+    sqlx::query("update certificate_authorities set key_sealed = $1")
+        .bind(key_sealed)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

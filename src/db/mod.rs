@@ -30,8 +30,8 @@ use std::time::Duration;
 use sqlx::{Connection, postgres::PgPoolOptions};
 
 pub use access_key::{
-    access_key_create, access_key_delete, access_key_fetch, access_key_list,
-    access_key_set_enabled, access_key_touch,
+    access_key_create, access_key_delete, access_key_fetch, access_key_list, access_key_reseal,
+    access_key_secrets, access_key_set_enabled, access_key_touch,
 };
 pub use account::{account_create, account_fetch_by_name};
 pub use audit::{
@@ -45,6 +45,7 @@ pub use broker::{
 pub use broker_user::{broker_user_create, broker_user_fetch, broker_user_names, broker_users};
 pub use certificate_authority::{
     StoredAuthority, certificate_authority_create, certificate_authority_fetch,
+    certificate_authority_reseal,
 };
 pub use configuration::{
     configuration_create, configuration_delete, configuration_fetch, configuration_hold,

@@ -15,7 +15,7 @@ use crate::pki::Authority;
 use crate::secrets::MasterKey;
 
 /// What the authority's key is sealed for.
-const AUTHORITY_PURPOSE: &str = "certificate-authority";
+pub(super) const AUTHORITY_PURPOSE: &str = "certificate-authority";
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Attempts between two lines in the log.
 const RETRIES_A_LINE: u32 = 6;

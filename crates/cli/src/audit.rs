@@ -70,8 +70,8 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
 }
 
 fn render(events: &[Value], format: Format) -> String {
-    if format == Format::Json {
-        return output::json(&json!({ "events": events }));
+    if format != Format::Table {
+        return output::data(format, &json!({ "events": events }));
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let rows = events.iter().map(|event| {

@@ -170,14 +170,14 @@ async fn finish(
         wait(client, id, &target.broker, goal, timeout.duration()).await?;
     }
     output::print(&match target.session.output {
-        Format::Json => output::json(&json!({ "brokerId": id })),
+        format @ (Format::Json | Format::Yaml) => output::data(format, &json!({ "brokerId": id })),
         Format::Table => id.to_owned(),
     })
 }
 
 fn render_list(brokers: &[BrokerSummary], format: Format) -> String {
-    if format == Format::Json {
-        return output::json(&json!({ "brokerSummaries": brokers }));
+    if format != Format::Table {
+        return output::data(format, &json!({ "brokerSummaries": brokers }));
     }
     let row = |broker: &BrokerSummary| {
         [
@@ -194,8 +194,8 @@ fn render_list(brokers: &[BrokerSummary], format: Format) -> String {
 }
 
 fn render_broker(broker: &DescribeBrokerOutput, format: Format) -> String {
-    if format == Format::Json {
-        return output::json(broker);
+    if format != Format::Table {
+        return output::data(format, broker);
     }
     let lines = |items: Vec<String>| items.join("\n");
     let engine = match &broker.engine_version {

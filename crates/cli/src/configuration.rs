@@ -110,7 +110,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
             };
             let made = session.client()?.create_configuration(&request).await?;
             output::print(&match session.output {
-                Format::Json => output::json(&made),
+                format @ (Format::Json | Format::Yaml) => output::data(format, &made),
                 Format::Table => made.id,
             })
         }
@@ -139,7 +139,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
                 .update_configuration(&found.id, &data, description.as_deref())
                 .await?;
             output::print(&match target.session.output {
-                Format::Json => output::json(&updated),
+                format @ (Format::Json | Format::Yaml) => output::data(format, &updated),
                 Format::Table => format!("revision {}", updated.latest_revision.revision),
             })
         }
@@ -147,7 +147,9 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
             let (client, found) = target.find().await?;
             client.delete_configuration(&found.id).await?;
             output::print(&match target.session.output {
-                Format::Json => output::json(&json!({ "configurationId": found.id })),
+                format @ (Format::Json | Format::Yaml) => {
+                    output::data(format, &json!({ "configurationId": found.id }))
+                }
                 Format::Table => found.id,
             })
         }
@@ -161,8 +163,8 @@ async fn data(target: &Target, revision: Option<i32>) -> Result<(), Error> {
     let revision = client
         .describe_configuration_revision(&found.id, revision)
         .await?;
-    if target.session.output == Format::Json {
-        return output::print(&output::json(&revision));
+    if target.session.output != Format::Table {
+        return output::print(&output::data(target.session.output, &revision));
     }
     let compact: String = revision.data.split_ascii_whitespace().collect();
     let bytes = STANDARD.decode(compact).map_err(|_| Error::NotBase64)?;
@@ -189,8 +191,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn render_list(found: &[Configuration], format: Format) -> String {
-    if format == Format::Json {
-        return output::json(&json!({ "configurations": found }));
+    if format != Format::Table {
+        return output::data(format, &json!({ "configurations": found }));
     }
     let row = |found: &Configuration| {
         [
@@ -206,8 +208,8 @@ fn render_list(found: &[Configuration], format: Format) -> String {
 }
 
 fn render(found: &Configuration, format: Format) -> String {
-    if format == Format::Json {
-        return output::json(found);
+    if format != Format::Table {
+        return output::data(format, found);
     }
     let latest = &found.latest_revision;
     let mut members = vec![
@@ -237,8 +239,8 @@ fn render(found: &Configuration, format: Format) -> String {
 }
 
 fn render_revisions(revisions: &[ConfigurationRevision], format: Format) -> String {
-    if format == Format::Json {
-        return output::json(&json!({ "revisions": revisions }));
+    if format != Format::Table {
+        return output::data(format, &json!({ "revisions": revisions }));
     }
     let row = |revision: &ConfigurationRevision| {
         [

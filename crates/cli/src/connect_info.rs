@@ -109,8 +109,8 @@ fn amqps(endpoint: &str) -> Option<(String, u16)> {
 }
 
 fn render(info: &Info, format: Format) -> String {
-    if format == Format::Json {
-        return output::json(info);
+    if format != Format::Table {
+        return output::data(format, info);
     }
     let ca_file = match &info.ca_file {
         Some(path) => path.display().to_string(),

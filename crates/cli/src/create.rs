@@ -128,7 +128,7 @@ fn token() -> Result<String, Error> {
 
 fn render(created: &Created<'_>, format: Format) -> String {
     match format {
-        Format::Json => output::json(created),
+        format @ (Format::Json | Format::Yaml) => output::data(format, created),
         Format::Table => {
             let mut members = vec![
                 ("Id", created.broker_id.to_owned()),

@@ -73,8 +73,8 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
 }
 
 fn render_list(all: &[Maintenance], format: Format) -> String {
-    if format == Format::Json {
-        return output::json(&json!({ "maintenance": all }));
+    if format != Format::Table {
+        return output::data(format, &json!({ "maintenance": all }));
     }
     let rows = all.iter().map(|maintenance| {
         [
@@ -87,8 +87,8 @@ fn render_list(all: &[Maintenance], format: Format) -> String {
 }
 
 fn render(maintenance: &Maintenance, format: Format) -> String {
-    if format == Format::Json {
-        return output::json(maintenance);
+    if format != Format::Table {
+        return output::data(format, maintenance);
     }
     let runs: Vec<String> = maintenance.runs.iter().map(line).collect();
     output::members(vec![

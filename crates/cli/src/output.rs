@@ -1,4 +1,4 @@
-//! Tables for people, JSON for programs.
+//! Tables for people, JSON and YAML for programs.
 
 use std::io::Write;
 
@@ -13,10 +13,22 @@ pub(crate) enum Format {
     Table,
     /// The API's own members
     Json,
+    /// The same in YAML
+    Yaml,
 }
 
-pub(crate) fn json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string_pretty(value).expect("answers are plain data and always encode")
+/// The members of a value in a form for programs. A table has none of its own: JSON stands in.
+pub(crate) fn data<T: Serialize>(format: Format, value: &T) -> String {
+    match format {
+        Format::Table | Format::Json => {
+            serde_json::to_string_pretty(value).expect("answers are plain data and always encode")
+        }
+        Format::Yaml => {
+            let text = serde_yaml_ng::to_string(value);
+            let text = text.expect("answers are plain data and always encode");
+            text.trim_end().to_owned()
+        }
+    }
 }
 
 /// One line a row below a header line; just the header when there is nothing.

@@ -86,7 +86,7 @@ impl Resource {
 
 fn render(tags: &BTreeMap<String, String>, format: Format) -> String {
     match format {
-        Format::Json => output::json(&json!({ "tags": tags })),
+        format @ (Format::Json | Format::Yaml) => output::data(format, &json!({ "tags": tags })),
         Format::Table => output::rows(
             ["KEY", "VALUE"],
             tags.iter()
@@ -116,5 +116,6 @@ mod tests {
         let tags = BTreeMap::from([("team".to_owned(), "blue".to_owned())]);
         assert_eq!(render(&tags, Format::Table), "KEY   VALUE\nteam  blue");
         assert!(render(&tags, Format::Json).contains(r#""team": "blue""#));
+        assert!(render(&tags, Format::Yaml).contains("\n  team: blue"));
     }
 }

@@ -97,10 +97,10 @@ impl Update {
 }
 
 fn render(id: &str, changed: &UpdateBroker, format: Format) -> String {
-    if format == Format::Json {
+    if format != Format::Table {
         let mut answer = serde_json::to_value(changed).unwrap_or_default();
         answer["brokerId"] = json!(id);
-        return output::json(&answer);
+        return output::data(format, &answer);
     }
     let staged = changed.engine_version.is_some()
         || changed.host_instance_type.is_some()

@@ -45,16 +45,16 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
 }
 
 fn render_list(users: &[UserSummary], format: Format) -> String {
-    if format == Format::Json {
-        return output::json(&json!({ "users": users }));
+    if format != Format::Table {
+        return output::data(format, &json!({ "users": users }));
     }
     let names = users.iter().map(|user| [user.username.clone()]);
     output::rows(["NAME"], names.collect())
 }
 
 fn render(user: &DescribeUserOutput, format: Format) -> String {
-    if format == Format::Json {
-        return output::json(user);
+    if format != Format::Table {
+        return output::data(format, user);
     }
     output::members(vec![
         ("Name", user.username.clone()),
