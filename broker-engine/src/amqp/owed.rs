@@ -120,12 +120,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::broker::{Broker, DEFAULT_VHOST, Options, QueueDeclare};
-    use crate::store::disk::FaultyDisk;
+    use crate::broker::{Broker, DEFAULT_VHOST, QueueDeclare};
 
     fn queues() -> Vec<Arc<Queue>> {
-        let disk = Arc::new(FaultyDisk::new());
-        let (broker, _) = Broker::open(disk, Options::default()).unwrap();
+        let broker = Broker::in_memory();
         broker
             .put_user_with_password("guest", "guest", &["administrator"])
             .unwrap();

@@ -517,6 +517,14 @@ impl Broker {
     }
 
     /// The log below, for tests that drive or break it.
+    /// A broker that keeps nothing beyond the process.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        let disk = Arc::new(crate::store::disk::FaultyDisk::new());
+        let (broker, _) = Self::open(disk, Options::default()).expect("an empty disk opens");
+        broker
+    }
+
     #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.core.store
