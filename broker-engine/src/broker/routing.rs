@@ -146,19 +146,7 @@ impl Vhost {
         if found.accepts(key, arguments) {
             return Ok(());
         }
-        Err(Error::PreconditionFailed(match found.settings.kind {
-            ExchangeKind::ConsistentHash => {
-                format!("The binding key must be an integer: {key}")
-            }
-            ExchangeKind::Headers
-            | ExchangeKind::Direct
-            | ExchangeKind::Fanout
-            | ExchangeKind::Topic
-            | ExchangeKind::Delayed => {
-                "Invalid x-match field value; expected all, any, all-with-x or any-with-x"
-                    .to_owned()
-            }
-        }))
+        Err(Error::PreconditionFailed(found.refusal(key)))
     }
 
     fn destination(&self, topology: &Topology, name: &str) -> Result<Destination, Error> {

@@ -463,6 +463,7 @@ impl Vhost {
             arguments: declare.arguments,
         };
         settings.check_deduplication((&declare.name, &self.name), self.dialect())?;
+        settings.check_hash()?;
         if settings.chooses_as().is_none() {
             return Err(Error::PreconditionFailed(
                 "Invalid argument, 'x-delayed-type' must be an existing exchange type".to_owned(),

@@ -10,9 +10,18 @@ use super::Binding;
 /// Draws of one binding are bounded, because each costs time.
 const WEIGHT_MAX: u32 = 1000;
 
-/// The weight that a binding key states.
+/// The weight that a binding key states: a number above 0. Above the bound it counts as the bound.
 pub(super) fn weight(key: &str) -> Option<u32> {
-    key.parse().ok().filter(|weight| *weight <= WEIGHT_MAX)
+    let weight = key.parse::<u64>().ok().filter(|weight| *weight > 0)?;
+    Some(u32::try_from(weight).map_or(WEIGHT_MAX, |weight| weight.min(WEIGHT_MAX)))
+}
+
+/// Why a binding key is no weight, in RabbitMQ's words.
+pub(super) fn refusal(key: &str) -> String {
+    match key.parse::<i64>() {
+        Ok(_) => "The binding key must be greater than 0".to_owned(),
+        Err(_) => format!("The binding key must be an integer: <<\"{key}\">>"),
+    }
 }
 
 /// The binding for what is hashed; none when there are no bindings.
@@ -78,6 +87,11 @@ mod tests {
     fn a_weight_is_a_number_within_bounds() {
         assert_eq!(weight("10"), Some(10));
         assert_eq!(weight("ten"), None);
-        assert_eq!(weight("1001"), None);
+        assert_eq!(weight("1001"), Some(1000));
+        assert_eq!(weight("0"), None);
+        assert_eq!(refusal("0"), "The binding key must be greater than 0");
+        assert_eq!(refusal("-3"), refusal("0"));
+        let text = "The binding key must be an integer: <<\"ten\">>";
+        assert_eq!(refusal("ten"), text);
     }
 }

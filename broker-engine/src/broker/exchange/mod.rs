@@ -103,6 +103,25 @@ impl ExchangeSettings {
 }
 
 impl ExchangeSettings {
+    /// The header that a consistent hash is made of, in RabbitMQ's words or LavinMQ's.
+    fn hash_header(&self) -> Option<&str> {
+        let named = |name: &str| self.arguments.get(name).and_then(Value::as_str);
+        named("hash-header").or_else(|| named("x-hash-on"))
+    }
+
+    /// Refuses what a consistent hash cannot be made of.
+    pub(crate) fn check_hash(&self) -> Result<(), Error> {
+        let is_named = |name| self.arguments.get(name).is_some();
+        if self.chooses_as() != Some(ExchangeKind::ConsistentHash) || !is_named("hash-property") {
+            return Ok(());
+        }
+        Err(Error::PreconditionFailed(if is_named("hash-header") {
+            "hash-header and hash-property are mutually exclusive".to_owned()
+        } else {
+            "hash-property is not supported by this broker; use hash-header".to_owned()
+        }))
+    }
+
     /// Refuses arguments about messages that came before which make no sense.
     pub(crate) fn check_deduplication(
         &self,
@@ -252,6 +271,21 @@ impl Exchange {
         }
     }
 
+    /// Why [`Exchange::accepts`] says no.
+    pub(crate) fn refusal(&self, key: &str) -> String {
+        match self.kind {
+            ExchangeKind::ConsistentHash => hash::refusal(key),
+            ExchangeKind::Headers
+            | ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::Topic
+            | ExchangeKind::Delayed => {
+                "Invalid x-match field value; expected all, any, all-with-x or any-with-x"
+                    .to_owned()
+            }
+        }
+    }
+
     /// Adds a binding; false when it is there already.
     pub(crate) fn bind(&mut self, key: &str, destination: &Destination, arguments: &Table) -> bool {
         let bindings = self.bindings.entry(key.into()).or_default();
@@ -311,7 +345,7 @@ impl Exchange {
         }
         match self.kind {
             ExchangeKind::Headers => true,
-            ExchangeKind::ConsistentHash => self.settings.arguments.get("hash-header").is_some(),
+            ExchangeKind::ConsistentHash => self.settings.hash_header().is_some(),
             ExchangeKind::Direct
             | ExchangeKind::Fanout
             | ExchangeKind::Topic
@@ -353,8 +387,7 @@ impl Exchange {
             }
             ExchangeKind::Delayed => {}
             ExchangeKind::ConsistentHash => {
-                let header = self.settings.arguments.get("hash-header");
-                let chosen = match header.and_then(Value::as_str) {
+                let chosen = match self.settings.hash_header() {
                     None => hash::choose(self.bindings(), key.as_bytes()),
                     Some(name) => headers.get().get(name).and_then(|value| {
                         hash::choose(self.bindings(), value.to_string().as_bytes())
