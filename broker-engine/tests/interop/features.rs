@@ -306,7 +306,16 @@ async fn a_transaction_takes_effect_at_its_commit_and_a_rollback_undoes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_comes_back_on_the_channel_that_asked() {
-    let broker = TestBroker::start().await;
+    for (profile, place) in [
+        ("rabbitmq-4.2", "amq.rabbitmq.reply-to"),
+        ("lavinmq-2.9", "amq.direct.reply-to"),
+    ] {
+        let broker = TestBroker::start_with(&[&format!("--profile={profile}")]).await;
+        ask_and_answer(&broker, place).await;
+    }
+}
+
+async fn ask_and_answer(broker: &TestBroker, place: &'static str) {
     let (_connection, asking) = broker.channel().await;
     let (_other, answering) = broker.channel().await;
     declare(&answering, "questions").await;
@@ -314,7 +323,6 @@ async fn an_answer_comes_back_on_the_channel_that_asked() {
         no_ack: true,
         ..BasicConsumeOptions::default()
     };
-    let place = "amq.rabbitmq.reply-to";
     let mut answers = asking
         .basic_consume(place.into(), "".into(), no_ack, FieldTable::default())
         .await

@@ -23,7 +23,7 @@ impl Channel {
         context: &Context,
         consume: &BasicConsume<'_>,
     ) -> Result<Deferred, Error> {
-        let is_reply = consume.queue == special::REPLY_TO;
+        let is_reply = special::after_reply_place(context, consume.queue) == Some("");
         let name = if is_reply {
             self.check_reply_consumer(consume)?;
             Arc::from("")

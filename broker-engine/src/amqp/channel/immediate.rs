@@ -21,7 +21,7 @@ impl Channel {
         outcome?;
         let mut alone = Publishes::default();
         let decoded = alone.push(context, publish, (properties, &[]), body)?;
-        let rewritten = self.rewrite(&decoded)?;
+        let rewritten = self.rewrite(context, &decoded)?;
         if let Some(rewritten) = &rewritten {
             alone.clear();
             let properties = (&*rewritten.properties, &*rewritten.copies);

@@ -217,7 +217,7 @@ impl Channel {
             return Ok(());
         }
         let decoded = publishes.push(context, publish, (properties, &[]), body)?;
-        let rewritten = match self.rewrite(&decoded) {
+        let rewritten = match self.rewrite(context, &decoded) {
             Ok(None) => return Ok(()),
             Ok(Some(rewritten)) => rewritten,
             Err(error) => {

@@ -51,7 +51,7 @@ impl Channel {
         context: &Context,
         declare: &QueueDeclare<'_>,
     ) -> Result<Option<Deferred>, Error> {
-        let Some(rest) = declare.queue.strip_prefix(special::REPLY_TO) else {
+        let Some(rest) = special::after_reply_place(context, declare.queue) else {
             return Ok(None);
         };
         let vhost = context.session.vhost();

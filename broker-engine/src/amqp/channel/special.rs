@@ -3,11 +3,21 @@
 //! Owns what RabbitMQ reads out of a message's properties when it comes in, and the texts of its refusals.
 
 use super::super::error::Error;
-use super::Channel;
+use super::{Channel, Context};
 use crate::codec::amqp::{FieldTable, FieldValue, Properties, encode_table};
 
 /// What a client consumes from, and names as the place for answers.
-pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// What LavinMQ calls the same place besides.
+const REPLY_TO_LAVINMQ: &str = "amq.direct.reply-to";
+
+/// What follows the name of the place for answers, if it is that.
+pub(super) fn after_reply_place<'a>(context: &Context, name: &'a str) -> Option<&'a str> {
+    let own = || name.strip_prefix(REPLY_TO_LAVINMQ);
+    name.strip_prefix(REPLY_TO)
+        .or_else(|| own().filter(|_| context.server.is_lavinmq()))
+}
 
 /// A message that goes on with other properties than it came with.
 #[derive(Debug)]
@@ -40,9 +50,15 @@ pub(super) fn check_expiration(expiration: &str) -> Result<(), Error> {
 
 impl Channel {
     /// What to change in a message before it goes on; `None` for nearly all.
-    pub(super) fn rewrite(&self, properties: &Properties<'_>) -> Result<Option<Rewritten>, Error> {
+    pub(super) fn rewrite(
+        &self,
+        context: &Context,
+        properties: &Properties<'_>,
+    ) -> Result<Option<Rewritten>, Error> {
         let has_copies = properties.headers.is_some_and(names_copies);
-        let wants_reply = properties.reply_to == Some(REPLY_TO);
+        let wants_reply = properties
+            .reply_to
+            .is_some_and(|place| after_reply_place(context, place) == Some(""));
         if !has_copies && !wants_reply {
             return Ok(None);
         }
