@@ -516,15 +516,15 @@ impl Broker {
         self.core.store.failed().map(Error::from)
     }
 
-    /// The log below, for tests that drive or break it.
     /// A broker that keeps nothing beyond the process.
     #[cfg(test)]
-    pub(crate) fn in_memory() -> Self {
-        let disk = Arc::new(crate::store::disk::FaultyDisk::new());
+    pub(crate) fn in_memory() -> Arc<Self> {
+        let disk = Arc::new(store::disk::FaultyDisk::new());
         let (broker, _) = Self::open(disk, Options::default()).expect("an empty disk opens");
         broker
     }
 
+    /// The log below, for tests that drive or break it.
     #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.core.store
