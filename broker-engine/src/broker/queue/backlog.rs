@@ -226,3 +226,44 @@ impl Backlog {
         logged
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::framing::{Extent, Framing},
+        Backlog, Run,
+    };
+    use crate::store::{Batch, MessageId, QueueId};
+
+    #[test]
+    fn messages_beyond_the_cache_cost_less_than_two_bytes_each() {
+        const ENTRIES: u64 = 1000;
+        const IN_ENTRY: usize = 100;
+        let mut batch = Batch::new();
+        let mut extent = Extent::default();
+        let content = [b"\0\0\x02\0\0\0\0\0".as_slice(), &[7; 16]].concat();
+        for _ in 0..IN_ENTRY {
+            batch.publish(&[QueueId(1)], &[&content]);
+            extent.add(content.len(), 16);
+        }
+        let framing = Framing::of_log(1);
+        let at = Batch::content_to_len(1);
+        let bytes: bytes::Bytes = batch.into_bytes().into();
+        let mut backlog = Backlog::default();
+        for entry in 1..=ENTRIES {
+            let run = Run::new(bytes.clone(), at, framing, extent);
+            let first = Some(MessageId::new(entry, 0));
+            backlog.push(run.with_log(first), 10 * extent.content_bytes);
+        }
+        assert_eq!(backlog.ready_len(), ENTRIES as usize * IN_ENTRY);
+        let cached = backlog.ready.iter().filter(|run| run.is_cached());
+        assert_eq!(cached.count(), 10);
+        let heap_bytes = backlog.ready.capacity() * size_of::<Run>();
+        assert!(heap_bytes < 2 * backlog.ready_len(), "{heap_bytes} bytes");
+        let ids: Vec<_> = std::iter::from_fn(|| backlog.pop()?.logged).collect();
+        let expected = (1..=ENTRIES)
+            .flat_map(|entry| (0..IN_ENTRY as u16).map(move |place| MessageId::new(entry, place)));
+        assert!(ids.into_iter().eq(expected));
+        assert_eq!((backlog.ready_bytes(), backlog.cached_bytes), (0, 0));
+    }
+}

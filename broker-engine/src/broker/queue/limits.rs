@@ -12,8 +12,9 @@ use super::{
     Queue, State,
     backlog::{Backlog, Front, Rank},
     entry::Entry,
+    framing::Extent,
     rules::{Overflow, Rules},
-    run::{Extent, Run},
+    run::Run,
 };
 use crate::{
     broker::{

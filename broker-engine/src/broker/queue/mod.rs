@@ -11,6 +11,7 @@
 mod arguments;
 mod backlog;
 mod entry;
+mod framing;
 mod governed;
 mod held;
 mod limits;
@@ -31,9 +32,10 @@ pub use self::rules::{Dialect, QueueKind};
 pub(crate) use self::{
     arguments::{Arguments, is_compared},
     entry::Entry,
+    framing::{Extent, Framing},
     limits::{Admission, Dead},
     rules::{Overflow, Rules},
-    run::{Extent, Framing, Run},
+    run::Run,
 };
 use self::{
     backlog::{Backlog, Rank},
