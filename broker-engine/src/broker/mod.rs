@@ -19,6 +19,7 @@ pub mod definitions;
 mod delay;
 mod delivery;
 mod envelope;
+mod equivalence;
 mod erlang;
 mod error;
 mod exchange;
