@@ -9,6 +9,7 @@ use crate::broker::Position;
 #[derive(Debug, Default)]
 pub(crate) struct Confirms {
     last: u64,
+    settled: u64,
     waiting: VecDeque<Waiting>,
 }
 
@@ -52,9 +53,16 @@ impl Confirms {
             && waiting.position <= durable
         {
             settled = Some(waiting.up_to);
+            self.settled = waiting.up_to;
             self.waiting.pop_front();
         }
         settled
+    }
+
+    /// How many publishes wait.
+    pub(crate) fn waiting_len(&self) -> u64 {
+        let last = self.waiting.back().map(|waiting| waiting.up_to);
+        last.map_or(0, |last| last.saturating_sub(self.settled))
     }
 
     /// The last publish that waits; nobody will wait any more.

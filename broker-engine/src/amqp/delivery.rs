@@ -52,6 +52,11 @@ impl Deliveries {
         self.is_paused.store(is_paused, Ordering::Relaxed);
     }
 
+    /// How many wait for an answer.
+    pub(crate) fn unsettled_len(&self) -> u64 {
+        self.state.lock().owed.len()
+    }
+
     /// Keeps the news that consumers of this channel are gone until [`Deliveries::release_cancels`].
     pub(crate) fn hold_cancels(&self) {
         self.state.lock().held_cancels = Some(Vec::new());

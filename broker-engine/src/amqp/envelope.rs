@@ -1,8 +1,11 @@
 //! The properties of class basic as the core asks about them.
 
 use super::channel::{fields, table};
-use crate::broker::{Envelope, Table};
+use crate::broker::{Envelope, Table, Value};
 use crate::codec::amqp::{Properties, encode_table};
+
+/// Bytes of the longest short string.
+const SHORT_MAX: usize = 255;
 
 /// Properties in the wire form of AMQP 0-9-1; they were checked when they came in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +41,97 @@ impl Envelope for WireProperties {
         properties.expiration = None;
         properties.encode()
     }
+
+    fn describe(&self, properties: &[u8]) -> Table {
+        let properties = read(properties);
+        let mut described = Vec::new();
+        for (name, text) in texts(&properties) {
+            if let Some(text) = text {
+                described.push((name.to_owned(), Value::String(text.as_bytes().to_vec())));
+            }
+        }
+        let mut add = |name: &str, value: Option<Value>| {
+            described.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        add("delivery_mode", properties.delivery_mode.map(Value::U8));
+        add("priority", properties.priority.map(Value::U8));
+        add("timestamp", properties.timestamp.map(Value::Timestamp));
+        let headers = properties
+            .headers
+            .and_then(|_| properties.headers_table().ok());
+        add(
+            "headers",
+            headers.map(|headers| Value::Table(table(&headers))),
+        );
+        Table(described)
+    }
+
+    fn compose(&self, described: &Table) -> Result<Vec<u8>, String> {
+        let text = |name: &str| match described.get(name) {
+            None => Ok(None),
+            Some(value) => match value.as_str() {
+                Some(text) if text.len() <= SHORT_MAX => Ok(Some(text)),
+                Some(_) => Err(format!("{name} is longer than {SHORT_MAX} bytes")),
+                None => Err(format!("{name} must be a string")),
+            },
+        };
+        let octet = |name: &str| match described.get(name) {
+            None => Ok(None),
+            Some(value) => value
+                .as_i64()
+                .and_then(|value| u8::try_from(value).ok())
+                .map(Some)
+                .ok_or_else(|| format!("{name} must be a number from 0 to 255")),
+        };
+        let timestamp = described.get("timestamp").map(|value| {
+            let seconds = value.as_i64().and_then(|value| u64::try_from(value).ok());
+            seconds.ok_or_else(|| "timestamp must be a number".to_owned())
+        });
+        let headers = match described.get("headers") {
+            None => None,
+            Some(Value::Table(headers)) => Some(encode_table(&fields(headers))),
+            Some(_) => return Err("headers must be an object".to_owned()),
+        };
+        let properties = Properties {
+            content_type: text("content_type")?,
+            content_encoding: text("content_encoding")?,
+            headers: headers.as_deref(),
+            delivery_mode: octet("delivery_mode")?,
+            priority: octet("priority")?,
+            correlation_id: text("correlation_id")?,
+            reply_to: text("reply_to")?,
+            expiration: text("expiration")?,
+            message_id: text("message_id")?,
+            timestamp: timestamp.transpose()?,
+            kind: text("type")?,
+            user_id: text("user_id")?,
+            app_id: text("app_id")?,
+            cluster_id: text("cluster_id")?,
+        };
+        if properties
+            .expiration
+            .is_some_and(|text| text.parse::<u64>().is_err())
+        {
+            return Err("expiration must be a number of milliseconds".to_owned());
+        }
+        Ok(properties.encode())
+    }
+}
+
+/// The properties that are texts, by name.
+fn texts<'a>(properties: &Properties<'a>) -> [(&'static str, Option<&'a str>); 10] {
+    [
+        ("content_type", properties.content_type),
+        ("content_encoding", properties.content_encoding),
+        ("correlation_id", properties.correlation_id),
+        ("reply_to", properties.reply_to),
+        ("expiration", properties.expiration),
+        ("message_id", properties.message_id),
+        ("type", properties.kind),
+        ("user_id", properties.user_id),
+        ("app_id", properties.app_id),
+        ("cluster_id", properties.cluster_id),
+    ]
 }
 
 fn read(properties: &[u8]) -> Properties<'_> {
@@ -47,7 +141,26 @@ fn read(properties: &[u8]) -> Properties<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::Value;
+
+    #[test]
+    fn what_is_described_can_be_composed_again() {
+        let headers = Table(vec![("x".to_owned(), Value::I64(1))]);
+        let headers = encode_table(&fields(&headers));
+        let before = Properties {
+            content_type: Some("text/plain"),
+            headers: Some(&headers),
+            delivery_mode: Some(2),
+            priority: Some(3),
+            expiration: Some("60"),
+            kind: Some("k"),
+            ..Properties::default()
+        };
+        let described = WireProperties.describe(&before.encode());
+        assert_eq!(described.0.len(), 6);
+        assert_eq!(WireProperties.compose(&described).unwrap(), before.encode());
+        let wrong = Table(vec![("priority".to_owned(), Value::I64(256))]);
+        assert!(WireProperties.compose(&wrong).is_err());
+    }
 
     #[test]
     fn headers_are_replaced_and_everything_else_stays() {

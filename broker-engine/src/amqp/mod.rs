@@ -14,6 +14,7 @@ mod owed;
 mod reply_code;
 mod server;
 
+pub use channel::read_headers;
 pub use connection::{Certified, Peer, serve};
 pub use envelope::WireProperties;
-pub use server::{ConnectionInfo, Identification, Server};
+pub use server::{Identification, Server};

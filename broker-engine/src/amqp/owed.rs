@@ -64,6 +64,11 @@ impl Owed {
         Ok(())
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> u64 {
+        self.0.values().map(|(_, run)| run.len).sum()
+    }
+
     /// The first tag and the queue of each run, oldest first.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (u64, &Queue)> {
         self.0.iter().map(|(tag, (queue, _))| (*tag, &**queue))

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Context;
-use super::connection::{Client, Link};
-use crate::broker::{AlarmListener, Broker, Bystander};
+use super::connection::Link;
+use crate::broker::{AlarmListener, Broker, Bystander, Clients, ConnectionReport};
 use crate::codec::amqp::{FRAME_MIN_SIZE, FieldTable, FieldValue};
 
 /// The channel of the connection's own methods.
@@ -36,16 +37,13 @@ pub struct Identification {
     pub node_name: String,
 }
 
-/// A connection that is open, as operators see it.
+/// An open connection, as far as it is known without asking it.
 #[derive(Debug, Clone)]
 pub struct ConnectionInfo {
-    pub id: u64,
     pub peer: SocketAddr,
+    pub local: SocketAddr,
     pub user: String,
     pub vhost: String,
-    pub is_secure: bool,
-    pub client_product: String,
-    pub client_name: String,
 }
 
 /// The AMQP side of one node.
@@ -104,16 +102,6 @@ impl Server {
         server
     }
 
-    /// The open connections, oldest first.
-    #[must_use]
-    pub fn connections(&self) -> Vec<ConnectionInfo> {
-        let connections = self.connections.lock();
-        connections
-            .values()
-            .filter_map(|registered| registered.info.clone())
-            .collect()
-    }
-
     pub(super) fn broker(&self) -> &Arc<Broker> {
         &self.broker
     }
@@ -161,20 +149,15 @@ impl Server {
     pub(super) fn opened(
         &self,
         id: u64,
-        peer: SocketAddr,
+        (peer, local): (SocketAddr, SocketAddr),
         context: &Context,
-        client: &Client,
-        is_secure: bool,
     ) {
         if let Some(registered) = self.connections.lock().get_mut(&id) {
             registered.info = Some(ConnectionInfo {
-                id,
                 peer,
+                local,
                 user: context.user().to_owned(),
                 vhost: context.vhost_name().to_owned(),
-                is_secure,
-                client_product: client.product.clone(),
-                client_name: client.name.clone(),
             });
         }
     }
@@ -216,6 +199,28 @@ impl Bystander for Server {
         self.order_out(&format!("user '{user}' is deleted"), |info| {
             info.user == user
         });
+    }
+}
+
+impl Clients for Server {
+    fn connection_count(&self) -> usize {
+        let connections = self.connections.lock();
+        let open = connections.values().filter(|other| other.info.is_some());
+        open.count()
+    }
+
+    fn report(&self, to: &Sender<ConnectionReport>) {
+        let connections = self.connections.lock();
+        for registered in connections.values() {
+            if registered.info.is_some() {
+                registered.link.request_report(to.clone());
+            }
+        }
+    }
+
+    fn close(&self, name: &str, reason: &str) -> bool {
+        let is_meant = |info: &ConnectionInfo| format!("{} -> {}", info.peer, info.local) == name;
+        self.order_out(reason, is_meant) > 0
     }
 }
 

@@ -16,6 +16,13 @@ pub trait Envelope: std::fmt::Debug + Send + Sync {
     fn with_headers(&self, properties: &[u8], headers: &Table) -> Vec<u8>;
     /// The same properties without an expiration.
     fn without_expiration(&self, properties: &[u8]) -> Vec<u8>;
+    /// All properties by name, for people to read.
+    fn describe(&self, properties: &[u8]) -> Table;
+    /// The properties that a person wrote down; the other way round.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn compose(&self, described: &Table) -> Result<Vec<u8>, String>;
 }
 
 /// Properties that say nothing.
@@ -45,5 +52,13 @@ impl Envelope for NoProperties {
 
     fn without_expiration(&self, properties: &[u8]) -> Vec<u8> {
         properties.to_vec()
+    }
+
+    fn describe(&self, _: &[u8]) -> Table {
+        Table::default()
+    }
+
+    fn compose(&self, _: &Table) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
     }
 }

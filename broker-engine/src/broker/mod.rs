@@ -8,6 +8,8 @@
 
 mod access;
 mod alarm;
+mod bindings;
+mod client_report;
 mod clock;
 mod commit;
 mod consumer;
@@ -77,6 +79,8 @@ use self::{
 pub use self::{
     access::Identity,
     alarm::{Alarm, AlarmListener, Alarms},
+    bindings::Binding,
+    client_report::{ChannelReport, Clients, ConnectionReport, ConsumerReport},
     clock::{Clock, SystemClock},
     consumer::{Consumer, Credit, Sink, Subscription},
     deadlines::DeadlineListener,
@@ -490,6 +494,11 @@ impl Broker {
     /// The shortest time that any queue lets consumers keep its messages, or once did; `None` while all wait for ever.
     pub fn consumer_timeout_min_ms(&self) -> Option<u64> {
         self.core.consumer_timeouts.min_ms()
+    }
+
+    /// Reads and writes the properties of messages.
+    pub fn envelope(&self) -> &dyn Envelope {
+        &*self.core.envelope
     }
 
     /// The node's alarms.

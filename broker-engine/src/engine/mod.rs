@@ -67,14 +67,14 @@ impl Engine {
             options.channels_max,
             shutdown.clone(),
         );
-        let counted = Arc::clone(&server);
         let router = management::router(Arc::new(management::Node {
             broker: Arc::clone(&broker),
             name: options.node_name.clone(),
             product: identification.product,
             version: identification.version,
             listeners: listener_infos(&addresses),
-            connection_count: Box::new(move || counted.connections().len()),
+            clients: Arc::<amqp::Server>::clone(&server),
+            read_headers: amqp::read_headers,
         }));
         let tls = listeners.tls();
         listeners.serve(&server, &router, &tasks, &shutdown);

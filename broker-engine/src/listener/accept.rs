@@ -123,6 +123,7 @@ pub(super) fn serve_amqp(
         });
         let peer = amqp::Peer {
             address,
+            local: stream.local_address().unwrap_or(address),
             is_secure,
             certificate,
         };

@@ -1,6 +1,7 @@
 //! An accepted connection, with or without TLS, as one type.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,6 +18,15 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// Where the client connected to; none when the socket is gone already.
+    pub(super) fn local_address(&self) -> Option<SocketAddr> {
+        let socket = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        socket.local_addr().ok()
+    }
+
     /// The certificate, in DER, that the client showed and the handshake verified.
     pub(super) fn client_certificate(&self) -> Option<&[u8]> {
         let Self::Tls(stream) = self else { return None };

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::error::Error;
+use super::json;
+use crate::broker::Table;
 
 /// A JSON object, whatever its content type says: RabbitMQ's clients do not always send one.
 #[derive(Debug)]
@@ -28,6 +30,28 @@ impl Body {
     /// A member.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
+    }
+
+    /// A switch, off unless it is there; `"true"` counts too.
+    pub(super) fn is_on(&self, name: &str) -> Result<bool, Error> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(value)) => Ok(*value),
+            Some(Value::String(text)) if text == "true" => Ok(true),
+            Some(Value::String(text)) if text == "false" => Ok(false),
+            Some(_) => Err(Error::BadRequest(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// A table, empty unless it is there.
+    pub(super) fn table(&self, name: &str) -> Result<Table, Error> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(Table::default()),
+            Some(Value::Object(members)) => Ok(json::to_table(members)),
+            // Some clients write a table without members so.
+            Some(Value::Array(members)) if members.is_empty() => Ok(Table::default()),
+            Some(_) => Err(Error::BadRequest(format!("{name} must be an object"))),
+        }
     }
 
     /// Members that must all be there.

@@ -14,6 +14,12 @@ pub(super) enum Error {
     NotAuthorised(&'static str),
     #[error("Not Found")]
     NotFound,
+    /// What the user may not do in a virtual host.
+    #[error("{0}")]
+    Refused(String),
+    /// What an operation in a virtual host is about is not there.
+    #[error("{0}")]
+    NoSuch(String),
     /// What a change is about is not there.
     #[error("{0}")]
     Missing(&'static str),
@@ -41,9 +47,11 @@ impl From<broker::Error> for Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, error) = match &self {
-            Self::NotAuthorised(_) => (StatusCode::UNAUTHORIZED, "not_authorised"),
+            Self::NotAuthorised(_) | Self::Refused(_) => {
+                (StatusCode::UNAUTHORIZED, "not_authorised")
+            }
             Self::NotFound => (StatusCode::NOT_FOUND, "Object Not Found"),
-            Self::Missing(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Missing(_) | Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Internal(cause) => {
                 tracing::error!(error = cause, "a management request failed");

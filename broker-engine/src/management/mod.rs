@@ -4,12 +4,19 @@
 //! management tag; what changes something is answered when it is durable.
 
 mod auth;
+mod bindings;
 mod body;
+mod clients;
 mod error;
+mod exchanges;
 mod health;
+mod json;
 mod landing;
 mod limits;
+mod listing;
+mod messages;
 mod nodes;
+mod operator;
 mod overview;
 mod parameters;
 mod permissions;
@@ -27,10 +34,10 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 
 use self::error::Error;
-use crate::broker::{Broker, Position};
+use crate::broker::{Broker, Clients, Position, ReadHeaders};
 
 /// Bytes of the largest request body.
 const BODY_SIZE_MAX: usize = 1 << 20;
@@ -54,8 +61,10 @@ pub struct Node {
     pub product: &'static str,
     pub version: &'static str,
     pub listeners: Vec<ListenerInfo>,
-    /// How many AMQP connections are open now.
-    pub connection_count: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Who is connected.
+    pub clients: Arc<dyn Clients>,
+    /// Reads the headers of messages, for headers exchanges.
+    pub read_headers: ReadHeaders,
 }
 
 type State = axum::extract::State<Arc<Node>>;
@@ -64,7 +73,12 @@ type State = axum::extract::State<Arc<Node>>;
 pub fn router(node: Arc<Node>) -> Router {
     let api = Router::new()
         .route("/overview", get(overview::show))
+        .route("/cluster-name", get(overview::cluster_name))
         .route("/whoami", get(whoami::show))
+        .route("/aliveness-test/{vhost}", get(health::aliveness))
+        .route("/healthchecks/node", get(health::node))
+        .route("/healthchecks/node/", get(health::node))
+        .route("/healthchecks/node/{name}", get(health::named_node))
         .route("/nodes", get(nodes::list))
         .route("/nodes/{name}", get(nodes::show))
         .route("/health/checks/alarms", get(health::alarms))
@@ -110,9 +124,8 @@ pub fn router(node: Arc<Node>) -> Router {
                 .delete(permissions::delete),
         )
         .merge(governance())
-        .route("/queues", get(queues::list))
-        .route("/queues/{vhost}", get(queues::list_of_vhost))
-        .route("/queues/{vhost}/{name}", get(queues::show))
+        .merge(topology())
+        .merge(connected())
         .fallback(error::not_found)
         .route_layer(middleware::from_fn_with_state(
             Arc::clone(&node),
@@ -124,6 +137,73 @@ pub fn router(node: Arc<Node>) -> Router {
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
         .with_state(node)
+}
+
+/// Exchanges, queues, bindings and the messages in them.
+fn topology() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/exchanges", get(exchanges::list))
+        .route("/exchanges/{vhost}", get(exchanges::list_of_vhost))
+        .route(
+            "/exchanges/{vhost}/{name}",
+            get(exchanges::show)
+                .put(exchanges::put)
+                .delete(exchanges::delete),
+        )
+        .route("/exchanges/{vhost}/{name}/publish", post(messages::publish))
+        .route(
+            "/exchanges/{vhost}/{name}/bindings/{side}",
+            get(bindings::list_of_exchange),
+        )
+        .route("/queues", get(queues::list))
+        .route("/queues/{vhost}", get(queues::list_of_vhost))
+        .route(
+            "/queues/{vhost}/{name}",
+            get(queues::show).put(queues::put).delete(queues::delete),
+        )
+        .route(
+            "/queues/{vhost}/{name}/bindings",
+            get(bindings::list_of_queue),
+        )
+        .route("/queues/{vhost}/{name}/contents", delete(queues::purge))
+        .route("/queues/{vhost}/{name}/get", post(messages::get))
+        .route("/bindings", get(bindings::list))
+        .route("/bindings/{vhost}", get(bindings::list_of_vhost))
+        .route(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}",
+            get(bindings::list_between).post(bindings::post),
+        )
+        .route(
+            "/bindings/{vhost}/e/{source}/{kind}/{destination}/{properties}",
+            get(bindings::show).delete(bindings::delete),
+        )
+}
+
+/// Who is connected.
+fn connected() -> Router<Arc<Node>> {
+    Router::new()
+        .route("/connections", get(clients::connections))
+        .route(
+            "/connections/username/{user}",
+            get(clients::connections_of_user),
+        )
+        .route(
+            "/connections/{name}",
+            get(clients::show_connection).delete(clients::close),
+        )
+        .route(
+            "/connections/{name}/channels",
+            get(clients::channels_of_connection),
+        )
+        .route(
+            "/vhosts/{name}/connections",
+            get(clients::connections_of_vhost),
+        )
+        .route("/vhosts/{name}/channels", get(clients::channels_of_vhost))
+        .route("/channels", get(clients::channels))
+        .route("/channels/{name}", get(clients::show_channel))
+        .route("/consumers", get(clients::consumers))
+        .route("/consumers/{vhost}", get(clients::consumers_of_vhost))
 }
 
 /// What bounds others: policies, parameters, limits, topics.
@@ -138,7 +218,7 @@ fn governance() -> Router<Arc<Node>> {
         )
         .route(
             "/topic-permissions/{vhost}/{user}/{exchange}",
-            axum::routing::delete(topic_permissions::delete_of_exchange),
+            delete(topic_permissions::delete_of_exchange),
         )
         .route("/policies", get(policies::list))
         .route("/policies/{vhost}", get(policies::list_of_vhost))

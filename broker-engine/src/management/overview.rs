@@ -3,14 +3,21 @@
 use axum::Json;
 use serde_json::{Value, json};
 
-use super::State;
 use super::auth::User;
+use super::error::Error;
+use super::{State, clients};
 
-pub(super) async fn show(user: User, node: State) -> Json<Value> {
+/// `/api/cluster-name`.
+pub(super) async fn cluster_name(_user: User, node: State) -> Json<Value> {
+    Json(json!({"name": node.name}))
+}
+
+pub(super) async fn show(user: User, node: State) -> Result<Json<Value>, Error> {
     let vhosts = node.broker.vhosts();
     let visible = vhosts
         .iter()
         .filter(|vhost| user.can_see(&node, vhost.name()));
+    let (mut published, mut delivered, mut redelivered, mut acked) = (0, 0, 0, 0);
     let (mut exchanges, mut queues, mut consumers, mut ready, mut unacked) = (0, 0, 0, 0, 0);
     for vhost in visible {
         // The default exchange is one that the virtual host does not list.
@@ -21,6 +28,10 @@ pub(super) async fn show(user: User, node: State) -> Json<Value> {
             consumers += stats.consumers;
             ready += stats.ready;
             unacked += stats.unacked;
+            published += stats.published_total;
+            delivered += stats.delivered_total;
+            redelivered += stats.redelivered_total;
+            acked += stats.acked_total;
         }
     }
     let listeners: Vec<Value> = node
@@ -35,6 +46,21 @@ pub(super) async fn show(user: User, node: State) -> Json<Value> {
             })
         })
         .collect();
+    let contexts: Vec<Value> = node
+        .listeners
+        .iter()
+        .filter(|listener| listener.protocol.starts_with("http"))
+        .map(|listener| {
+            json!({
+                "node": node.name,
+                "description": format!("{} Management", node.product),
+                "path": "/",
+                "ip": listener.address.ip().to_string(),
+                "port": listener.address.port(),
+                "ssl": listener.protocol == "https",
+            })
+        })
+        .collect();
     let mut overview = json!({
         "management_version": node.version,
         "rates_mode": "basic",
@@ -44,7 +70,8 @@ pub(super) async fn show(user: User, node: State) -> Json<Value> {
         "cluster_name": node.name,
         "node": node.name,
         "object_totals": {
-            "connections": (node.connection_count)(),
+            "connections": node.clients.connection_count(),
+            "channels": clients::channel_count(&node).await?,
             "consumers": consumers,
             "exchanges": exchanges,
             "queues": queues,
@@ -54,9 +81,16 @@ pub(super) async fn show(user: User, node: State) -> Json<Value> {
             "messages_ready": ready,
             "messages_unacknowledged": unacked,
         },
+        "message_stats": {
+            "publish": published,
+            "deliver_get": delivered,
+            "redeliver": redelivered,
+            "ack": acked,
+        },
+        "contexts": contexts,
     });
     if user.is_monitor() {
         overview["listeners"] = Value::Array(listeners);
     }
-    Json(overview)
+    Ok(Json(overview))
 }

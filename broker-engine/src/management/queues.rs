@@ -1,55 +1,100 @@
-//! `/api/queues`: queues with their depth.
+//! `/api/queues`: queues with their depth, made, emptied and deleted with the caller's permissions.
+
+use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::Path;
-use serde_json::{Map, Value, json};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
 
 use super::auth::User;
+use super::body::Body;
 use super::error::Error;
-use super::{Node, State};
-use crate::broker::{self, Queue, Table, Vhost};
+use super::listing::Parameters;
+use super::{Node, State, clients, json, operator, written};
+use crate::broker::{Queue, QueueDeclare, Vhost};
 
-pub(super) async fn list(user: User, node: State) -> Json<Value> {
-    let vhosts = node.broker.vhosts();
-    let visible = vhosts
-        .iter()
-        .filter(|vhost| user.can_see(&node, vhost.name()));
-    Json(Value::Array(
-        visible.flat_map(|vhost| all(&node, vhost)).collect(),
-    ))
+pub(super) async fn list(
+    user: User,
+    node: State,
+    parameters: Parameters,
+) -> Result<Json<Value>, Error> {
+    let vhosts = operator::all(&user, &node);
+    let queues = vhosts.iter().flat_map(|vhost| all(&node, vhost)).collect();
+    Ok(Json(parameters.list(queues)?))
 }
 
 pub(super) async fn list_of_vhost(
     user: User,
     node: State,
+    parameters: Parameters,
     Path(vhost): Path<String>,
 ) -> Result<Json<Value>, Error> {
-    Ok(Json(Value::Array(all(
-        &node,
-        &*visible(&user, &node, &vhost)?,
-    ))))
+    let vhost = operator::look(&user, &node, &vhost)?;
+    Ok(Json(parameters.list(all(&node, &vhost))?))
 }
 
 pub(super) async fn show(
     user: User,
     node: State,
+    parameters: Parameters,
     Path((vhost, name)): Path<(String, String)>,
 ) -> Result<Json<Value>, Error> {
-    let queue = visible(&user, &node, &vhost)?
-        .queue(&name)
-        .ok_or(Error::NotFound)?;
-    Ok(Json(describe(&node, &queue)))
+    let vhost = operator::look(&user, &node, &vhost)?;
+    let queue = vhost.queue(&name).ok_or(Error::NotFound)?;
+    let mut described = describe(&node, &queue);
+    let consumers = clients::details_of_queue(&node, (vhost.name(), &name)).await?;
+    described["consumer_details"] = Value::Array(consumers);
+    Ok(Json(parameters.one(described)))
 }
 
-fn visible(user: &User, node: &Node, vhost: &str) -> Result<std::sync::Arc<Vhost>, Error> {
-    let found = node.broker.vhost(vhost).ok_or(Error::NotFound)?;
-    if user.can_see(node, vhost) {
-        Ok(found)
-    } else {
-        Err(Error::NotAuthorised(
-            "User not authorised to access virtual host",
-        ))
-    }
+pub(super) async fn put(
+    user: User,
+    node: State,
+    Path((vhost, name)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<StatusCode, Error> {
+    let body = Body::parse(&body)?;
+    let session = operator::enter(&user, &node, &vhost)?;
+    let is_new = session.vhost().queue(&name).is_none();
+    let declared = session.queue_declare(QueueDeclare {
+        name,
+        durable: body.is_on("durable")?,
+        exclusive: false,
+        auto_delete: body.is_on("auto_delete")?,
+        arguments: body.table("arguments")?,
+    });
+    let declared = declared.map_err(operator::refused)?;
+    Arc::clone(&node).durable(declared.durable).await?;
+    Ok(written(is_new))
+}
+
+pub(super) async fn delete(
+    user: User,
+    node: State,
+    parameters: Parameters,
+    Path((vhost, name)): Path<(String, String)>,
+) -> Result<StatusCode, Error> {
+    let session = operator::enter(&user, &node, &vhost)?;
+    session.vhost().queue(&name).ok_or(Error::NotFound)?;
+    let (if_unused, if_empty) = (parameters.is_on("if-unused"), parameters.is_on("if-empty"));
+    let deleted = session.queue_delete(&name, if_unused, if_empty);
+    let deleted = deleted.map_err(operator::refused)?;
+    Arc::clone(&node).durable(deleted.durable).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE …/contents`.
+pub(super) async fn purge(
+    user: User,
+    node: State,
+    Path((vhost, name)): Path<(String, String)>,
+) -> Result<StatusCode, Error> {
+    let session = operator::enter(&user, &node, &vhost)?;
+    session.vhost().queue(&name).ok_or(Error::NotFound)?;
+    session.queue_purge(&name).map_err(operator::refused)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn all(node: &Node, vhost: &Vhost) -> Vec<Value> {
@@ -67,7 +112,7 @@ fn describe(node: &Node, queue: &Queue) -> Value {
         "durable": settings.durable,
         "auto_delete": settings.auto_delete,
         "exclusive": settings.exclusive.is_some(),
-        "arguments": table(&settings.arguments),
+        "arguments": json::of_table(&settings.arguments),
         "policy": policies.policy,
         "operator_policy": policies.operator_policy,
         "effective_policy_definition": policies.definition.unwrap_or_default(),
@@ -85,37 +130,4 @@ fn describe(node: &Node, queue: &Queue) -> Value {
             "ack": stats.acked_total,
         },
     })
-}
-
-fn table(table: &Table) -> Value {
-    let fields = table
-        .0
-        .iter()
-        .map(|(name, field)| (name.clone(), value(field)));
-    Value::Object(fields.collect::<Map<_, _>>())
-}
-
-fn value(field: &broker::Value) -> Value {
-    match field {
-        broker::Value::Void => Value::Null,
-        broker::Value::Bool(value) => json!(value),
-        broker::Value::F32(value) => json!(value),
-        broker::Value::F64(value) => json!(value),
-        broker::Value::Timestamp(value) => json!(value),
-        broker::Value::Array(values) => values.iter().map(value).collect(),
-        broker::Value::Table(fields) => table(fields),
-        broker::Value::Decimal { scale, value } => {
-            json!(f64::from(*value) / 10_f64.powi(i32::from(*scale)))
-        }
-        broker::Value::String(bytes) | broker::Value::Bytes(bytes) => {
-            json!(String::from_utf8_lossy(bytes))
-        }
-        broker::Value::I8(_)
-        | broker::Value::U8(_)
-        | broker::Value::I16(_)
-        | broker::Value::U16(_)
-        | broker::Value::I32(_)
-        | broker::Value::U32(_)
-        | broker::Value::I64(_) => json!(field.as_i64()),
-    }
 }

@@ -69,7 +69,7 @@ fn field(value: &Value) -> FieldValue {
 }
 
 /// A message's headers, for headers exchanges; properties were checked when they came in.
-pub(super) fn read_headers(properties: &[u8]) -> Table {
+pub fn read_headers(properties: &[u8]) -> Table {
     let headers = Properties::decode(properties).and_then(|properties| properties.headers_table());
     headers.map(|headers| table(&headers)).unwrap_or_default()
 }

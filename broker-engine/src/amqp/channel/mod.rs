@@ -14,6 +14,7 @@ mod immediate;
 mod patience;
 mod publish;
 mod queue;
+mod report;
 mod settle;
 mod special;
 mod transaction;
@@ -38,6 +39,7 @@ use crate::codec::amqp::{
 };
 
 pub(crate) use self::acks::{Acked, Acks, is_ack};
+pub use self::arguments::read_headers;
 pub(crate) use self::arguments::{fields, table};
 pub(crate) use self::publish::{Publishes, is_publish};
 

@@ -28,6 +28,15 @@ struct Kept {
     copies: Vec<String>,
 }
 
+impl Transaction {
+    /// Messages and settlements that wait for the commit.
+    pub(super) fn len(&self) -> (u64, u64) {
+        let settled = self.settled.iter().flat_map(|(_, unsettled)| unsettled);
+        let settled: u64 = settled.map(|unsettled| unsettled.run.len).sum();
+        (self.messages.len() as u64, settled)
+    }
+}
+
 impl Kept {
     fn new(publish: &Publish<'_>) -> Self {
         Self {

@@ -24,8 +24,7 @@ impl Session {
     pub(super) fn force_close(&mut self, reason: &str) {
         match self.stage {
             Stage::Running => {
-                let text = format!("broker forced connection closure with reason '{reason}'");
-                self.close_connection(&Error::new(ReplyCode::ConnectionForced, text), (0, 0));
+                self.close_connection(&Error::new(ReplyCode::ConnectionForced, reason), (0, 0));
             }
             Stage::Header | Stage::Start | Stage::Tune | Stage::Open => self.finish(),
             Stage::Closing | Stage::Finished => {}

@@ -8,7 +8,7 @@ use super::session::{Client, Session, Stage};
 use crate::broker::{DEFAULT_VHOST, Identity};
 use crate::codec::amqp::{
     ConnectionOpen, ConnectionOpenOk, ConnectionStart, ConnectionStartOk, ConnectionTune,
-    ConnectionTuneOk, FieldTable, FieldValue, HeaderParse, Method, PROTOCOL_HEADER,
+    ConnectionTuneOk, FieldTable, FieldValue, HeaderParse, Method, PROTOCOL_HEADER, encode_table,
     parse_protocol_header,
 };
 
@@ -67,7 +67,7 @@ impl Session {
     }
 
     fn on_start_ok(&mut self, start: &ConnectionStartOk<'_>) -> Result<(), Error> {
-        self.client = Client::new(&start.client_properties);
+        self.client = Client::new(&start.client_properties, start.mechanism);
         let identity = self.identify(start.mechanism, start.response)?;
         let Some(identity) = identity else {
             tracing::info!(peer = %self.peer, "login refused");
@@ -212,26 +212,19 @@ fn amqplain(response: &[u8]) -> Option<(String, Vec<u8>)> {
 }
 
 impl Client {
-    fn new(properties: &FieldTable) -> Self {
+    fn new(properties: &FieldTable, mechanism: &str) -> Self {
         let can = |capability: &str| match properties.get("capabilities") {
             Some(FieldValue::Table(capabilities)) => {
                 capabilities.get(capability).and_then(FieldValue::as_bool) == Some(true)
             }
             _ => false,
         };
-        let text = |name: &str| {
-            properties
-                .get(name)
-                .and_then(FieldValue::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
         Self {
             handles_refusal: can("authentication_failure_close"),
             handles_blocked: can("connection.blocked"),
             handles_cancel: can("consumer_cancel_notify"),
-            product: text("product"),
-            name: text("connection_name"),
+            properties: encode_table(properties).into(),
+            mechanism: mechanism.into(),
         }
     }
 }

@@ -25,6 +25,9 @@ const READ_SIZE: usize = 128 * 1024;
 /// Room for one read behind an incomplete frame of the largest size.
 const READ_BUFFER_SIZE: usize = READ_SIZE + FRAME_MAX as usize + FRAME_OVERHEAD;
 
+/// Why connections go when the node does.
+const SHUTDOWN: &str = "broker forced connection closure with reason 'shutdown'";
+
 /// Rounds of one poll before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;
 
@@ -121,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             && shutdown.as_mut().poll(context).is_ready()
         {
             self.shutdown = None;
-            self.session.force_close("shutdown");
+            self.session.force_close(SHUTDOWN);
         }
         self.session.on_news();
         let mut moved = self.poll_write(context).map_err(End::Socket)?;
@@ -177,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 Poll::Ready(Ok(count)) => {
                     self.written += count;
                     self.outbox.sent(count);
+                    self.session.traffic.1 += count as u64;
                     self.deadlines.sent();
                     self.needs_flush = true;
                     moved = true;
@@ -212,6 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 return Err(End::Disconnected);
             }
             self.deadlines.received();
+            self.session.traffic.0 += count as u64;
             let consumed = self.session.on_data(&buffer[..kept + count]);
             self.unread.clear();
             self.unread.shrink_to(KEPT_CAPACITY);

@@ -1,10 +1,13 @@
 //! What other threads may tell a connection: output, durable positions, alarms, the end.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use super::super::outbox::Outbox;
-use crate::broker::{Position, StoreError, Waiter};
+use crate::broker::{ConnectionReport, Position, StoreError, Waiter};
 
 /// The part of a connection that is shared between threads.
 #[derive(Debug, Default)]
@@ -19,6 +22,8 @@ pub(crate) struct Link {
     expects_answers: AtomicBool,
     /// The time at which somebody asked to look for late answers; 0 when nobody did.
     patience_at_ms: AtomicU64,
+    /// Who wants a report of the connection.
+    report_requests: Mutex<Vec<Sender<ConnectionReport>>>,
 }
 
 impl Link {
@@ -45,6 +50,17 @@ impl Link {
     pub(crate) fn take_patience_check(&self) -> Option<u64> {
         let at_ms = self.patience_at_ms.swap(0, Ordering::SeqCst);
         (at_ms > 0).then_some(at_ms)
+    }
+
+    /// Asks the connection's task for a report.
+    pub(crate) fn request_report(&self, to: Sender<ConnectionReport>) {
+        self.report_requests.lock().push(to);
+        self.notify();
+    }
+
+    /// Those that asked for a report.
+    pub(crate) fn take_report_requests(&self) -> Vec<Sender<ConnectionReport>> {
+        std::mem::take(&mut *self.report_requests.lock())
     }
 
     /// Whether [`Link::notify`] was called since [`Link::take_news`].

@@ -10,6 +10,7 @@ mod heartbeat;
 mod io;
 mod link;
 mod peer;
+mod report;
 mod session;
 
 use std::future::poll_fn;
@@ -24,7 +25,6 @@ use super::server::Server;
 
 pub(crate) use self::link::Link;
 pub use self::peer::{Certified, Peer};
-pub(crate) use self::session::Client;
 use self::session::Session;
 
 /// Time a client has to take the last bytes.

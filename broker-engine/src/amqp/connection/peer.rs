@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub address: SocketAddr,
+    /// Where it connected to.
+    pub local: SocketAddr,
     /// Whether TLS protects the connection.
     pub is_secure: bool,
     /// What its certificate says, if it showed one and that was verified.

@@ -42,18 +42,20 @@ pub(super) enum Stage {
 
 /// What the client said about itself.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Client {
+pub(super) struct Client {
     pub(crate) handles_refusal: bool,
     pub(crate) handles_blocked: bool,
     pub(crate) handles_cancel: bool,
-    pub(crate) product: String,
-    pub(crate) name: String,
+    /// All of it, in wire form: it is read only when an operator asks.
+    pub(crate) properties: Box<[u8]>,
+    pub(crate) mechanism: Box<str>,
 }
 
 /// The state of one connection.
 pub(super) struct Session {
     pub(super) server: Arc<Server>,
     pub(super) peer: SocketAddr,
+    pub(super) local: SocketAddr,
     pub(super) stage: Stage,
     pub(super) client: Client,
     pub(super) identity: Option<Identity>,
@@ -62,13 +64,17 @@ pub(super) struct Session {
     pub(super) channel_max: u16,
     pub(super) heartbeat_s: u16,
     pub(super) certificate: Option<Certified>,
-    is_secure: bool,
+    pub(super) is_secure: bool,
     id: u64,
     link: Arc<Link>,
     /// A reply that waits until what it says is durable; nothing is read meanwhile.
     pending_reply: Option<(Position, Vec<u8>)>,
     /// Whether a publish met an alarm; nothing is read meanwhile.
     is_blocked: bool,
+    /// Milliseconds since 1970; 0 before the connection is open.
+    pub(super) connected_at_ms: u64,
+    /// Bytes received and sent.
+    pub(super) traffic: (u64, u64),
 }
 
 impl Session {
@@ -76,12 +82,14 @@ impl Session {
         let (id, link) = server.register();
         let Peer {
             address: peer,
+            local,
             is_secure,
             certificate,
         } = peer;
         Self {
             server,
             peer,
+            local,
             stage: Stage::Header,
             client: Client::default(),
             identity: None,
@@ -95,6 +103,8 @@ impl Session {
             link,
             pending_reply: None,
             is_blocked: false,
+            connected_at_ms: 0,
+            traffic: (0, 0),
         }
     }
 
@@ -139,7 +149,8 @@ impl Session {
         let handles_cancel = self.client.handles_cancel;
         let context = Context::open(&self.server, &self.link, &identity, vhost, handles_cancel)?;
         self.server
-            .opened(self.id, self.peer, &context, &self.client, self.is_secure);
+            .opened(self.id, (self.peer, self.local), &context);
+        self.connected_at_ms = self.server.broker().now_ms();
         // Whoever deletes a virtual host from now on finds the connection.
         let is_late = context.is_vhost_deleted();
         self.context = Some(context);
@@ -383,6 +394,12 @@ impl Session {
             self.is_blocked = false;
             self.force_close(&reason);
             return;
+        }
+        for to in self.link.take_report_requests() {
+            if let Some(report) = self.report() {
+                // Whoever asked may have stopped waiting.
+                let _ = to.send(report);
+            }
         }
         let durable = self.link.durable();
         if self.link.is_log_failed() {
