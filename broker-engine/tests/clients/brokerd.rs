@@ -1,6 +1,6 @@
 //! `brokerd` with every listener a client may want, on ports that outlive it.
 
-use std::net::{Ipv6Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -18,33 +18,59 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) struct Brokerd {
     process: Process,
     pub(crate) family: Family,
+    pub(crate) host: Ipv4Addr,
     pub(crate) amqp: u16,
     pub(crate) amqps: u16,
     pub(crate) management: u16,
+    management_tls: u16,
     /// On `[::1]`, where the machine has it.
     pub(crate) amqp_v6: Option<u16>,
+    /// Further arguments.
+    options: Vec<String>,
     directory: TempDir,
 }
 
 impl Brokerd {
+    /// On 127.0.0.1 and free ports.
     pub(crate) fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        certificates::write(directory.path());
-        let family = Family::new();
-        let [amqp, amqps, management, amqp_v6] = [(); 4].map(|()| network::free_port());
+        let [amqp, amqps, management, management_tls, amqp_v6] =
+            [(); 5].map(|()| network::free_port());
         let has_v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, amqp_v6)).is_ok();
-        let amqp_v6 = has_v6.then_some(amqp_v6);
-        let ports = (amqp, amqps, management, amqp_v6);
-        let process = spawn(&family, directory.path(), ports);
-        Self {
-            process,
+        let ports = [amqp, amqps, management, management_tls];
+        Self::start_on(Ipv4Addr::LOCALHOST, ports, has_v6.then_some(amqp_v6), &[])
+    }
+
+    /// On the ports that clients expect, for suites that cannot be told others: on a loopback
+    /// address that is this process's own, so that no other broker is in the way.
+    pub(crate) fn start_on_standard_ports(options: &[&str]) -> Self {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        let host = Ipv4Addr::new(127, 88, high, low.max(1));
+        Self::start_on(host, [5672, 5671, 15672, 15671], None, options)
+    }
+
+    fn start_on(
+        host: Ipv4Addr,
+        [amqp, amqps, management, management_tls]: [u16; 4],
+        amqp_v6: Option<u16>,
+        options: &[&str],
+    ) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        certificates::write(directory.path(), host);
+        let family = Family::new();
+        let mut broker = Self {
+            process: family.spawn("nothing yet", &mut Command::new("true")),
             family,
+            host,
             amqp,
             amqps,
             management,
+            management_tls,
             amqp_v6,
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
             directory,
-        }
+        };
+        broker.start_again();
+        broker
     }
 
     /// Ends it without warning, and starts it on the same ports and data.
@@ -61,8 +87,34 @@ impl Brokerd {
     }
 
     fn start_again(&mut self) {
-        let ports = (self.amqp, self.amqps, self.management, self.amqp_v6);
-        self.process = spawn(&self.family, self.directory.path(), ports);
+        let Self {
+            host,
+            amqp,
+            amqps,
+            management,
+            management_tls,
+            ..
+        } = self;
+        let directory = self.directory.path();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_brokerd"));
+        command
+            .arg("--data-dir")
+            .arg(directory.join("data"))
+            .arg(format!("--amqp={host}:{amqp}"))
+            .arg(format!("--amqps={host}:{amqps}"))
+            .arg(format!("--management={host}:{management}"))
+            .arg(format!("--management-tls={host}:{management_tls}"))
+            .arg("--tls-cert")
+            .arg(directory.join(certificates::CERTIFICATE))
+            .arg("--tls-key")
+            .arg(directory.join(certificates::KEY))
+            .arg("--user=guest:guest")
+            .args(&self.options);
+        if let Some(port) = self.amqp_v6 {
+            command.arg(format!("--amqp=[::1]:{port}"));
+        }
+        self.process = self.family.spawn("brokerd", &mut command);
+        self.process.line("ready", PATIENCE);
     }
 
     /// The certificate that its own is signed by, in PEM.
@@ -87,29 +139,4 @@ impl Brokerd {
         }
         command
     }
-}
-
-fn spawn(
-    family: &Family,
-    directory: &Path,
-    (amqp, amqps, management, amqp_v6): (u16, u16, u16, Option<u16>),
-) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_brokerd"));
-    command
-        .arg("--data-dir")
-        .arg(directory.join("data"))
-        .arg(format!("--amqp=127.0.0.1:{amqp}"))
-        .arg(format!("--amqps=127.0.0.1:{amqps}"))
-        .arg(format!("--management=127.0.0.1:{management}"))
-        .arg("--tls-cert")
-        .arg(directory.join(certificates::CERTIFICATE))
-        .arg("--tls-key")
-        .arg(directory.join(certificates::KEY))
-        .arg("--user=guest:guest");
-    if let Some(port) = amqp_v6 {
-        command.arg(format!("--amqp=[::1]:{port}"));
-    }
-    let mut process = family.spawn("brokerd", &mut command);
-    process.line("ready", PATIENCE);
-    process
 }

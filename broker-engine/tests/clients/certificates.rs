@@ -11,8 +11,8 @@ pub(crate) const KEY: &str = "server.key";
 pub(crate) const CLIENT_CERTIFICATE: &str = "client.pem";
 pub(crate) const CLIENT_KEY: &str = "client.key";
 
-/// Writes the authority's certificate, one for this machine's loopback names, and one for a client.
-pub(crate) fn write(directory: &Path) {
+/// Writes the authority's certificate, one for `host` and this machine's loopback names, and one for a client.
+pub(crate) fn write(directory: &Path, host: Ipv4Addr) {
     let key = KeyPair::generate().expect("a key can be generated");
     let mut authority = CertificateParams::default();
     let name = &mut authority.distinguished_name;
@@ -32,6 +32,7 @@ pub(crate) fn write(directory: &Path) {
         leaf.distinguished_name.push(DnType::CommonName, name);
         leaf.subject_alt_names.extend(
             [
+                IpAddr::V4(host),
                 IpAddr::V4(Ipv4Addr::LOCALHOST),
                 IpAddr::V6(Ipv6Addr::LOCALHOST),
             ]

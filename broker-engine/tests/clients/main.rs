@@ -17,3 +17,5 @@ mod programs;
 mod python;
 #[cfg(test)]
 mod suites;
+#[cfg(test)]
+mod toolchains;

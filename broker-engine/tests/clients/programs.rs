@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::brokerd::{Brokerd, PATIENCE};
-use crate::python;
+use crate::{python, toolchains};
 
 /// Runs a program against a broker of its own until it says that it is done.
 pub(crate) fn run(name: &str, command: &mut Command) {
@@ -34,5 +34,33 @@ fn pika() {
 fn aio_pika() {
     if python::is_available() {
         run("aio-pika", &mut python::program("aio_pika/program.py"));
+    }
+}
+
+#[test]
+fn celery() {
+    if python::is_available() {
+        run("celery", &mut python::program("celery/program.py"));
+    }
+}
+
+#[test]
+fn amqplib() {
+    if let Some(mut program) = toolchains::node() {
+        run("amqplib", &mut program);
+    }
+}
+
+#[test]
+fn java_client() {
+    if let Some(mut program) = toolchains::java() {
+        run("the Java client", &mut program);
+    }
+}
+
+#[test]
+fn amqp091_go() {
+    if let Some(mut program) = toolchains::go() {
+        run("amqp091-go", &mut program);
     }
 }

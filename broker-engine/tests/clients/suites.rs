@@ -208,3 +208,51 @@ fn kombu() {
         .env("RABBITMQ_5672_TCP", broker.amqp.to_string());
     suite.run(&broker, &sources, &mut command);
 }
+
+#[test]
+fn amqpstorm() {
+    if !python::is_available() {
+        return;
+    }
+    let suite = Suite {
+        package: "amqpstorm",
+        version: "3.1.4",
+        arguments: &["amqpstorm/tests/functional"],
+        passed_min: 148,
+        left_out: &[(
+            "amqpstorm/tests/functional/management/test_api.py::ApiFunctionalTests::test_api_with_inaccessible",
+            "asks an address of another machine",
+        )],
+        may_fail: &[],
+    };
+    // The suite sends messages larger than RabbitMQ 4 takes, and knows its author's cluster by name.
+    let broker = Brokerd::start_on_standard_ports(&[
+        "--profile=rabbitmq-3.13",
+        "--node-name=rabbit@rmq.eandersson.net",
+    ]);
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let sources = suite.unpack(directory.path());
+    let host = broker.host;
+    let mut command = python::python();
+    command
+        .env("AMQP_HOST", host.to_string())
+        .env("AMQP_USERNAME", "guest")
+        .env("AMQP_PASSWORD", "guest")
+        .env("AMQP_URI", format!("amqp://guest:guest@{host}:5672/%2F"))
+        .env("AMQP_HTTP_URL", format!("http://{host}:15672"))
+        .env(
+            "AMQP_SSL_URI",
+            format!("amqps://guest:guest@{host}:5671/%2F"),
+        )
+        .env("AMQP_SSL_HOST", host.to_string())
+        .env("AMQP_CAFILE", broker.ca())
+        .env(
+            "AMQP_CERTFILE",
+            broker.directory().join(certificates::CLIENT_CERTIFICATE),
+        )
+        .env(
+            "AMQP_KEYFILE",
+            broker.directory().join(certificates::CLIENT_KEY),
+        );
+    suite.run(&broker, &sources, &mut command);
+}
