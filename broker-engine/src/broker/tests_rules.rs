@@ -72,6 +72,14 @@ impl Envelope for JsonEnvelope {
         };
         serde_json::to_vec(&properties).unwrap()
     }
+
+    fn describe(&self, _: &[u8]) -> Table {
+        Table::default()
+    }
+
+    fn compose(&self, _: &Table) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
 }
 
 pub(super) struct Node {

@@ -211,10 +211,6 @@ async fn visible(user: &User, node: &State) -> Result<Vec<ConnectionReport>, Err
     Ok(reports)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "patience with connections is no state that anything depends on"
-)]
 async fn reports(node: &State) -> Result<Vec<ConnectionReport>, Error> {
     let node = std::sync::Arc::clone(node);
     let gathered = tokio::task::spawn_blocking(move || {
