@@ -94,13 +94,17 @@ pub struct Options {
     #[arg(long, value_name = "BYTES")]
     pub disk_free_limit: Option<u64>,
 
-    /// AMQP connections accepted at a time
+    /// AMQP connections open at a time; the next one is closed with the reason
     #[arg(long, value_name = "N", default_value_t = 65_535)]
     pub connections_max: usize,
 
     /// Channels of one connection
     #[arg(long, value_name = "N", default_value_t = 2047, value_parser = clap::value_parser!(u16).range(1..))]
     pub channels_max: u16,
+
+    /// Channels of all connections together; no limit when not given
+    #[arg(long, value_name = "N")]
+    pub channels_max_per_node: Option<u64>,
 
     /// Unix socket for local control: one JSON object a line (status, reload, stop)
     #[arg(long, value_name = "SOCKET")]

@@ -334,6 +334,50 @@ impl Access {
             .unwrap_or_default()
     }
 
+    /// Takes over users and what they may do, with whatever `log` appends in the same entry. Nothing is changed unless
+    /// all of it is understood and logged.
+    pub(crate) fn import(
+        &self,
+        document: &document::Document,
+        log: impl FnOnce(Vec<Change>) -> Result<Position, Error>,
+    ) -> Result<Position, Error> {
+        let mut state = self.state.write();
+        let mut changes = Vec::new();
+        let mut users = Vec::new();
+        for user in &document.users {
+            let new = state.updated(user)?;
+            changes.push(user_record(&user.name, &new).set());
+            users.push((user.name.clone(), new));
+        }
+        let check_user = |name: &String| {
+            if state.users.contains_key(name) || users.iter().any(|(other, _)| other == name) {
+                return Ok(());
+            }
+            Err(Error::PreconditionFailed(format!("no such user '{name}'")))
+        };
+        let mut permissions = Vec::new();
+        for permission in &document.permissions {
+            check_user(&permission.user)?;
+            let new = Permission::of(permission)?;
+            let key = (permission.user.clone(), permission.vhost.clone());
+            changes.push(permission_record(&key, &new).set());
+            permissions.push((key, Arc::new(new)));
+        }
+        for permission in &document.topic_permissions {
+            check_user(&permission.user)?;
+            topic_access::check(permission)?;
+            changes.push(topic_access::record(permission).set());
+        }
+        let position = log(changes)?;
+        state.users.extend(users);
+        state.permissions.extend(permissions);
+        for permission in &document.topic_permissions {
+            state.topics.insert(permission.clone());
+        }
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(position)
+    }
+
     /// Forgets what users may do in a virtual host, with whatever `log` removes in the same entry.
     pub(crate) fn forget_vhost<T>(
         &self,

@@ -36,9 +36,19 @@ impl VhostLimits {
     /// Reads `max-connections` and `max-queues`.
     pub(crate) fn parse(value: &Value) -> Result<Self, Vec<String>> {
         let name = "limits";
-        let members = value
-            .as_object()
-            .ok_or_else(|| vec![not_a_list(name, value)])?;
+        let none = Map::new();
+        // RabbitMQ exports no limits as an empty list.
+        let members = match value {
+            Value::Object(members) => members,
+            Value::Array(values) if values.is_empty() => &none,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => {
+                return Err(vec![not_a_list(name, value)]);
+            }
+        };
         let mut members = Members::new(name, members);
         let connections = members.integer("max-connections");
         let queues = members.integer("max-queues");
@@ -239,6 +249,8 @@ mod tests {
     fn a_negative_limit_is_none_and_unknown_ones_are_refused() {
         let limits = VhostLimits::parse(&json!({"max-connections": -1, "max-queues": 0})).unwrap();
         assert_eq!((limits.connections_max, limits.queues_max), (None, Some(0)));
+        let none = VhostLimits::parse(&json!([])).unwrap();
+        assert_eq!(none, VhostLimits::default());
         assert_eq!(
             VhostLimits::parse(&json!({"max-bananas": 1})).unwrap_err(),
             ["Unrecognised terms [{<<\"max-bananas\">>,1}] in limits"]

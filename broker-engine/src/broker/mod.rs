@@ -3,8 +3,8 @@
 //! Owns what a message broker means; never sees a frame, a socket or a runtime. Every call is synchronous, short and
 //! runs to completion; whoever must wait for the volume gets a [`Position`] and a [`Waiter`].
 //!
-//! Lock order: access, topology, queue, log; a [`Sink`] may lock its connection below the queue, and nobody calls the
-//! core with a connection locked.
+//! Lock order: virtual hosts, access, topology, queue, log; a [`Sink`] may lock its connection below the queue, and
+//! nobody calls the core with a connection locked.
 
 mod access;
 mod alarm;
@@ -25,6 +25,7 @@ mod equivalence;
 mod erlang;
 mod error;
 mod exchange;
+pub mod json;
 mod limits;
 mod message;
 mod parameter;
@@ -421,34 +422,22 @@ impl Broker {
         })
     }
 
-    /// Takes over a definitions document, and waits until it is durable.
-    pub fn import(&self, document: &Document) -> Result<(), Error> {
-        let mut position = Position::default();
-        for vhost in &document.vhosts {
-            position = position.max(self.put_vhost(vhost)?.1);
-        }
-        for user in &document.users {
-            position = position.max(self.put_user(user)?);
-        }
-        for permission in &document.permissions {
-            position = position.max(self.put_permission(permission)?);
-        }
-        for permission in &document.topic_permissions {
-            position = position.max(self.put_topic_permission(permission)?);
-        }
-        Ok(self.core.store.wait(position)?)
-    }
-
     /// Starts a connection's session in a virtual host.
     pub fn session(&self, identity: &Identity, vhost: &str) -> Result<Session, Error> {
         let found = self
             .vhost(vhost)
             .ok_or_else(|| Error::NotAllowed(format!("vhost {vhost} not found")))?;
         let core = &self.core;
+        // Whoever watches the node must see it when it is full.
+        let (node, of_vhost) = if identity.is_monitoring {
+            Default::default()
+        } else {
+            (core.limits.clone(), found.limits())
+        };
         let place = core.counts.connect(
             (found.name(), &identity.name),
-            &core.limits,
-            found.limits(),
+            &node,
+            of_vhost,
             core.access.limits(identity),
         )?;
         if self.core.access.permission(identity, vhost).is_none() {

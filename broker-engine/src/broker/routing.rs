@@ -143,10 +143,7 @@ impl Vhost {
             .exchanges
             .get(exchange)
             .ok_or_else(|| self.no_exchange(exchange))?;
-        if found.accepts(key, arguments) {
-            return Ok(());
-        }
-        Err(Error::PreconditionFailed(found.refusal(key)))
+        check_binding(found, key, arguments)
     }
 
     fn destination(&self, topology: &Topology, name: &str) -> Result<Destination, Error> {
@@ -244,6 +241,18 @@ impl Vhost {
         });
         bindings.collect()
     }
+}
+
+/// Refuses a binding whose key or arguments make no sense for the exchange.
+pub(super) fn check_binding(
+    exchange: &Exchange,
+    key: &str,
+    arguments: &Table,
+) -> Result<(), Error> {
+    if exchange.accepts(key, arguments) {
+        return Ok(());
+    }
+    Err(Error::PreconditionFailed(exchange.refusal(key)))
 }
 
 /// Follows the bindings from an exchange. An exchange that leads nowhere hands over to its alternate.

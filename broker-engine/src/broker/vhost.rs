@@ -25,11 +25,10 @@ use super::{
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, Rules, is_compared},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
-    vhosts,
 };
 use crate::store::{Batch, Position, QueueId};
 
-const RESERVED_PREFIX: &str = "amq.";
+pub(super) const RESERVED_PREFIX: &str = "amq.";
 
 /// What the names of queues for answers start with; they are not listed.
 const REPLIES_PREFIX: &str = "amq.rabbitmq.reply-to.";
@@ -70,9 +69,9 @@ pub struct ExchangeDeclare {
 pub struct Vhost {
     name: Arc<str>,
     me: Weak<Self>,
-    core: Arc<Core>,
+    pub(super) core: Arc<Core>,
     described: RwLock<document::Vhost>,
-    is_deleted: AtomicBool,
+    pub(super) is_deleted: AtomicBool,
     pub(super) topology: RwLock<Topology>,
     /// Grows with every change of the topology, so that publishers may cache routes.
     version: AtomicU64,
@@ -114,35 +113,6 @@ impl Vhost {
     /// Whether it is gone: who is still in it must leave.
     pub fn is_deleted(&self) -> bool {
         self.is_deleted.load(Ordering::Acquire)
-    }
-
-    /// Ends it and all that is in it, with `changes` in the same entry of the log.
-    pub(super) fn delete(&self, mut changes: Vec<Change>) -> Result<Position, Error> {
-        let _turn = self.governing.lock();
-        let mut topology = self.topology.write();
-        changes.extend(topology.unset_all(&self.name));
-        changes.push(vhosts::vhost_record(&self.described()).unset());
-        let mut position = self.core.store.define(&changes)?;
-        self.is_deleted.store(true, Ordering::Release);
-        let queues = std::mem::take(&mut *topology).queues;
-        self.changed(topology);
-        let mut batch = Batch::new();
-        for queue in queues.values().filter(|queue| queue.is_logged()) {
-            batch.gone(queue.id());
-        }
-        if !batch.is_empty() {
-            // What this does not remove the next start does: the queues are not defined any more.
-            match self.core.store.append(batch) {
-                Ok(appended) => position = position.max(appended.position),
-                Err(error) => tracing::warn!(
-                    vhost = %self.name, %error, "the messages of a deleted vhost stay until restart"
-                ),
-            }
-        }
-        for queue in queues.values() {
-            queue.delete(false, false)?;
-        }
-        Ok(position)
     }
 
     /// All its queues, in no order.
@@ -216,15 +186,42 @@ impl Vhost {
             auto_delete: declare.auto_delete,
             arguments: declare.arguments,
         };
-        let names = (&*name, &*self.name);
-        let policies = topology.parameters.policies();
-        let rules = Rules::new(names, &settings, policies, self.core.dialect)?;
-        if is_unnamed && rules.0.kind == QueueKind::Quorum {
+        let (queue, changes) = self.declared_queue(&topology, name, settings)?;
+        if is_unnamed && queue.kind() == QueueKind::Quorum {
             return Err(Error::PreconditionFailed(
                 "Cannot declare a server-named queue for type rabbit_quorum_queue".to_owned(),
             ));
         }
-        self.check_room(&topology, &name)?;
+        self.check_room(&topology, queue.name())?;
+        let position = self.define(&changes)?;
+        topology.insert_queue(&queue);
+        self.changed(topology);
+        Ok((queue, position))
+    }
+
+    /// A queue that names no type has the virtual host's, where it can.
+    pub(super) fn complete(&self, declare: &mut QueueDeclare) {
+        const TYPE: &str = "x-queue-type";
+        let described = self.described.read();
+        if let Some(kind) = &described.default_queue_type
+            && declare.arguments.get(TYPE).is_none()
+            && (kind != "quorum" || declare.durable && !declare.exclusive && !declare.auto_delete)
+        {
+            let kind = Value::String(kind.clone().into_bytes());
+            declare.arguments.set(TYPE, kind);
+        }
+    }
+
+    /// A queue that a client asks for, and what it is in the durable definitions.
+    pub(super) fn declared_queue(
+        &self,
+        topology: &Topology,
+        name: Arc<str>,
+        settings: QueueSettings,
+    ) -> Result<(Arc<Queue>, Vec<Change>), Error> {
+        let names = (&*name, &*self.name);
+        let policies = topology.parameters.policies();
+        let rules = Rules::new(names, &settings, policies, self.core.dialect)?;
         let is_logged = settings.durable && settings.exclusive.is_none();
         let id = if is_logged {
             self.core.next_queue()
@@ -239,39 +236,7 @@ impl Vhost {
             };
             changes = vec![counter.set(), queue_record(&self.name, &queue).set()];
         }
-        let position = self.define(&changes)?;
-        topology.insert_queue(&queue);
-        self.changed(topology);
-        Ok((queue, position))
-    }
-
-    /// A queue that names no type has the virtual host's, where it can.
-    fn complete(&self, declare: &mut QueueDeclare) {
-        const TYPE: &str = "x-queue-type";
-        let described = self.described.read();
-        if let Some(kind) = &described.default_queue_type
-            && declare.arguments.get(TYPE).is_none()
-            && (kind != "quorum" || declare.durable && !declare.exclusive && !declare.auto_delete)
-        {
-            let kind = Value::String(kind.clone().into_bytes());
-            declare.arguments.set(TYPE, kind);
-        }
-    }
-
-    /// Refuses one queue more than there may be.
-    fn check_room(&self, topology: &Topology, name: &str) -> Result<(), Error> {
-        let Some(max) = topology.parameters.limits().queues_max else {
-            return Ok(());
-        };
-        let names = topology.queues.keys();
-        let count = names.filter(|name| !is_internal(name)).count() as u64;
-        if count < max {
-            return Ok(());
-        }
-        Err(Error::PreconditionFailed(format!(
-            "cannot declare queue '{name}': queue limit in vhost '{}' ({max}) is reached",
-            self.name
-        )))
+        Ok((queue, changes))
     }
 
     /// A queue for the answers to one consumer.
@@ -453,6 +418,32 @@ impl Vhost {
         declare: ExchangeDeclare,
     ) -> Result<Option<Position>, Error> {
         refuse_default(&declare.name)?;
+        let (name, settings) = self.exchange_settings(declare)?;
+        let mut topology = self.topology.write();
+        if let Some(exchange) = topology.exchanges.get(name.as_str()) {
+            let what = (Kind::Exchange, name.as_str(), &*self.name);
+            let is_same = check_exchange(what, &settings, &exchange.settings);
+            is_same.map_err(|error| self.in_own_words(error, Kind::Exchange, &name))?;
+            return Ok(self.defined());
+        }
+        refuse_reserved(Kind::Exchange, &name)?;
+        let (waiting, changes) = self.declared_exchange(&topology, &name, &settings);
+        let position = self.define(&changes)?;
+        if let Some(queue) = &waiting {
+            topology.insert_queue(queue);
+        }
+        let mut exchange = Exchange::new(settings);
+        exchange.govern(topology.parameters.policies().for_exchange(&name));
+        topology.exchanges.insert(name.into(), exchange);
+        self.changed(topology);
+        Ok(position)
+    }
+
+    /// The name of an exchange to be, and what it is.
+    pub(super) fn exchange_settings(
+        &self,
+        declare: ExchangeDeclare,
+    ) -> Result<(String, ExchangeSettings), Error> {
         let kind = ExchangeKind::from_name(&declare.kind).ok_or_else(|| {
             Error::CommandInvalid(format!("unknown exchange type '{}'", declare.kind))
         })?;
@@ -470,30 +461,24 @@ impl Vhost {
                 "Invalid argument, 'x-delayed-type' must be an existing exchange type".to_owned(),
             ));
         }
-        let mut topology = self.topology.write();
-        if let Some(exchange) = topology.exchanges.get(declare.name.as_str()) {
-            let what = (Kind::Exchange, declare.name.as_str(), &*self.name);
-            let is_same = check_exchange(what, &settings, &exchange.settings);
-            is_same.map_err(|error| self.in_own_words(error, Kind::Exchange, &declare.name))?;
-            return Ok(self.defined());
-        }
-        refuse_reserved(Kind::Exchange, &declare.name)?;
+        Ok((declare.name, settings))
+    }
+
+    /// The queue that a new exchange needs, and what both are in the durable definitions.
+    pub(super) fn declared_exchange(
+        &self,
+        topology: &Topology,
+        name: &str,
+        settings: &ExchangeSettings,
+    ) -> (Option<Arc<Queue>>, Vec<Change>) {
         let mut changes = Vec::new();
         if settings.durable {
-            changes.push(exchange_record(&self.name, &declare.name, &settings).set());
+            changes.push(exchange_record(&self.name, name, settings).set());
         }
-        let waiting = (kind == ExchangeKind::Delayed)
-            .then(|| self.waiting_queue(&topology, &declare.name, &settings, &mut changes))
+        let waiting = (settings.kind == ExchangeKind::Delayed)
+            .then(|| self.waiting_queue(topology, name, settings, &mut changes))
             .flatten();
-        let position = self.define(&changes)?;
-        if let Some(queue) = &waiting {
-            topology.insert_queue(queue);
-        }
-        let mut exchange = Exchange::new(settings);
-        exchange.govern(topology.parameters.policies().for_exchange(&declare.name));
-        topology.exchanges.insert(declare.name.into(), exchange);
-        self.changed(topology);
-        Ok(position)
+        (waiting, changes)
     }
 
     /// The queue in which a new exchange's messages wait for their time, unless it is there.
@@ -580,8 +565,13 @@ impl Vhost {
             )));
         }
         let position = self.core.store.define(changes)?;
-        self.defined.fetch_max(position.0, Ordering::AcqRel);
+        self.note_defined(position);
         Ok(Some(position))
+    }
+
+    /// Something here was defined in an entry that others share.
+    pub(super) fn note_defined(&self, position: Position) {
+        self.defined.fetch_max(position.0, Ordering::AcqRel);
     }
 
     /// What must be durable before it may be said that something is there: somebody else may have declared it just now.

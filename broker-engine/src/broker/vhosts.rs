@@ -3,18 +3,21 @@
 //! A virtual host goes in one entry of the log, with everything that is defined in it and with what users may do there:
 //! after a crash it is there as a whole or not at all. Lock order: virtual hosts, access, topology.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use serde_json::Value;
 
 use super::{
     Broker,
-    definitions::{document, record::Record},
+    definitions::{
+        document,
+        record::{Change, Record},
+    },
     error::Error,
     parameter::{LIMITS, VHOST_LIMITS},
     vhost::Vhost,
 };
-use crate::store::Position;
+use crate::store::{Batch, Position};
 
 /// Is told that something went with which connections must go. Called without locks.
 pub trait Bystander: Send + Sync {
@@ -137,6 +140,37 @@ impl Broker {
     fn existing(&self, vhost: &str) -> Result<Arc<Vhost>, Error> {
         self.vhost(vhost)
             .ok_or_else(|| Error::NotFound(format!("no vhost '{vhost}'")))
+    }
+}
+
+impl Vhost {
+    /// Ends it and all that is in it, with `changes` in the same entry of the log.
+    fn delete(&self, mut changes: Vec<Change>) -> Result<Position, Error> {
+        let _turn = self.governing.lock();
+        let mut topology = self.topology.write();
+        changes.extend(topology.unset_all(self.name()));
+        changes.push(vhost_record(&self.described()).unset());
+        let mut position = self.core.store.define(&changes)?;
+        self.is_deleted.store(true, Ordering::Release);
+        let queues = std::mem::take(&mut *topology).queues;
+        self.changed(topology);
+        let mut batch = Batch::new();
+        for queue in queues.values().filter(|queue| queue.is_logged()) {
+            batch.gone(queue.id());
+        }
+        if !batch.is_empty() {
+            // What this does not remove the next start does: the queues are not defined any more.
+            match self.core.store.append(batch) {
+                Ok(appended) => position = position.max(appended.position),
+                Err(error) => tracing::warn!(
+                    vhost = %self.name(), %error, "the messages of a deleted vhost stay until restart"
+                ),
+            }
+        }
+        for queue in queues.values() {
+            queue.delete(false, false)?;
+        }
+        Ok(position)
     }
 }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::amqp::{self, Identification};
-use crate::broker::{self, Broker, Dialect, Document};
+use crate::broker::{self, Broker, Dialect, Document, NodeLimits};
 use crate::error::Error;
 use crate::listener::{Addresses, Control, Listeners, Status, Tls};
 use crate::management::{self, ListenerInfo};
@@ -182,6 +182,11 @@ async fn open(options: Options) -> Result<Arc<Broker>, Error> {
             consumer_timeout_ms: options
                 .consumer_timeout_ms
                 .or_else(|| options.profile.consumer_timeout_ms()),
+            limits: NodeLimits {
+                node: options.node_name.clone(),
+                connections_max: Some(options.connections_max as u64),
+                channels_max: options.channels_max_per_node,
+            },
             store: store::Options {
                 durability: durability(options.durability),
                 ..store::Options::default()
@@ -234,7 +239,7 @@ fn import(broker: &Broker, file: &Path) -> Result<(), Error> {
         path: file.to_owned(),
         reason: cause.to_string(),
     })?;
-    Ok(broker.import(&document)?)
+    Ok(broker.import(&document, None)?)
 }
 
 fn reload(

@@ -62,6 +62,9 @@ pub enum Error {
     Control { file: PathBuf, source: io::Error },
 }
 
+/// Sockets beyond the connections there may be, of clients that log in, or are told that they cannot.
+const SPARE_PLACES: usize = 256;
+
 /// Where clients reach the engine; ports are the real ones even if 0 was asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
@@ -163,7 +166,9 @@ impl Listeners {
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         };
-        let plain = endpoint(limits::Places::new(self.connections_max));
+        // A client too many is told so, which takes a place; the end of all places is the end of patience.
+        let places = self.connections_max.saturating_add(SPARE_PLACES);
+        let plain = endpoint(limits::Places::new(places));
         let secure = accept::Endpoint {
             acceptor: acceptor(true),
             ..plain.clone()

@@ -7,6 +7,7 @@ mod auth;
 mod bindings;
 mod body;
 mod clients;
+mod definitions;
 mod error;
 mod exchanges;
 mod health;
@@ -209,6 +210,18 @@ fn connected() -> Router<Arc<Node>> {
 /// What bounds others: policies, parameters, limits, topics.
 fn governance() -> Router<Arc<Node>> {
     Router::new()
+        .merge(
+            Router::new()
+                .route(
+                    "/definitions",
+                    get(definitions::export).post(definitions::import),
+                )
+                .route(
+                    "/definitions/{vhost}",
+                    get(definitions::export_vhost).post(definitions::import_vhost),
+                )
+                .layer(DefaultBodyLimit::max(definitions::DOCUMENT_SIZE_MAX)),
+        )
         .route("/topic-permissions", get(topic_permissions::list))
         .route(
             "/topic-permissions/{vhost}/{user}",

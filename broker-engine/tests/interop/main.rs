@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod alarms;
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod durability;
@@ -12,6 +14,8 @@ mod errors;
 mod external;
 #[cfg(test)]
 mod features;
+#[cfg(test)]
+mod governance;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -1,63 +1,22 @@
 //! The management API as a supervisor and an operator use it.
 
-use reqwest::{Client, StatusCode};
-use serde_json::{Value, json};
+use reqwest::StatusCode;
+use serde_json::json;
 
+use crate::api::{ADMINISTRATOR, Api};
 use crate::support::{TestBroker, confirm_mode, declare, publish};
-
-struct Api {
-    base: String,
-    client: Client,
-}
-
-impl Api {
-    fn new(broker: &TestBroker) -> Self {
-        // Another test of the process may have installed it before.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let base = format!("http://{}/api", broker.engine.addresses().management[0]);
-        Self {
-            base,
-            client: Client::builder().build().unwrap(),
-        }
-    }
-
-    async fn get(&self, path: &str, login: (&str, &str)) -> (StatusCode, Value) {
-        let request = self.client.get(format!("{}{path}", self.base));
-        let response = request
-            .basic_auth(login.0, Some(login.1))
-            .send()
-            .await
-            .unwrap();
-        (response.status(), response.json().await.unwrap())
-    }
-
-    async fn put(&self, path: &str, body: Value) -> StatusCode {
-        let request = self
-            .client
-            .put(format!("{}{path}", self.base))
-            .body(body.to_string());
-        request
-            .basic_auth("test", Some("secret"))
-            .send()
-            .await
-            .unwrap()
-            .status()
-    }
-}
-
-const ADMINISTRATOR: (&str, &str) = ("test", "secret");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_login_gets_rabbitmqs_refusal() {
     let broker = TestBroker::start().await;
     let api = Api::new(&broker);
-    let (status, body) = api.get("/overview", ("test", "wrong")).await;
+    let (status, body) = api.see("/overview", ("test", "wrong")).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(
         body,
         json!({"error": "not_authorised", "reason": "Login failed"})
     );
-    let (status, _) = api.get("/none", ADMINISTRATOR).await;
+    let (status, _) = api.see("/none", ADMINISTRATOR).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
 
@@ -69,18 +28,18 @@ async fn queue_depths_and_health_are_told() {
     confirm_mode(&channel).await;
     publish(&channel, "", "q", b"x").await;
     let api = Api::new(&broker);
-    let (_, queue) = api.get("/queues/%2F/q", ADMINISTRATOR).await;
+    let (_, queue) = api.see("/queues/%2F/q", ADMINISTRATOR).await;
     assert_eq!(
         (&queue["messages"], &queue["durable"]),
         (&json!(1), &json!(true))
     );
-    let (_, overview) = api.get("/overview", ADMINISTRATOR).await;
+    let (_, overview) = api.see("/overview", ADMINISTRATOR).await;
     assert_eq!(overview["object_totals"]["connections"], 1);
     assert_eq!(overview["queue_totals"]["messages"], 1);
-    let (status, body) = api.get("/health/checks/alarms", ADMINISTRATOR).await;
+    let (status, body) = api.see("/health/checks/alarms", ADMINISTRATOR).await;
     assert_eq!((status, body), (StatusCode::OK, json!({"status": "ok"})));
     let (status, body) = api
-        .get("/health/checks/port-listener/1", ADMINISTRATOR)
+        .see("/health/checks/port-listener/1", ADMINISTRATOR)
         .await;
     assert_eq!(
         (status, &body["missing"]),
@@ -93,15 +52,12 @@ async fn a_user_made_over_http_may_do_what_its_tags_and_permissions_say() {
     let broker = TestBroker::start().await;
     let api = Api::new(&broker);
     let user = json!({"password": "p", "tags": "management"});
-    assert_eq!(
-        api.put("/users/eve", user.clone()).await,
-        StatusCode::CREATED
-    );
-    assert_eq!(api.put("/users/eve", user).await, StatusCode::NO_CONTENT);
-    let (status, body) = api.get("/users", ("eve", "p")).await;
+    assert_eq!(api.put("/users/eve", user.clone()).await.0, 201);
+    assert_eq!(api.put("/users/eve", user).await.0, 204);
+    let (status, body) = api.see("/users", ("eve", "p")).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert_eq!(body["reason"], "Not administrator user");
-    let (_, queues) = api.get("/queues", ("eve", "p")).await;
+    let (_, queues) = api.see("/queues", ("eve", "p")).await;
     assert_eq!(queues, json!([]));
 
     let uri = format!("amqp://eve:p@{}/%2f", broker.address());
@@ -112,10 +68,7 @@ async fn a_user_made_over_http_may_do_what_its_tags_and_permissions_say() {
             .is_err()
     );
     let permission = json!({"configure": "^own", "write": "", "read": ".*"});
-    assert_eq!(
-        api.put("/permissions/%2F/eve", permission).await,
-        StatusCode::CREATED
-    );
+    assert_eq!(api.put("/permissions/%2F/eve", permission).await.0, 201);
     let connection = lapin::Connection::connect(&uri, properties())
         .await
         .unwrap();

@@ -82,14 +82,25 @@ impl TestBroker {
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
+    pub(crate) management: Option<SocketAddr>,
 }
 
 impl Process {
     pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// With the management API.
+    pub(crate) fn start_managed(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &["--management=127.0.0.1:0"])
+    }
+
+    fn start_with(data_dir: &Path, more: &[&str]) -> Self {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_brokerd"))
             .arg("--data-dir")
             .arg(data_dir)
             .args(["--amqp=127.0.0.1:0", "--user=test:secret", "--log=warn"])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -97,13 +108,15 @@ impl Process {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let address = line
-            .trim()
-            .strip_prefix("ready amqp=")
-            .unwrap()
-            .parse()
-            .unwrap();
-        Self { child, address }
+        let served = |name: &str| {
+            let mut words = line.split_whitespace();
+            words.find_map(|word| word.strip_prefix(name)?.parse().ok())
+        };
+        Self {
+            child,
+            address: served("amqp=").unwrap(),
+            management: served("management="),
+        }
     }
 }
 

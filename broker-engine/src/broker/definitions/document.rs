@@ -1,12 +1,15 @@
-//! The definitions document that RabbitMQ exports: users, virtual hosts and permissions of it.
+//! The definitions document that RabbitMQ exports and imports, of a node or of one virtual host.
 //!
-//! Other members are accepted and ignored, so that a whole export can be given.
+//! Members that are not known are accepted and ignored, so that exports of later versions can be given. In the document
+//! of a virtual host the members do not name it.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::broker::{json, value::Table};
+
 /// A definitions document.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     /// Logins.
     #[serde(default)]
@@ -20,6 +23,164 @@ pub struct Document {
     /// Who may use which keys of topic exchanges.
     #[serde(default)]
     pub topic_permissions: Vec<TopicPermission>,
+    /// Runtime parameters of virtual hosts, without policies.
+    #[serde(default)]
+    pub parameters: Vec<Parameter>,
+    /// Runtime parameters of the node.
+    #[serde(default)]
+    pub global_parameters: Vec<GlobalParameter>,
+    /// Policies.
+    #[serde(default)]
+    pub policies: Vec<Policy>,
+    /// Exchanges that are not predeclared.
+    #[serde(default)]
+    pub exchanges: Vec<Exchange>,
+    /// Queues that are not exclusive.
+    #[serde(default)]
+    pub queues: Vec<Queue>,
+    /// Bindings between them.
+    #[serde(default)]
+    pub bindings: Vec<Binding>,
+}
+
+impl Document {
+    /// What is in the document of one virtual host, all of it in `vhost`.
+    #[must_use]
+    pub fn within(mut self, vhost: &str) -> Self {
+        self.name_vhost(vhost);
+        Self {
+            users: Vec::new(),
+            vhosts: Vec::new(),
+            permissions: Vec::new(),
+            topic_permissions: Vec::new(),
+            global_parameters: Vec::new(),
+            ..self
+        }
+    }
+
+    /// As [`Document::within`] takes it: without the name.
+    #[must_use]
+    pub fn without_vhost(mut self) -> Self {
+        self.name_vhost("");
+        self
+    }
+
+    fn name_vhost(&mut self, name: &str) {
+        self.vhosts_named().for_each(|vhost| name.clone_into(vhost));
+    }
+
+    fn vhosts_named(&mut self) -> impl Iterator<Item = &mut String> {
+        let parameters = self.parameters.iter_mut().map(|it| &mut it.vhost);
+        let policies = self.policies.iter_mut().map(|it| &mut it.vhost);
+        let exchanges = self.exchanges.iter_mut().map(|it| &mut it.vhost);
+        let queues = self.queues.iter_mut().map(|it| &mut it.vhost);
+        let bindings = self.bindings.iter_mut().map(|it| &mut it.vhost);
+        parameters
+            .chain(policies)
+            .chain(exchanges)
+            .chain(queues)
+            .chain(bindings)
+    }
+}
+
+/// A runtime parameter of the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobalParameter {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Where.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vhost: String,
+    /// Its name.
+    pub name: String,
+    /// What the policy is.
+    #[serde(flatten)]
+    pub value: Map<String, Value>,
+}
+
+/// An exchange.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Where.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vhost: String,
+    /// Its name.
+    pub name: String,
+    /// `direct`, `fanout` and the like.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Survives a restart.
+    #[serde(default = "yes")]
+    pub durable: bool,
+    /// Gone with its last binding.
+    #[serde(default)]
+    pub auto_delete: bool,
+    /// Clients may not publish to it.
+    #[serde(default)]
+    pub internal: bool,
+    /// Arguments of the declaration.
+    #[serde(default, with = "json::arguments")]
+    pub arguments: Table,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Where.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vhost: String,
+    /// Its name.
+    pub name: String,
+    /// Survives a restart.
+    #[serde(default = "yes")]
+    pub durable: bool,
+    /// Gone with its last consumer.
+    #[serde(default)]
+    pub auto_delete: bool,
+    /// Arguments of the declaration.
+    #[serde(default, with = "json::arguments")]
+    pub arguments: Table,
+}
+
+/// A binding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Where.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub vhost: String,
+    /// The exchange that is bound to.
+    pub source: String,
+    /// What is bound.
+    pub destination: String,
+    /// Which of both that is.
+    pub destination_type: DestinationType,
+    /// The key.
+    #[serde(default)]
+    pub routing_key: String,
+    /// Arguments of the binding.
+    #[serde(default, with = "json::arguments")]
+    pub arguments: Table,
+}
+
+/// What a binding leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationType {
+    /// A queue.
+    Queue,
+    /// An exchange.
+    Exchange,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A login.
@@ -86,7 +247,7 @@ impl From<TagsForm> for Tags {
 
 /// A virtual host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "VhostForm")]
+#[serde(from = "VhostForm", into = "VhostForm")]
 pub struct Vhost {
     /// Its name.
     pub name: String,
@@ -101,7 +262,7 @@ pub struct Vhost {
 }
 
 /// Newer exports have what describes a virtual host in `metadata`, and null or `undefined` for no type.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct VhostForm {
     name: String,
     #[serde(flatten)]
@@ -112,11 +273,28 @@ struct VhostForm {
     tracing: bool,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Described {
     description: Option<String>,
     tags: Option<Tags>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     default_queue_type: Option<String>,
+}
+
+impl From<Vhost> for VhostForm {
+    fn from(vhost: Vhost) -> Self {
+        let own = Described {
+            description: Some(vhost.description),
+            tags: Some(vhost.tags),
+            default_queue_type: vhost.default_queue_type,
+        };
+        Self {
+            name: vhost.name,
+            metadata: own.clone(),
+            own,
+            tracing: vhost.tracing,
+        }
+    }
 }
 
 impl From<VhostForm> for Vhost {
@@ -137,6 +315,7 @@ impl From<VhostForm> for Vhost {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
     /// Where.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vhost: String,
     /// What it is for: `vhost-limits`, `operator_policy` and the like.
     pub component: String,

@@ -56,6 +56,26 @@ impl Vhost {
         self.topology.read().parameters.limits()
     }
 
+    /// Refuses one queue more than there may be.
+    pub(in crate::broker) fn check_room(
+        &self,
+        topology: &Topology,
+        name: &str,
+    ) -> Result<(), Error> {
+        let Some(max) = topology.parameters.limits().queues_max else {
+            return Ok(());
+        };
+        let names = topology.queues.keys();
+        let count = names.filter(|name| !is_internal(name)).count() as u64;
+        if count < max {
+            return Ok(());
+        }
+        Err(Error::PreconditionFailed(format!(
+            "cannot declare queue '{name}': queue limit in vhost '{}' ({max}) is reached",
+            self.name()
+        )))
+    }
+
     /// Sets a parameter, and applies it. True when there was none before.
     pub(in crate::broker) fn put_parameter(
         &self,

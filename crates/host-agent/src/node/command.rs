@@ -13,9 +13,6 @@ const HTTPS_PORT: u16 = 443;
 /// RabbitMQ's management port over TLS: a node that has it has its address for itself.
 const STANDARD_MANAGEMENT_PORT: u16 = 15671;
 
-/// Channels of one connection, RabbitMQ's own default. The intent's limit is the whole node's.
-const CONNECTION_CHANNELS_MAX: u32 = 2047;
-
 /// Arguments of the `node` role.
 pub(super) fn arguments(
     intent: &NodeIntent,
@@ -54,8 +51,10 @@ pub(super) fn arguments(
         "--connections-max",
         limits.connections_max.to_string().into(),
     );
-    let channels_max = limits.channels_max.clamp(1, CONNECTION_CHANNELS_MAX);
-    flag("--channels-max", channels_max.to_string().into());
+    flag(
+        "--channels-max-per-node",
+        limits.channels_max.to_string().into(),
+    );
     arguments
 }
 
@@ -118,7 +117,7 @@ pub(super) mod tests {
              --management-tls 127.83.12.4:15671 --management-tls-try 127.83.12.4:443 \
              --tls-cert /n/tls.pem --tls-key /n/tls.pem --monitoring-user-file /n/monitoring.json \
              --definitions /n/definitions.json --control /r/c.sock --memory-limit 1000000 \
-             --disk-free-limit 2000000 --connections-max 100 --channels-max 200"
+             --disk-free-limit 2000000 --connections-max 100 --channels-max-per-node 200"
         );
     }
 
