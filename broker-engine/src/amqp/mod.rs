@@ -3,6 +3,7 @@
 //! Owns the conversation with clients. Routing, queues and permissions are the broker's; bytes on
 //! the wire are the codec's; sockets are made by the listener.
 
+mod buffers;
 mod channel;
 mod confirms;
 mod connection;

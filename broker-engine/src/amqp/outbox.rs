@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use super::buffers;
 use crate::codec::amqp::{Encode, encode_method};
 
 /// Unsent bytes above which no consumer of the connection is given messages.
@@ -39,6 +40,9 @@ impl Outbox {
             let mut buffer = self.buffer.lock();
             if self.is_closed.load(Ordering::Relaxed) {
                 return;
+            }
+            if buffer.capacity() == 0 {
+                *buffer = buffers::take();
             }
             let before = buffer.len();
             fill(&mut buffer);
@@ -94,10 +98,9 @@ impl Outbox {
             && self.is_throttled.swap(false, Ordering::SeqCst)
     }
 
-    /// Moves everything appended into `batch`, which is empty, and keeps its memory for reuse.
-    pub(crate) fn take(&self, batch: &mut Vec<u8>) {
-        let mut buffer = self.buffer.lock();
-        std::mem::swap(&mut *buffer, batch);
+    /// Takes everything appended. Give the memory back when it is sent.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer.lock())
     }
 
     /// The socket took `count` bytes.
@@ -164,8 +167,6 @@ mod tests {
         let outbox = Outbox::default();
         outbox.send_last(&crate::codec::amqp::ConnectionCloseOk {});
         outbox.append(|buffer| buffer.push(1));
-        let mut batch = Vec::new();
-        outbox.take(&mut batch);
-        assert_eq!(batch, b"\x01\0\0\0\0\0\x04\0\x0a\0\x33\xce");
+        assert_eq!(outbox.take(), b"\x01\0\0\0\0\0\x04\0\x0a\0\x33\xce");
     }
 }

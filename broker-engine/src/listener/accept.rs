@@ -83,8 +83,9 @@ impl Endpoint {
         let acceptor = self.acceptor.clone();
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move {
-            let secured = shutdown.run_until_cancelled(secure(stream, acceptor)).await;
-            match secured {
+            // Boxed: its size would be part of every connection's task for ever.
+            let securing = Box::pin(shutdown.run_until_cancelled_owned(secure(stream, acceptor)));
+            match securing.await {
                 Some(Ok(stream)) => connection(stream, peer).await,
                 Some(Err(error)) => tracing::debug!(%peer, %error, "handshake failed"),
                 None => {}

@@ -30,7 +30,7 @@ impl Channel {
         let message = alone.first().expect("a message was put there above");
         let publisher = self
             .publisher
-            .get_or_insert_with(|| context.session.publisher(arguments::read_headers));
+            .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)));
         if publisher.is_awaited(message)? {
             return self.publish(context, &alone);
         }

@@ -119,7 +119,8 @@ pub(crate) struct Channel {
     deliveries: Arc<Deliveries>,
     consumers: HashMap<Arc<str>, Subscribed>,
     settlements: Settlements,
-    publisher: Option<Publisher>,
+    /// Boxed: most channels only consume.
+    publisher: Option<Box<Publisher>>,
     confirms: Option<Confirms>,
     /// Whether the latest publishes went to the log, which takes all of a read as one entry.
     is_logging: bool,

@@ -249,7 +249,7 @@ impl Channel {
         }
         let publisher = self
             .publisher
-            .get_or_insert_with(|| context.session.publisher(arguments::read_headers));
+            .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)));
         let outcome = publisher.publish(&publishes.list);
         self.is_logging = outcome.durable.is_some();
         for number in outcome.unroutable {

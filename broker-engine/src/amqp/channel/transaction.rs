@@ -89,7 +89,7 @@ impl Channel {
     ) -> Result<(), Error> {
         for message in messages {
             self.publisher
-                .get_or_insert_with(|| context.session.publisher(arguments::read_headers))
+                .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)))
                 .check(message)?;
             if let Some(transaction) = &mut self.transaction {
                 transaction.messages.push(Kept::new(message));
@@ -113,7 +113,7 @@ impl Channel {
             .collect();
         let outcome = self
             .publisher
-            .get_or_insert_with(|| context.session.publisher(arguments::read_headers))
+            .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)))
             .commit(&publishes, &settlements);
         let outcome = outcome.inspect_err(|_| {
             // They are out as before, for whoever ends the channel to put back.

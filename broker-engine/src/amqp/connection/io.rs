@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use super::super::buffers;
 use super::super::outbox::Outbox;
 use super::super::server::FRAME_MAX;
 use super::heartbeat::{Deadlines, Elapsed};
@@ -30,9 +31,6 @@ const SHUTDOWN: &str = "broker forced connection closure with reason 'shutdown'"
 
 /// Rounds of one poll before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;
-
-/// A write buffer larger than this is given back when it is empty.
-const KEPT_CAPACITY: usize = 4096;
 
 thread_local! {
     /// One read buffer for all connections of a worker; never held across a poll.
@@ -160,12 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         self.is_write_blocked = false;
         loop {
             if self.written == self.batch.len() {
-                self.batch.clear();
                 self.written = 0;
-                if self.batch.capacity() > KEPT_CAPACITY && !self.outbox.has_unsent() {
-                    self.batch = Vec::new();
-                }
-                self.outbox.take(&mut self.batch);
+                buffers::give(std::mem::take(&mut self.batch));
+                self.batch = self.outbox.take();
                 if self.batch.is_empty() {
                     break;
                 }
@@ -218,10 +213,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             self.deadlines.received();
             self.session.traffic.0 += count as u64;
             let consumed = self.session.on_data(&buffer[..kept + count]);
-            self.unread.clear();
-            self.unread.shrink_to(KEPT_CAPACITY);
-            self.unread
-                .extend_from_slice(&buffer[consumed..kept + count]);
+            let rest = &buffer[consumed..kept + count];
+            if rest.is_empty() {
+                self.unread = Vec::new();
+            } else {
+                self.unread.clear();
+                self.unread.extend_from_slice(rest);
+            }
             self.has_backlog = !self.session.wants_input();
             Ok(true)
         })
@@ -230,6 +228,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     fn drain_backlog(&mut self) {
         let consumed = self.session.on_data(&self.unread);
         self.unread.drain(..consumed);
+        if self.unread.is_empty() {
+            self.unread = Vec::new();
+        }
         self.has_backlog = !self.session.wants_input();
     }
 }

@@ -13,7 +13,8 @@ mod peer;
 mod report;
 mod session;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,18 +32,27 @@ use self::session::Session;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves one client until either side ends it.
-pub async fn serve<S>(stream: S, peer: Peer, server: Arc<Server>)
+///
+/// The future is all that an idle connection keeps of its task: nothing that only its end needs is part of it.
+pub fn serve<S>(stream: S, peer: Peer, server: Arc<Server>) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let shutdown = server.shutdown().clone().cancelled_owned();
     let address = peer.address;
-    let session = Session::new(Arc::clone(&server), peer);
-    let peer = address;
+    let session = Session::new(server, peer);
     let mut io = Io::new(stream, session, shutdown);
-    tracing::debug!(%peer, "connection accepted");
-    let end = poll_fn(|context| io.poll_end(context)).await;
-    io.session.release();
+    tracing::debug!(peer = %address, "connection accepted");
+    async move {
+        let end = poll_fn(|context| io.poll_end(context)).await;
+        io.session.release();
+        report(&end, address);
+        // The peer may be gone already; there is nobody left to tell.
+        let _ = Box::pin(timeout(LINGER, linger(&mut io.stream))).await;
+    }
+}
+
+fn report(end: &End, peer: SocketAddr) {
     match end {
         End::Closed => tracing::debug!(%peer, "connection closed"),
         End::Disconnected => tracing::debug!(%peer, "client disconnected without closing"),
@@ -50,8 +60,6 @@ where
         End::HeartbeatMissed => tracing::info!(%peer, "client missed its heartbeats"),
         End::TimedOut => tracing::info!(%peer, "client took too long to open or close"),
     }
-    // The peer may be gone already; there is nobody left to tell.
-    let _ = timeout(LINGER, linger(&mut io.stream)).await;
 }
 
 /// Reads what the client still sends: a socket closed over unread bytes is reset, and the client
