@@ -24,7 +24,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("host-agent", &["agent-api"]),
     ("warren-client", &[]),
     ("warren-perf", &[]),
-    ("warren-cli", &["warren-client"]),
+    ("warren-cli", &["warren-client", "warren-perf"]),
     ("warren-test-support", &[]),
 ];
 

@@ -50,6 +50,10 @@ pub enum Error {
     Output(std::io::Error),
     #[error("the system's random number generator failed")]
     Random,
+    #[error(transparent)]
+    Perf(#[from] perf::Error),
+    #[error("what was measured is not as it should be")]
+    NotAsItShould,
 }
 
 impl From<client::ConfigError> for Error {

@@ -1,9 +1,9 @@
 //! Warren's companion command line: `broker`, `configuration`, `user`, `tags`,
-//! `maintenance` and `audit`.
+//! `maintenance`, `audit` and `perf`.
 //!
 //! Owns arguments, output and waiting; every request goes through the `client` crate, so it works
-//! against any server of this API. What a command prints is on stdout and complete; what it says
-//! while it works is on stderr.
+//! against any server of this API. What `perf` measures is the `perf` crate's. What a command
+//! prints is on stdout and complete; what it says while it works is on stderr.
 
 mod audit;
 mod broker;
@@ -48,6 +48,9 @@ pub enum Command {
     /// Who called what: the account's audit log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Put load on any AMQP 0-9-1 broker, check every message, and tell what it cost
+    #[command(subcommand)]
+    Perf(perf::command::Verb),
 }
 
 /// Runs one command to its end.
@@ -59,10 +62,21 @@ pub async fn run(command: Command) -> Result<(), Error> {
         Command::Tags(command) => tags::run(command).await,
         Command::Maintenance(command) => maintenance::run(command).await,
         Command::Audit(command) => audit::run(command).await,
+        Command::Perf(verb) => measure(verb).await,
     };
     match done {
         // Whoever read the output has seen enough of it.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
+    }
+}
+
+/// Measuring blocks, for as long as it takes.
+async fn measure(verb: perf::command::Verb) -> Result<(), Error> {
+    let measured = tokio::task::spawn_blocking(|| verb.run(&["perf"])).await;
+    match measured.map_err(|_| perf::Error::Panicked)? {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::NotAsItShould),
+        Err(error) => Err(error.into()),
     }
 }

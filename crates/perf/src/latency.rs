@@ -1,5 +1,7 @@
 //! Distribution of durations in buckets of at most 3 % width, from a nanosecond to hours.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// Buckets a power of two.
@@ -22,6 +24,16 @@ pub struct Percentiles {
     pub p99_us: f64,
     pub p999_us: f64,
     pub max_us: f64,
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "p50 {:.0} µs, p99 {:.0} µs, p99.9 {:.0} µs, max {:.0} µs",
+            self.p50_us, self.p99_us, self.p999_us, self.max_us
+        )
+    }
 }
 
 impl Default for Histogram {
@@ -47,6 +59,11 @@ impl Histogram {
         }
         self.len += other.len;
         self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
+    /// How many durations were recorded.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
     /// `None` when nothing was recorded.

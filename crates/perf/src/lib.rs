@@ -5,6 +5,7 @@
 //! it runs while nothing is to do.
 
 mod body;
+pub mod churn;
 pub mod command;
 mod connection;
 mod error;

@@ -6,7 +6,7 @@ use clap::Parser;
 use warren_perf::command::Command;
 
 fn main() -> ExitCode {
-    match Command::parse().run() {
+    match Command::parse().verb.run(&[]) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

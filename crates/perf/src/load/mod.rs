@@ -69,7 +69,7 @@ pub fn run(target: &Target, options: &Options, environment: &Environment) -> Res
     };
     let mut consumers = open(Purpose::Consume, options.consumers)?;
     let mut publishers = open(Purpose::Publish, options.publishers)?;
-    if !target.is_relay {
+    if !target.is_relay && options.backlog.is_none() {
         for (number, connection) in consumers.iter_mut().enumerate() {
             topology.consume(number, options, connection)?;
         }
@@ -147,6 +147,7 @@ impl Run<'_> {
                     self.progress.stop();
                 }
             }
+            self.progress.end_publishing();
             let publish_time = started.elapsed();
             self.drain(started, &mut talk, &consuming);
             let time = if self.options.consumers == 0 {
@@ -224,6 +225,13 @@ impl Run<'_> {
     }
 
     fn consume(&self, mut connection: Connection, number: usize) -> Result<Consumed, Error> {
+        if let Some(backlog) = self.options.backlog {
+            while !self.progress.has_backlog(backlog) {
+                thread::sleep(LOOK_INTERVAL);
+            }
+            self.topology
+                .consume(number, self.options, &mut connection)?;
+        }
         let consumed = consumer::run(
             &mut connection,
             self.options,

@@ -65,6 +65,10 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub messages: Option<u64>,
 
+    /// Consumers begin when so many messages are in the queues, or everything is published
+    #[arg(long, value_name = "N")]
+    pub backlog: Option<u64>,
+
     /// Publishers wait while more messages than this are on their way to consumers
     #[arg(long, value_name = "N")]
     pub backlog_max: Option<u64>,
@@ -99,6 +103,7 @@ impl Default for Options {
             fanout: false,
             duration: 5.0,
             messages: None,
+            backlog: None,
             backlog_max: None,
             patience: 10.0,
             keep_queues: false,
@@ -135,6 +140,12 @@ impl Options {
         }
         if u32::from(self.publishers) * u32::from(self.queues) > u32::from(u16::MAX) {
             return usage("at most 65,535 pairs of publisher and queue can be told apart");
+        }
+        if self.backlog > self.backlog_max.or(self.backlog) {
+            return usage("--backlog-max must allow for --backlog");
+        }
+        if is_relay && self.backlog.is_some() {
+            return usage("a relay has no queues");
         }
         if self.fanout && self.consumers > 0 && self.consumers < self.queues {
             return usage("a fan-out needs a consumer for each queue");

@@ -22,6 +22,7 @@ impl Deref for Counter {
 pub(super) struct Progress {
     start: Instant,
     is_stopping: AtomicBool,
+    is_published: AtomicBool,
     /// By publisher.
     pub(super) published: Vec<Counter>,
     /// By consumer.
@@ -33,6 +34,7 @@ impl Progress {
         Self {
             start: Instant::now(),
             is_stopping: AtomicBool::new(false),
+            is_published: AtomicBool::new(false),
             published: (0..publishers).map(|_| Counter::default()).collect(),
             received: (0..consumers).map(|_| Counter::default()).collect(),
         }
@@ -49,6 +51,18 @@ impl Progress {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// All publishers are done.
+    pub(super) fn end_publishing(&self) {
+        self.is_published.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether consumers that wait for `backlog` messages need not wait any more.
+    pub(super) fn has_backlog(&self, backlog: u64) -> bool {
+        self.published_total() >= backlog
+            || self.is_published.load(Ordering::Relaxed)
+            || self.is_stopping()
     }
 
     pub(super) fn published_total(&self) -> u64 {

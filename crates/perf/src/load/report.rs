@@ -57,6 +57,30 @@ impl BrokerUse {
             memory,
         }
     }
+
+    /// Names and values for people; `what` is what the CPU is for.
+    pub(crate) fn rows(&self, what: &str) -> [(&'static str, String); 2] {
+        let cpu = self.per_message;
+        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        [
+            (
+                "broker CPU",
+                format!(
+                    "{:.3} µs/{what} ({:.3} user, {:.3} system)",
+                    cpu.total_us, cpu.user_us, cpu.system_us
+                ),
+            ),
+            (
+                "broker memory",
+                format!(
+                    "{:.1} MiB resident, {:.1} MiB anonymous, {:.1} MiB at most",
+                    mebibytes(self.memory.resident),
+                    mebibytes(self.memory.anonymous),
+                    mebibytes(self.memory.resident_max)
+                ),
+            ),
+        ]
+    }
 }
 
 impl Report {
@@ -98,34 +122,11 @@ impl fmt::Display for Report {
             ("confirms", self.confirm_latency),
         ] {
             if let Some(points) = points {
-                row(
-                    name,
-                    format!(
-                        "p50 {:.0} µs, p99 {:.0} µs, p99.9 {:.0} µs, max {:.0} µs",
-                        points.p50_us, points.p99_us, points.p999_us, points.max_us
-                    ),
-                );
+                row(name, points.to_string());
             }
         }
-        if let Some(broker) = &self.broker {
-            let cpu = broker.per_message;
-            row(
-                "broker CPU",
-                format!(
-                    "{:.3} µs/message ({:.3} user, {:.3} system)",
-                    cpu.total_us, cpu.user_us, cpu.system_us
-                ),
-            );
-            let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-            row(
-                "broker memory",
-                format!(
-                    "{:.1} MiB resident, {:.1} MiB anonymous, {:.1} MiB at most",
-                    mebibytes(broker.memory.resident),
-                    mebibytes(broker.memory.anonymous),
-                    mebibytes(broker.memory.resident_max)
-                ),
-            );
+        for (name, value) in self.broker.iter().flat_map(|broker| broker.rows("message")) {
+            row(name, value);
         }
         for (name, count) in [
             ("missing", self.missing),

@@ -5,6 +5,7 @@
 
 mod cases;
 mod outcome;
+mod peer;
 mod rounds;
 mod standing;
 mod subject;
@@ -13,8 +14,9 @@ use std::path::PathBuf;
 
 use self::cases::{CASES, Case, Kind};
 pub use self::outcome::{Outcome, Row};
+use self::peer::Peer;
 pub use self::subject::Program;
-use crate::Error;
+use crate::{Error, Target};
 
 /// What to measure.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,9 +41,27 @@ pub struct Options {
     #[arg(long)]
     pub quick: bool,
 
+    /// Start RabbitMQ as its Debian package installs it, and put the same loads on it
+    #[arg(long, conflicts_with = "peer")]
+    pub rabbitmq: bool,
+
+    /// Put the same loads on this broker, which runs on this machine
+    #[arg(long, value_name = "URI", requires = "peer_pid")]
+    pub peer: Option<Target>,
+
+    /// That broker's process
+    #[arg(long, value_name = "PID", requires = "peer")]
+    pub peer_pid: Option<u32>,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a load is put on besides the broker.
+struct Others<'a> {
+    relay: &'a Program,
+    peer: Option<Peer>,
 }
 
 fn case_names() -> clap::builder::PossibleValuesParser {
@@ -55,20 +75,24 @@ fn case_names() -> clap::builder::PossibleValuesParser {
 /// Measures the chosen cases one after the other. A case that fails says so in its row.
 ///
 /// # Errors
-/// When the broker's program cannot be asked what it offers.
+/// When the broker's program cannot be asked what it offers, or its peer does not start.
 pub fn run(options: &Options, relay: &Program) -> Result<Outcome, Error> {
     raise_file_limit();
     let help = subject::help(&options.brokerd)?;
     let chosen = CASES.iter().filter(|case| {
         options.cases.is_empty() || options.cases.iter().any(|name| name == case.name)
     });
+    let others = Others {
+        relay,
+        peer: Peer::new(options)?,
+    };
     let mut rows = Vec::new();
     for case in chosen {
         eprintln!("{}: {}", case.name, case.title(options.quick));
         let mut row = Row::new(case, options.quick);
         match case.needs.filter(|flag| !help.contains(flag)) {
             Some(flag) => row.note = format!("not served: the broker has no {flag}"),
-            None => match measure(case, options, relay, &mut row) {
+            None => match measure(case, options, &others, &mut row) {
                 Ok(()) => {}
                 Err(error) => row.fail(format!("failed: {error}")),
             },
@@ -79,10 +103,15 @@ pub fn run(options: &Options, relay: &Program) -> Result<Outcome, Error> {
     Ok(Outcome { rows })
 }
 
-fn measure(case: &Case, options: &Options, relay: &Program, row: &mut Row) -> Result<(), Error> {
+fn measure(
+    case: &Case,
+    options: &Options,
+    others: &Others<'_>,
+    row: &mut Row,
+) -> Result<(), Error> {
     match &case.kind {
-        Kind::Cpu(load) => rounds::cpu(load, options, relay, row),
-        Kind::AgainstRelay(load) => rounds::against_relay(load, options, relay, row),
+        Kind::Cpu(load) => rounds::cpu(load, options, others, row),
+        Kind::AgainstRelay(load) => rounds::against_relay(load, options, others, row),
         Kind::Workers(load) => rounds::workers(load, options, row),
         Kind::Idle { is_tls } => standing::idle(*is_tls, options, row),
         Kind::Backlog => standing::backlog(options, row),

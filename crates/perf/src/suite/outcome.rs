@@ -20,6 +20,8 @@ pub struct Row {
     pub median: Option<f64>,
     /// The relay's least, with the same frames.
     pub relay: Option<f64>,
+    /// The least of another broker with the same load.
+    pub peer: Option<f64>,
     /// The best of all rounds.
     pub rate_per_s: Option<f64>,
     /// Why it is not measured, or what was wrong.
@@ -38,6 +40,7 @@ impl Row {
             measured: None,
             median: None,
             relay: None,
+            peer: None,
             rate_per_s: None,
             note: String::new(),
             is_wrong: false,
@@ -63,7 +66,7 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> [String; 10] {
+    fn cells(&self) -> [String; 11] {
         let figure = |value: Option<f64>| value.map_or_else(String::new, format_figure);
         let ratio = self
             .measured
@@ -77,6 +80,7 @@ impl Row {
             figure(self.median),
             figure(self.relay),
             figure(ratio),
+            figure(self.peer),
             self.rate_per_s
                 .map_or_else(String::new, |rate| format!("{rate:.0}/s")),
             self.verdict().to_owned(),
@@ -86,9 +90,21 @@ impl Row {
 
     /// For who watches.
     pub(super) fn line(&self) -> String {
-        let [_, must, _, measured, median, relay, _, rate, verdict, note] = self.cells();
+        let [
+            _,
+            must,
+            _,
+            measured,
+            median,
+            relay,
+            _,
+            peer,
+            rate,
+            verdict,
+            note,
+        ] = self.cells();
         format!(
-            "{verdict}: {measured} (median {median}, must {must}), relay {relay}, {rate} {note}"
+            "{verdict}: {measured} (median {median}, must {must}), relay {relay}, peer {peer}, {rate} {note}"
         )
     }
 }
@@ -124,8 +140,8 @@ impl fmt::Display for Outcome {
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
         table.set_header([
-            "case", "must", "stretch", "measured", "median", "relay", "ratio", "rate", "verdict",
-            "note",
+            "case", "must", "stretch", "measured", "median", "relay", "ratio", "peer", "rate",
+            "verdict", "note",
         ]);
         for row in &self.rows {
             table.add_row(row.cells());

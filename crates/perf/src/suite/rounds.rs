@@ -1,11 +1,11 @@
 //! Cases that are loads: broker and relay in turn, the least of all rounds.
 
-use super::Options;
 use super::cases::Load;
 use super::outcome::Row;
-use super::subject::{Program, Setup, Site, Subject};
-use crate::Error;
+use super::subject::{Setup, Site, Subject};
+use super::{Options, Others};
 use crate::load::{self, Environment, Options as LoadOptions, Report};
+use crate::{Error, Target};
 
 /// The figures of one subject over all rounds.
 #[derive(Debug, Default)]
@@ -29,6 +29,10 @@ impl Figures {
         let mut sorted = self.cpu_us.clone();
         sorted.sort_by(f64::total_cmp);
         sorted.get(sorted.len() / 2).copied()
+    }
+
+    fn latest(&self) -> f64 {
+        self.cpu_us.last().copied().unwrap_or_default()
     }
 
     fn best_rate(&self) -> Option<f64> {
@@ -55,21 +59,22 @@ fn relay_options(options: &LoadOptions) -> LoadOptions {
 }
 
 fn measure(
-    subject: &Subject,
+    (target, pid): (&Target, u32),
     options: &LoadOptions,
     environment: &Environment,
     figures: &mut Figures,
     row: &mut Row,
 ) -> Result<Report, Error> {
     let environment = Environment {
-        broker_pid: Some(subject.pid()),
+        broker_pid: Some(pid),
         ..environment.clone()
     };
-    let report = load::run(&subject.target, options, &environment)?;
+    let report = load::run(target, options, &environment)?;
     figures.add(&report);
     if !report.is_clean() {
         row.fail(format!(
-            "missing {}, duplicates {}, out of order {}, bad {}, refused {}, unconfirmed {}",
+            "{}: missing {}, duplicates {}, out of order {}, bad {}, refused {}, unconfirmed {}",
+            target.address(),
             report.missing,
             report.duplicates,
             report.out_of_order,
@@ -81,13 +86,21 @@ fn measure(
     Ok(report)
 }
 
-/// Broker and relay in turn; returns both figures.
+/// What a load cost whom.
+#[derive(Debug, Default)]
+struct Compared {
+    broker: Figures,
+    relay: Figures,
+    peer: Figures,
+}
+
+/// Broker, relay and, if there is one, peer in turn.
 fn interleaved(
     load: &Load,
     options: &Options,
-    relay: &Program,
+    others: &Others<'_>,
     row: &mut Row,
-) -> Result<(Figures, Figures), Error> {
+) -> Result<Compared, Error> {
     let site = Site::new()?;
     let setup = Setup {
         arguments: load.arguments,
@@ -95,45 +108,59 @@ fn interleaved(
         workers: None,
     };
     let broker = site.start(&options.brokerd, setup)?;
-    let relay = Subject::relay(relay)?;
+    let relay = Subject::relay(others.relay)?;
     let environment = Environment {
         trust: Some(site.trust()?),
         ..Environment::default()
     };
+    // What it offers over TLS is not known.
+    let peer = others.peer.as_ref().filter(|_| !load.is_tls);
     let load = options_of(load, options);
     let relay_load = relay_options(&load);
-    let (mut ours, mut floor) = (Figures::default(), Figures::default());
+    let mut figures = Compared::default();
     for round in 1..=options.rounds {
-        let report = measure(&broker, &load, &environment, &mut ours, row)?;
-        measure(&relay, &relay_load, &environment, &mut floor, row)?;
+        let report = measure(broker.at(), &load, &environment, &mut figures.broker, row)?;
+        measure(
+            relay.at(),
+            &relay_load,
+            &environment,
+            &mut figures.relay,
+            row,
+        )?;
+        if let Some(peer) = peer {
+            let at = (&peer.target, peer.pid);
+            measure(at, &load, &environment, &mut figures.peer, row)?;
+        }
         let latency = report.latency.or(report.confirm_latency);
         let latency = latency.map_or_else(String::new, |points| {
             format!(", p50 {:.0} µs, p99 {:.0} µs", points.p50_us, points.p99_us)
         });
         let memory = report.broker.map_or(0, |broker| broker.memory.resident) >> 20;
         eprintln!(
-            "    round {round}: {:.3} µs, relay {:.3} µs, {:.0}/s{latency}, {memory} MiB",
-            ours.cpu_us.last().copied().unwrap_or_default(),
-            floor.cpu_us.last().copied().unwrap_or_default(),
+            "    round {round}: {:.3} µs, relay {:.3} µs, peer {:.3} µs, {:.0}/s{latency}, {memory} MiB",
+            figures.broker.latest(),
+            figures.relay.latest(),
+            figures.peer.latest(),
             report.consumed_per_s,
         );
     }
     broker.stop()?;
-    row.rate_per_s = ours.best_rate();
-    Ok((ours, floor))
+    row.rate_per_s = figures.broker.best_rate();
+    Ok(figures)
 }
 
 /// CPU of the broker for each message.
 pub(super) fn cpu(
     load: &Load,
     options: &Options,
-    relay: &Program,
+    others: &Others<'_>,
     row: &mut Row,
 ) -> Result<(), Error> {
-    let (ours, floor) = interleaved(load, options, relay, row)?;
-    row.measured = ours.least();
-    row.median = ours.median();
-    row.relay = floor.least();
+    let figures = interleaved(load, options, others, row)?;
+    row.measured = figures.broker.least();
+    row.median = figures.broker.median();
+    row.relay = figures.relay.least();
+    row.peer = figures.peer.least();
     Ok(())
 }
 
@@ -141,13 +168,18 @@ pub(super) fn cpu(
 pub(super) fn against_relay(
     load: &Load,
     options: &Options,
-    relay: &Program,
+    others: &Others<'_>,
     row: &mut Row,
 ) -> Result<(), Error> {
-    let (ours, floor) = interleaved(load, options, relay, row)?;
+    let Compared {
+        broker: ours,
+        relay: floor,
+        peer,
+    } = interleaved(load, options, others, row)?;
     let ratio = |ours: Option<f64>, floor: Option<f64>| Some(ours? / floor?);
     row.measured = ratio(ours.least(), floor.least());
     row.median = ratio(ours.median(), floor.median());
+    row.peer = ratio(peer.least(), floor.least());
     if let (Some(ours), Some(floor)) = (ours.least(), floor.least()) {
         let figures = format!("{ours:.1} µs against {floor:.1} µs");
         row.note = if row.note.is_empty() {
@@ -177,12 +209,12 @@ pub(super) fn workers(load: &Load, options: &Options, row: &mut Row) -> Result<(
     let (mut of_one, mut of_two) = (Figures::default(), Figures::default());
     let environment = Environment::default();
     for round in 1..=options.rounds {
-        measure(&two, &load, &environment, &mut of_two, row)?;
-        measure(&one, &load, &environment, &mut of_one, row)?;
+        measure(two.at(), &load, &environment, &mut of_two, row)?;
+        measure(one.at(), &load, &environment, &mut of_one, row)?;
         eprintln!(
             "    round {round}: two workers {:.3} µs, one {:.3} µs",
-            of_two.cpu_us.last().copied().unwrap_or_default(),
-            of_one.cpu_us.last().copied().unwrap_or_default(),
+            of_two.latest(),
+            of_one.latest(),
         );
     }
     one.stop()?;

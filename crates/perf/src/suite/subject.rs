@@ -177,6 +177,11 @@ impl Subject {
         }
     }
 
+    /// Where it listens, and its process.
+    pub(super) fn at(&self) -> (&Target, u32) {
+        (&self.target, self.pid())
+    }
+
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
