@@ -9,8 +9,8 @@ use broker_engine::options::Options as EngineOptions;
 use clap::Parser;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use warren_perf::Target;
 use warren_perf::load::{self, Ack, Environment, Options, Trust};
+use warren_perf::{Target, churn};
 
 #[derive(Parser)]
 struct Command {
@@ -138,6 +138,17 @@ fn everything_arrives_in_every_mode() {
             rate: Some(5000.0),
             ..few.clone()
         },
+        Options {
+            backlog: Some(4000),
+            publishers: 2,
+            consumers: 2,
+            ack: Ack::Each,
+            ..few.clone()
+        },
+        Options {
+            backlog: Some(1_000_000),
+            ..few.clone()
+        },
     ];
     for options in &loads {
         let report = broker.run(&broker.plain, options);
@@ -166,4 +177,17 @@ fn messages_nobody_consumes_are_no_loss() {
     };
     let report = broker.run(&broker.plain, &options);
     assert_eq!((report.published, report.consumed), (500, 0));
+}
+
+#[test]
+fn connections_come_and_go() {
+    let broker = Broker::start();
+    let options = churn::Options {
+        clients: 4,
+        duration: 0.2,
+    };
+    let report =
+        churn::run(&broker.plain, &options, &Environment::default()).expect("it is served");
+    assert!(report.connections >= 4);
+    assert!(report.opening.is_some());
 }
