@@ -20,6 +20,8 @@ mod segment;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_formats;
 mod wire;
 
 use std::{
