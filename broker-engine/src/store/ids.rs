@@ -20,6 +20,11 @@ impl MessageId {
         Self(index << 16 | u64::from(place))
     }
 
+    /// The number of the message in its entry.
+    pub fn place(self) -> u16 {
+        self.0 as u16
+    }
+
     /// The index of the entry that carries the message.
     pub fn entry(self) -> u64 {
         self.0 >> 16

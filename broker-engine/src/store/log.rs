@@ -1,39 +1,56 @@
-//! The log: entries are appended under one short lock, written and synced by one writer for all who wait.
+//! The log: entries are appended under one short lock, and applied in the same moment.
 //!
 //! Invariants: an entry has its index, and its messages their ids, from the moment of the append; files are written in
 //! the order of appends; `durable <= written <= position`; after a failure nothing becomes durable any more.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
-    Appended, Drive, Durability, Options, Waiter,
-    batch::FRAME_HEAD_LEN,
+    Appended, Drive, Options, Waiter,
+    definitions::Change,
     disk::{Disk, DiskFile},
     error::Error,
-    ids::{Lane, MessageId, Position, QueueId},
-    ledger::Stored,
-    record::{self, FILE_HEAD_LEN, FileHead, HEAD_LEN},
-    state::{Location, State, frame_bytes},
+    hash::IntMap,
+    ids::{Lane, MessageId, Position},
+    ops::Ops,
+    reader::Recent,
+    record::{self, BodyCrc, FILE_HEAD_LEN, FileHead, HEAD_LEN},
+    segment::QueueRun,
+    state::{Location, State},
 };
 
 /// Appends of messages wait while this much is not written yet.
 const PENDING_BYTES_MAX: usize = 64 << 20;
-/// What is written at once.
-const WRITE_BYTES_MAX: usize = 4 << 20;
+/// What nobody waits for is written at once when it is this much.
+pub(super) const PENDING_BYTES_SOON: usize = 1 << 20;
 /// The largest entry body.
 const BODY_BYTES_MAX: usize = 1 << 30;
-/// How long something written may stay unsynced although nobody waits for it.
-const UNSYNCED_MAX: Duration = Duration::from_millis(100);
+
+/// An entry to append.
+pub(super) struct Entry<'a> {
+    /// Room for the record's head, then the body.
+    pub(super) bytes: Vec<u8>,
+    pub(super) crc: BodyCrc,
+    /// What the body says.
+    pub(super) meaning: Meaning<'a>,
+    /// Entries that add something are refused first when the volume is full; others may use up what is left of the
+    /// current file.
+    pub(super) is_growing: bool,
+}
+
+pub(super) enum Meaning<'a> {
+    Definitions(&'a [Change]),
+    Messages(Ops),
+}
 
 /// A log file or segment that is open.
 pub(super) struct OpenFile {
@@ -68,50 +85,54 @@ impl OpenFile {
 /// A segment in use, as it was written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Segment {
-    pub(super) messages: usize,
-    pub(super) frame_bytes: u64,
+    pub(super) runs: usize,
+    /// What its messages take.
+    pub(super) bytes: u64,
 }
 
 impl Segment {
-    pub(super) fn of<'a>(messages: impl Iterator<Item = &'a Stored>) -> Self {
-        messages.fold(Self::default(), |sum, stored| Self {
-            messages: sum.messages + 1,
-            frame_bytes: sum.frame_bytes + frame_bytes(stored),
-        })
+    pub(super) fn of(runs: &[QueueRun]) -> Self {
+        Self {
+            runs: runs.len(),
+            bytes: runs.iter().map(|(_, run)| u64::from(run.len)).sum(),
+        }
     }
 }
 
 /// Bytes on their way to a file.
-struct Chunk {
-    file: Arc<OpenFile>,
-    offset: u64,
-    head: Option<[u8; HEAD_LEN]>,
-    body: Bytes,
+pub(super) struct Chunk {
+    pub(super) file: Arc<OpenFile>,
+    pub(super) offset: u64,
+    pub(super) bytes: Bytes,
 }
 
 pub(super) struct Inner {
     pub(super) state: State,
     pub(super) next_index: [u64; Lane::COUNT],
     pub(super) position: Position,
-    written: Position,
-    durable: Position,
+    pub(super) written: Position,
+    pub(super) durable: Position,
+    /// Somebody waits for this to be written.
+    pub(super) wanted_written: Position,
     /// Somebody waits for this to be durable.
-    wanted: Position,
+    pub(super) wanted: Position,
     /// The file that is appended to, and where its records end.
     pub(super) current: Arc<OpenFile>,
-    end: u64,
+    pub(super) end: u64,
     /// Up to where files are written.
-    written_end: (u32, u64),
+    pub(super) written_end: (u32, u64),
     /// The file after the current one, ready for use.
     pub(super) next: Option<Arc<OpenFile>>,
     /// How long the next file must be.
     pub(super) next_len: u64,
     /// There was no room for a next file.
     pub(super) is_full: bool,
-    pending: Vec<Chunk>,
-    pending_bytes: usize,
+    pub(super) pending: Vec<Chunk>,
+    pub(super) pending_bytes: usize,
+    /// The writer looks at what is pending soon, without being told.
+    pub(super) is_dozing: bool,
     /// Every file that holds something, by number.
-    pub(super) files: HashMap<u32, Arc<OpenFile>>,
+    pub(super) files: IntMap<u32, Arc<OpenFile>>,
     /// The log files that are needed, oldest first; the last is the current one.
     pub(super) wals: VecDeque<Arc<OpenFile>>,
     pub(super) segments: BTreeMap<u32, Segment>,
@@ -121,9 +142,9 @@ pub(super) struct Inner {
     pub(super) last_cut: u64,
     /// Retained bytes below which a roll is not tried again.
     pub(super) roll_above: u64,
-    waiters: Vec<(Position, Arc<dyn Waiter>)>,
-    failed: Option<Error>,
-    is_closed: bool,
+    pub(super) waiters: Vec<(Position, Arc<dyn Waiter>)>,
+    pub(super) failed: Option<Error>,
+    pub(super) is_closed: bool,
     /// Lock of the data directory.
     _directory: Box<dyn Send + Sync>,
 }
@@ -134,7 +155,7 @@ pub(super) struct Start {
     pub(super) next_index: [u64; Lane::COUNT],
     pub(super) first: Arc<OpenFile>,
     pub(super) previous: (u32, u64),
-    pub(super) files: HashMap<u32, Arc<OpenFile>>,
+    pub(super) files: IntMap<u32, Arc<OpenFile>>,
     pub(super) wals: VecDeque<Arc<OpenFile>>,
     pub(super) segments: BTreeMap<u32, Segment>,
     pub(super) spares: Vec<Arc<OpenFile>>,
@@ -147,12 +168,15 @@ pub(super) struct Log {
     pub(super) options: Options,
     pub(super) node: u64,
     pub(super) inner: Mutex<Inner>,
-    /// Files written and not synced. Held by whoever writes.
-    unsynced: Mutex<Vec<Arc<OpenFile>>>,
+    /// Held by whoever syncs, before `unsynced`.
+    pub(super) syncing: Mutex<()>,
+    /// Files written and not synced. Held by whoever writes, before `inner`.
+    pub(super) unsynced: Mutex<Vec<Arc<OpenFile>>>,
     /// Held by whoever prepares files or rolls.
     pub(super) keeping: Mutex<()>,
+    pub(super) recent: Mutex<Recent>,
     /// For the writer: something to write, or somebody waits.
-    work: Condvar,
+    pub(super) work: Condvar,
     /// For the keeper: a file to prepare, or enough to roll.
     pub(super) chores: Condvar,
     /// For everyone who waits for the writer or the keeper.
@@ -178,6 +202,7 @@ impl Log {
             position: Position(0),
             written: Position(0),
             durable: Position(0),
+            wanted_written: Position(0),
             wanted: Position(0),
             written_end: (start.first.number, 0),
             current: start.first,
@@ -187,6 +212,7 @@ impl Log {
             is_full: false,
             pending: vec![chunk],
             pending_bytes: FILE_HEAD_LEN,
+            is_dozing: false,
             files,
             wals,
             segments: start.segments,
@@ -204,61 +230,68 @@ impl Log {
             options,
             node,
             inner: Mutex::new(inner),
+            syncing: Mutex::default(),
             unsynced: Mutex::default(),
             keeping: Mutex::default(),
+            recent: Mutex::default(),
             work: Condvar::new(),
             chores: Condvar::new(),
             progress: Condvar::new(),
         }
     }
 
-    /// Appends an entry and applies it. Entries that add messages are refused first when the volume is full; others may
-    /// use up what is left of the current file.
-    pub(super) fn append(
-        &self,
-        lane: Lane,
-        body: Vec<u8>,
-        is_growing: bool,
-    ) -> Result<Appended, Error> {
-        if body.len() > BODY_BYTES_MAX {
-            return Err(Error::TooLarge(format!("{} bytes", body.len()).into()));
+    /// Appends an entry and applies it.
+    pub(super) fn append(&self, entry: Entry<'_>) -> Result<Appended, Error> {
+        let Entry {
+            mut bytes,
+            crc,
+            meaning,
+            is_growing,
+        } = entry;
+        let body_len = bytes.len() - HEAD_LEN;
+        if body_len > BODY_BYTES_MAX {
+            return Err(Error::TooLarge(format!("{body_len} bytes").into()));
         }
-        let body = Bytes::from(body);
-        let body_crc = crc32c::crc32c(&body);
-        let need = record::record_len(body.len());
+        let need = record::record_len(body_len);
+        bytes.resize(need, 0);
+        let lane = match meaning {
+            Meaning::Definitions(_) => Lane::Definitions,
+            Meaning::Messages(_) => Lane::Messages,
+        };
         let mut inner = self.inner.lock();
         self.make_room(&mut inner, need as u64, is_growing)?;
         let index = inner.next_index[usize::from(lane.number())];
-        let file = Arc::clone(&inner.current);
-        let location = Location {
-            file: file.number,
-            offset: inner.end + HEAD_LEN as u64,
-        };
-        let refused =
-            |reason| Error::Format(format!("an entry was not understood: {reason}").into());
-        inner
-            .state
-            .apply(lane, index, location, &body)
-            .map_err(refused)?;
-        let head = record::head(lane, index, file.number, body.len(), body_crc);
-        let chunk = Chunk {
-            file,
-            offset: inner.end,
-            head: Some(head),
-            body: body.clone(),
-        };
-        if inner.pending.is_empty() {
-            self.work.notify_one();
+        let (file, offset) = (Arc::clone(&inner.current), inner.end);
+        match &meaning {
+            Meaning::Definitions(changes) => inner.state.define(changes),
+            Meaning::Messages(ops) => {
+                let location = Location {
+                    file: file.number,
+                    offset: offset + HEAD_LEN as u64,
+                };
+                inner.state.apply(index, location, ops);
+            }
         }
-        inner.pending.push(chunk);
+        let head = record::head(lane, index, file.number, body_len, crc);
+        bytes[..HEAD_LEN].copy_from_slice(&head);
+        let bytes = Bytes::from(bytes);
+        let was_empty = inner.pending.is_empty();
+        inner.pending.push(Chunk {
+            file,
+            offset,
+            bytes: bytes.clone(),
+        });
         inner.pending_bytes += need;
         inner.end += need as u64;
         inner.next_index[usize::from(lane.number())] += 1;
         inner.position.0 += 1;
+        if (was_empty && !inner.is_dozing) || inner.pending_bytes > PENDING_BYTES_SOON {
+            self.work.notify_one();
+        }
         Ok(Appended {
             position: inner.position,
             first: MessageId::new(index, 0),
-            bytes: body,
+            bytes,
         })
     }
 
@@ -332,9 +365,10 @@ impl Log {
     }
 
     /// Lets the writer and the keeper get on: waits for their threads, or does their work.
-    fn advance(&self, inner: &mut MutexGuard<'_, Inner>) {
+    pub(super) fn advance(&self, inner: &mut MutexGuard<'_, Inner>) {
         match self.options.drive {
             Drive::Threads => {
+                inner.wanted_written = inner.position;
                 self.work.notify_one();
                 self.progress.wait(inner);
             }
@@ -342,106 +376,6 @@ impl Log {
                 self.write(false);
                 self.keep();
             }),
-        }
-    }
-
-    /// Writes everything appended so far, syncs it if somebody waits (or `must_sync`), and tells who waited.
-    pub(super) fn write(&self, must_sync: bool) {
-        let mut unsynced = self.unsynced.lock();
-        let mut inner = self.inner.lock();
-        if inner.failed.is_some() {
-            return;
-        }
-        let chunks = std::mem::take(&mut inner.pending);
-        let bytes = std::mem::take(&mut inner.pending_bytes);
-        let target = inner.position;
-        let end = (inner.current.number, inner.end);
-        let wants_sync = must_sync || inner.wanted > inner.durable;
-        drop(inner);
-
-        let syncs = self.options.durability == Durability::Sync && wants_sync;
-        let result = write_chunks(&chunks, &mut unsynced).and_then(|()| {
-            if syncs || must_sync {
-                self.sync(&mut unsynced)?;
-            }
-            Ok(())
-        });
-        drop(chunks);
-        if let Err(error) = result {
-            self.fail(Error::Failed(
-                format!("writing {bytes} bytes: {error}").into(),
-            ));
-            return;
-        }
-        let mut inner = self.inner.lock();
-        inner.written = target;
-        inner.written_end = end;
-        if syncs || must_sync || self.options.durability == Durability::Write {
-            inner.durable = target;
-        }
-        let durable = inner.durable;
-        let reached = inner
-            .waiters
-            .extract_if(.., |(position, _)| *position <= durable)
-            .collect::<Vec<_>>();
-        self.progress.notify_all();
-        drop(inner);
-        drop(unsynced);
-        for (_, waiter) in reached {
-            waiter.reached(Ok(durable));
-        }
-    }
-
-    fn sync(&self, unsynced: &mut Vec<Arc<OpenFile>>) -> std::io::Result<()> {
-        #[cfg(test)]
-        if self.options.mutation == super::Mutation::ConfirmBeforeSync {
-            return Ok(());
-        }
-        for file in unsynced.iter() {
-            file.file.sync_data()?;
-        }
-        unsynced.clear();
-        Ok(())
-    }
-
-    /// The writer's thread.
-    pub(super) fn run_writer(&self) {
-        loop {
-            let mut must_sync = false;
-            let mut inner = self.inner.lock();
-            while inner.pending.is_empty() && inner.wanted <= inner.durable {
-                if inner.is_closed || inner.failed.is_some() {
-                    return;
-                }
-                if inner.durable == inner.position {
-                    self.work.wait(&mut inner);
-                } else if self.work.wait_for(&mut inner, UNSYNCED_MAX).timed_out() {
-                    must_sync = true;
-                    break;
-                }
-            }
-            if inner.failed.is_some() {
-                return;
-            }
-            drop(inner);
-            self.write(must_sync);
-        }
-    }
-
-    /// Ends the log: every waiter, now or later, gets the error.
-    pub(super) fn fail(&self, error: Error) {
-        tracing::error!(%error, "the message log failed; nothing after this is durable");
-        let mut inner = self.inner.lock();
-        if inner.failed.is_none() {
-            inner.failed = Some(error.clone());
-        }
-        let waiters = std::mem::take(&mut inner.waiters);
-        self.work.notify_all();
-        self.chores.notify_all();
-        self.progress.notify_all();
-        drop(inner);
-        for (_, waiter) in waiters {
-            waiter.reached(Err(error.clone()));
         }
     }
 
@@ -456,74 +390,6 @@ impl Log {
     pub(super) fn last_message(&self) -> MessageId {
         let next = self.inner.lock().next_index[usize::from(Lane::Messages.number())];
         MessageId::new(next.saturating_sub(1), u16::MAX)
-    }
-
-    pub(super) fn when_durable(&self, position: Position, waiter: Arc<dyn Waiter>) {
-        let mut inner = self.inner.lock();
-        let result = if inner.durable >= position {
-            Ok(inner.durable)
-        } else if let Some(error) = inner.failed.clone() {
-            Err(error)
-        } else {
-            inner.wanted = inner.wanted.max(position);
-            inner.waiters.push((position, waiter));
-            self.work.notify_one();
-            return;
-        };
-        drop(inner);
-        waiter.reached(result);
-    }
-
-    pub(super) fn wait(&self, position: Position) -> Result<(), Error> {
-        let mut inner = self.inner.lock();
-        while inner.durable < position {
-            if let Some(error) = inner.failed.clone() {
-                return Err(error);
-            }
-            inner.wanted = inner.wanted.max(position);
-            self.advance(&mut inner);
-        }
-        Ok(())
-    }
-
-    pub(super) fn read(&self, queue: QueueId, id: MessageId) -> Result<Bytes, Error> {
-        let mut inner = self.inner.lock();
-        let (stored, file) = loop {
-            let stored = *inner
-                .state
-                .queues
-                .get(&queue)
-                .and_then(|ledger| ledger.get(id))
-                .ok_or(Error::NoMessage)?;
-            let file = Arc::clone(inner.files.get(&stored.file).ok_or(Error::NoMessage)?);
-            let is_written = inner.segments.contains_key(&stored.file)
-                || (stored.file, u64::from(stored.offset)) < inner.written_end;
-            if is_written {
-                break (stored, file);
-            }
-            if let Some(error) = inner.failed.clone() {
-                return Err(error);
-            }
-            self.advance(&mut inner);
-        };
-        drop(inner);
-        // The open file keeps its bytes: it is not recycled while somebody holds it.
-        let mut frame = vec![0; FRAME_HEAD_LEN + stored.len as usize];
-        file.file
-            .read_at(&mut frame, u64::from(stored.offset))
-            .map_err(Error::io(format!("reading {}", file.name)))?;
-        let frame = Bytes::from(frame);
-        let content = frame.slice(FRAME_HEAD_LEN..);
-        let is_sound = frame[..4] == stored.len.to_le_bytes()
-            && frame[4..8] == crc32c::crc32c(&content).to_le_bytes();
-        if !is_sound {
-            let place = format!(
-                "{} at byte {}: its checksum does not match",
-                file.name, stored.offset
-            );
-            return Err(Error::Damaged(place.into()));
-        }
-        Ok(content)
     }
 
     /// Refuses what follows and writes out the rest.
@@ -550,38 +416,6 @@ fn head_chunk(file: &Arc<OpenFile>, head: &FileHead) -> Chunk {
     Chunk {
         file: Arc::clone(file),
         offset: 0,
-        head: None,
-        body: head.encode().into(),
+        bytes: head.encode().into(),
     }
-}
-
-/// Writes chunks in order, joining what lies together.
-fn write_chunks(chunks: &[Chunk], unsynced: &mut Vec<Arc<OpenFile>>) -> std::io::Result<()> {
-    let mut buffer = Vec::new();
-    let mut rest = chunks;
-    while let Some(first) = rest.first() {
-        buffer.clear();
-        let mut taken = 0;
-        for chunk in rest {
-            let at = first.offset + buffer.len() as u64;
-            if !Arc::ptr_eq(&chunk.file, &first.file)
-                || chunk.offset != at
-                || buffer.len() >= WRITE_BYTES_MAX
-            {
-                break;
-            }
-            if let Some(head) = &chunk.head {
-                buffer.extend_from_slice(head);
-            }
-            buffer.extend_from_slice(&chunk.body);
-            buffer.resize(buffer.len().next_multiple_of(8), 0);
-            taken += 1;
-        }
-        first.file.file.write_at(&buffer, first.offset)?;
-        if !unsynced.iter().any(|file| Arc::ptr_eq(file, &first.file)) {
-            unsynced.push(Arc::clone(&first.file));
-        }
-        rest = &rest[taken..];
-    }
-    Ok(())
 }

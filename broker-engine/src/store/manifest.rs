@@ -4,19 +4,17 @@
 //! Written whole to a temporary file, synced, renamed. A second copy follows in the same way, so that one damaged file
 //! does not cost the definitions.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    io,
-};
+use std::{collections::BTreeMap, io};
 
 use super::{
     disk::Disk,
+    hash::IntMap,
     ids::{Lane, MessageId, QueueId},
     wire::{Malformed, Reader, Write},
 };
 
 /// Version of the manifest, in its head.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 pub(crate) const NAMES: [&str; 2] = ["manifest", "manifest.copy"];
 pub(crate) const TEMPORARY: &str = "manifest.tmp";
 
@@ -30,8 +28,20 @@ const MAGIC: &[u8; 8] = b"WARRENMF";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Live {
     All,
-    /// Where their frames start, ascending.
-    At(Vec<u32>),
+    /// As version 1 told it: where their frames start, ascending.
+    Frames(Vec<u32>),
+    /// The runs that still have messages, by where they start.
+    Runs(Vec<LiveRun>),
+}
+
+/// What is gone of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LiveRun {
+    pub(crate) offset: u32,
+    /// How many messages in front are gone.
+    pub(crate) skip: u32,
+    /// A bit for each message that is gone; empty when only the front is.
+    pub(crate) gone: Vec<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,14 +50,16 @@ pub(crate) struct Manifest {
     pub(crate) node: u64,
     /// File numbers from here on were never used.
     pub(crate) next_file: u32,
+    /// Log files below are accounted for as a whole.
+    pub(crate) wal_first: u32,
     /// The last entry of each lane that is accounted for.
     pub(crate) applied: [u64; Lane::COUNT],
     pub(crate) definitions: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(crate) gone: HashMap<QueueId, u64>,
+    pub(crate) gone: IntMap<QueueId, u64>,
     /// Every queue, with the highest message handed out.
     pub(crate) queues: Vec<(QueueId, MessageId)>,
     pub(crate) segments: Vec<(u32, Live)>,
-    /// Returns counted since the segment was written.
+    /// Delivery counts of messages in segments, those that have any.
     pub(crate) returns: Vec<(QueueId, MessageId, u8)>,
 }
 
@@ -58,6 +70,7 @@ impl Manifest {
         bytes.put_u32(VERSION);
         bytes.put_u64(self.node);
         bytes.put_u32(self.next_file);
+        bytes.put_u32(self.wal_first);
         self.applied.iter().for_each(|index| bytes.put_u64(*index));
         bytes.put_u64(self.definitions.len() as u64);
         for (key, value) in &self.definitions {
@@ -79,13 +92,23 @@ impl Manifest {
             bytes.put_u32(*number);
             match live {
                 Live::All => bytes.put_u8(0),
-                Live::At(offsets) => {
+                Live::Frames(offsets) => {
                     bytes.put_u8(1);
                     bytes.put_u64(offsets.len() as u64);
                     let mut last = 0;
                     for offset in offsets {
                         bytes.put_varint(u64::from(offset - last));
                         last = *offset;
+                    }
+                }
+                Live::Runs(runs) => {
+                    bytes.put_u8(2);
+                    bytes.put_u64(runs.len() as u64);
+                    for run in runs {
+                        bytes.put_u32(run.offset);
+                        bytes.put_varint(u64::from(run.skip));
+                        bytes.put_varint(run.gone.len() as u64);
+                        run.gone.iter().for_each(|word| bytes.put_u64(*word));
                     }
                 }
             }
@@ -112,7 +135,8 @@ impl Manifest {
         if reader.take(MAGIC.len())? != MAGIC {
             return Err(Malformed("it is no manifest"));
         }
-        if reader.u32()? > VERSION {
+        let version = reader.u32()?;
+        if version > VERSION {
             return Err(LATER);
         }
         let mut manifest = Self {
@@ -120,6 +144,9 @@ impl Manifest {
             next_file: reader.u32()?,
             ..Self::default()
         };
+        if version > 1 {
+            manifest.wal_first = reader.u32()?;
+        }
         for index in &mut manifest.applied {
             *index = reader.u64()?;
         }
@@ -138,10 +165,11 @@ impl Manifest {
         }
         for _ in 0..reader.u64()? {
             let number = reader.u32()?;
-            let live = if reader.u8()? == 0 {
-                Live::All
-            } else {
-                Live::At(read_offsets(&mut reader)?)
+            let live = match reader.u8()? {
+                0 => Live::All,
+                1 => Live::Frames(read_offsets(&mut reader)?),
+                2 => Live::Runs(read_runs(&mut reader)?),
+                _ => return Err(Malformed("what is live in a segment is of an unknown kind")),
             };
             manifest.segments.push((number, live));
         }
@@ -182,21 +210,52 @@ fn read_offsets(reader: &mut Reader<'_>) -> Result<Vec<u32>, Malformed> {
     Ok(offsets)
 }
 
+fn read_runs(reader: &mut Reader<'_>) -> Result<Vec<LiveRun>, Malformed> {
+    const UNFIT: Malformed = Malformed("a run is out of range");
+    let mut runs = Vec::new();
+    for _ in 0..reader.u64()? {
+        let offset = reader.u32()?;
+        let skip = u32::try_from(reader.varint()?).map_err(|_| UNFIT)?;
+        let mut gone = Vec::new();
+        for _ in 0..reader.varint()? {
+            gone.push(reader.u64()?);
+        }
+        runs.push(LiveRun { offset, skip, gone });
+    }
+    Ok(runs)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Live, Manifest};
+    use super::{Live, LiveRun, Manifest};
     use crate::store::ids::{MessageId, QueueId};
+
+    fn run(offset: u32, skip: u32, gone: &[u64]) -> LiveRun {
+        LiveRun {
+            offset,
+            skip,
+            gone: gone.to_vec(),
+        }
+    }
 
     #[test]
     fn comes_back_as_written_and_notices_every_flipped_byte() {
         let manifest = Manifest {
             node: 1,
             next_file: 9,
+            wal_first: 7,
             applied: [4, 7],
             definitions: [(b"k".to_vec(), b"v".to_vec())].into(),
-            gone: [(QueueId(3), 5)].into(),
+            gone: [(QueueId(3), 5)].into_iter().collect(),
             queues: vec![(QueueId(1), MessageId(8))],
-            segments: vec![(2, Live::All), (4, Live::At(vec![32, 300, 70_000]))],
+            segments: vec![
+                (2, Live::All),
+                (4, Live::Frames(vec![32, 300, 70_000])),
+                (
+                    5,
+                    Live::Runs(vec![run(32, 7, &[]), run(70_000, 0, &[5, 1 << 63])]),
+                ),
+            ],
             returns: vec![(QueueId(1), MessageId(8), 2)],
         };
         let bytes = manifest.encode();

@@ -7,24 +7,35 @@
 //! Invariant: what [`Store::wait`] or a [`Waiter`] reported durable is there after any crash or power cut.
 
 mod batch;
+mod definitions;
 pub mod disk;
 mod error;
+mod frames;
+mod hash;
 mod ids;
 mod keeper;
 mod ledger;
 mod log;
 mod manifest;
+mod ops;
+mod reader;
 mod record;
 mod recovery;
+mod recovery_segments;
+mod roll;
+mod run;
 mod segment;
+mod sparse;
 mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_formats;
 mod wire;
+mod writer;
 
 use std::{
+    ops::RangeInclusive,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -37,7 +48,11 @@ pub use self::{
     error::Error,
     ids::{Lane, MessageId, Position, QueueId},
 };
-use self::{disk::Disk, log::Log};
+use self::{
+    disk::Disk,
+    log::{Entry, Log, Meaning},
+    record::BodyCrc,
+};
 
 /// What a durable position promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,7 +124,7 @@ pub struct Appended {
     pub position: Position,
     /// The id of the entry's first message; the others follow by one.
     pub first: MessageId,
-    /// The entry's body, which message contents are slices of.
+    /// The entry, which message contents are slices of.
     pub bytes: Bytes,
 }
 
@@ -132,18 +147,56 @@ pub struct RecoveredQueue {
     /// No message above this was handed out.
     pub handed_out: MessageId,
     /// Its messages, oldest first.
-    pub messages: Vec<RecoveredMessage>,
+    pub runs: Vec<RecoveredRun>,
 }
 
-/// A message that was not acknowledged.
+/// Messages that were not acknowledged, of consecutive ids and with one delivery count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecoveredMessage {
+pub struct RecoveredRun {
+    /// The oldest.
+    pub first: MessageId,
+    /// How many there are.
+    pub count: u32,
+    /// About how many bytes their contents are together; exact while nothing next to them is gone.
+    pub bytes: u64,
+    /// How often they were handed out and came back, up to 255.
+    pub returns: u8,
+}
+
+impl RecoveredRun {
+    /// The ids, from the first to the last.
+    pub fn ids(&self) -> RangeInclusive<MessageId> {
+        let last = self.first.0 + u64::from(self.count.max(1)) - 1;
+        self.first..=MessageId(last)
+    }
+
+    /// The messages up to `last`, and those above.
+    pub fn split_behind(self, last: MessageId) -> [Option<Self>; 2] {
+        let below = last.0.saturating_add(1).saturating_sub(self.first.0);
+        let count = below.min(u64::from(self.count)) as u32;
+        let bytes = self.bytes * u64::from(count) / u64::from(self.count.max(1));
+        let low = Self {
+            count,
+            bytes,
+            ..self
+        };
+        let high = Self {
+            first: MessageId(self.first.0 + u64::from(count)),
+            count: self.count - count,
+            bytes: self.bytes - bytes,
+            ..self
+        };
+        [low, high].map(|run| (run.count > 0).then_some(run))
+    }
+}
+
+/// A message read back from the log.
+#[derive(Clone, Debug)]
+pub struct StoredMessage {
     /// Its id.
     pub id: MessageId,
-    /// The length of its content in bytes.
-    pub len: u32,
-    /// How often it was handed out and came back, up to 255.
-    pub returns: u8,
+    /// Its content, unless that is damaged.
+    pub content: Result<Bytes, Error>,
 }
 
 /// Bytes that recovery could not read.
@@ -187,24 +240,44 @@ impl Store {
     /// [`Appended::position`] is.
     pub fn append(&self, batch: Batch) -> Result<Appended, Error> {
         let is_growing = batch.is_growing();
-        self.log
-            .append(Lane::Messages, batch.into_bytes(), is_growing)
+        let (bytes, ops, crc) = batch.into_parts();
+        self.log.append(Entry {
+            bytes,
+            crc,
+            meaning: Meaning::Messages(ops),
+            is_growing,
+        })
     }
 
     /// Sets (or with `None` removes) definitions, all or none.
     pub fn define(&self, changes: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<Position, Error> {
-        let body = batch::encode_definitions(changes);
-        // Removals may use the last of the room, as acknowledgements may.
-        let is_growing = changes.iter().any(|(_, value)| value.is_some());
-        Ok(self
-            .log
-            .append(Lane::Definitions, body, is_growing)?
-            .position)
+        let mut bytes = vec![0; record::HEAD_LEN];
+        definitions::encode(changes, &mut bytes);
+        let entry = Entry {
+            crc: BodyCrc::Whole(crc32c::crc32c(&bytes[record::HEAD_LEN..])),
+            bytes,
+            meaning: Meaning::Definitions(changes),
+            // Removals may use the last of the room, as acknowledgements may.
+            is_growing: changes.iter().any(|(_, value)| value.is_some()),
+        };
+        Ok(self.log.append(entry)?.position)
     }
 
-    /// Reads the content of a message that the queue holds. Blocks while it is not written yet.
+    /// Reads the content of a message that the queue holds, and its whole run with it: [`Store::read_run`] is for more
+    /// than one. Blocks while it is not written yet.
     pub fn read(&self, queue: QueueId, id: MessageId) -> Result<Bytes, Error> {
         self.log.read(queue, id)
+    }
+
+    /// Reads the messages of a queue in a range of ids, oldest first, until they are about `bytes_max` bytes: at least
+    /// one if there is any. The contents are slices of few shared buffers. Blocks while they are not written yet.
+    pub fn read_run(
+        &self,
+        queue: QueueId,
+        ids: RangeInclusive<MessageId>,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredMessage>, Error> {
+        self.log.read_run(queue, &ids, bytes_max.max(1))
     }
 
     /// The id of the latest message, or one above it.

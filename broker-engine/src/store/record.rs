@@ -1,4 +1,7 @@
-//! The records of a log file, version 1: a fixed head and an entry's body, aligned to 8 bytes, each under a checksum.
+//! The records of a log file: a fixed head and an entry's body, aligned to 8 bytes, each under a checksum.
+//!
+//! Since version 2 the checksum of a message entry leaves out the contents of messages, which have checksums of their
+//! own: every byte is summed once. A record is sound when all of them fit.
 //!
 //! The head names the file's number as its epoch: the bytes of an earlier life of a recycled file never pass for
 //! records of this one.
@@ -7,11 +10,12 @@ use std::ops::Range;
 
 use super::{
     ids::Lane,
+    ops,
     wire::{Malformed, Reader, Write},
 };
 
 /// Version of the log files, in their head.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 pub(crate) const HEAD_LEN: usize = 32;
 pub(crate) const FILE_HEAD_LEN: usize = 64;
 
@@ -21,24 +25,38 @@ const ALIGN: usize = 8;
 const KIND_ENTRY: u8 = 1;
 /// A single node is a term of its own.
 const TERM: u64 = 1;
+/// The checksum leaves out the contents of messages.
+const FLAG_CONTENTS_APART: u8 = 1;
+
+/// The checksum of an entry's body, computed before the log is locked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BodyCrc {
+    Whole(u32),
+    /// Without the contents of messages.
+    ContentsApart(u32),
+}
 
 /// How much a record with a body of `len` bytes takes.
 pub(crate) fn record_len(len: usize) -> usize {
     (HEAD_LEN + len).next_multiple_of(ALIGN)
 }
 
-/// The head of a record; `body_crc` is the CRC-32C of the body, computed before the log is locked.
+/// The head of a record.
 pub(crate) fn head(
     lane: Lane,
     index: u64,
     epoch: u32,
     body_len: usize,
-    body_crc: u32,
+    body_crc: BodyCrc,
 ) -> [u8; HEAD_LEN] {
+    let (flags, body_crc) = match body_crc {
+        BodyCrc::Whole(crc) => (0, crc),
+        BodyCrc::ContentsApart(crc) => (FLAG_CONTENTS_APART, crc),
+    };
     let mut head = [0; HEAD_LEN];
     head[0..4].copy_from_slice(&(body_len as u32).to_le_bytes());
     head[4..6].copy_from_slice(&lane.number().to_le_bytes());
-    head[6] = KIND_ENTRY;
+    (head[6], head[7]) = (KIND_ENTRY, flags);
     head[8..16].copy_from_slice(&TERM.to_le_bytes());
     head[16..24].copy_from_slice(&index.to_le_bytes());
     head[24..28].copy_from_slice(&epoch.to_le_bytes());
@@ -66,12 +84,17 @@ pub(crate) fn record_at(bytes: &[u8], at: usize, epoch: u32) -> Option<Record> {
     let lane = Lane::from_number(reader.u16().ok()?)?;
     let (kind, flags) = (reader.u8().ok()?, reader.u8().ok()?);
     let (_term, index, found) = (reader.u64().ok()?, reader.u64().ok()?, reader.u32().ok()?);
-    if kind != KIND_ENTRY || flags != 0 || found != epoch {
+    if kind != KIND_ENTRY || flags > FLAG_CONTENTS_APART || found != epoch {
         return None;
     }
     let start = at + HEAD_LEN;
     let body = bytes.get(start..start.checked_add(len)?)?;
-    let crc = crc32c::crc32c_append(crc32c::crc32c(body), &head[..28]);
+    let body_crc = if flags == FLAG_CONTENTS_APART {
+        ops::sound_crc(body)?
+    } else {
+        crc32c::crc32c(body)
+    };
+    let crc = crc32c::crc32c_append(body_crc, &head[..28]);
     (crc == reader.u32().ok()?).then_some(Record {
         lane,
         index,
@@ -161,31 +184,42 @@ impl FileHead {
 
 #[cfg(test)]
 mod tests {
-    use super::{FileHead, Found, HEAD_LEN, head, record_at, record_len, scan};
-    use crate::store::ids::Lane;
+    use super::{BodyCrc, FileHead, Found, HEAD_LEN, head, record_at, record_len, scan};
+    use crate::store::{
+        batch::Batch,
+        ids::{Lane, QueueId},
+    };
 
     fn record(index: u64, epoch: u32, body: &[u8]) -> Vec<u8> {
-        let mut bytes = head(
-            Lane::Messages,
-            index,
-            epoch,
-            body.len(),
-            crc32c::crc32c(body),
-        )
-        .to_vec();
+        let crc = BodyCrc::Whole(crc32c::crc32c(body));
+        let mut bytes = head(Lane::Definitions, index, epoch, body.len(), crc).to_vec();
         bytes.extend_from_slice(body);
         bytes.resize(record_len(body.len()), 0);
         bytes
     }
 
+    fn messages() -> Vec<u8> {
+        let mut batch = Batch::new();
+        batch.publish(&[QueueId(1), QueueId(2)], &[b"one"]);
+        batch.gone(QueueId(2));
+        batch.publish(&[QueueId(1)], &[b"another"]);
+        let (mut bytes, _, crc) = batch.into_parts();
+        let len = bytes.len() - HEAD_LEN;
+        bytes[..HEAD_LEN].copy_from_slice(&head(Lane::Messages, 7, 3, len, crc));
+        bytes
+    }
+
     #[test]
     fn any_flipped_bit_is_noticed() {
-        let bytes = record(7, 3, b"body");
-        assert!(record_at(&bytes, 0, 3).is_some());
-        for bit in 0..(HEAD_LEN + 4) * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(record_at(&flipped, 0, 3), None, "bit {bit}");
+        let definitions = record(7, 3, b"body");
+        let (messages, len) = (messages(), HEAD_LEN + 4);
+        for (bytes, len) in [(definitions, len), (messages.clone(), messages.len())] {
+            assert!(record_at(&bytes, 0, 3).is_some());
+            for bit in 0..len * 8 {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(record_at(&flipped, 0, 3), None, "bit {bit}");
+            }
         }
     }
 

@@ -3,18 +3,23 @@
 //! What was confirmed comes back wherever its bytes are there. The unfinished end of the last log file is cut off; what
 //! is unreadable before that is named, its file set aside, and the rest serves.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::{
-    Damage, Options, RecoveredMessage, RecoveredQueue, Recovery,
+    Damage, Options, RecoveredQueue, RecoveredRun, Recovery, definitions,
     disk::{Disk, DiskFile},
     error::Error,
+    hash::IntMap,
     ids::Lane,
-    keeper::{is_live, prepare_first, wal_name},
+    keeper::{prepare_first, wal_name},
+    ledger::Ledger,
     log::{Log, OpenFile, Segment, Start},
     manifest::{self, Manifest},
+    ops::Ops,
     record::{self, FILE_HEAD_LEN, FileHead, Found},
-    segment,
     state::{Location, State},
     wire::Malformed,
 };
@@ -27,18 +32,18 @@ struct Wal {
     len: u64,
 }
 
-struct Opening<'a> {
-    disk: &'a dyn Disk,
-    names: Vec<String>,
-    manifest: Manifest,
+pub(super) struct Opening<'a> {
+    pub(super) disk: &'a dyn Disk,
+    pub(super) names: Vec<String>,
+    pub(super) manifest: Manifest,
     /// Whether the segments are known from the manifest, not only by their names.
-    has_manifest: bool,
-    state: State,
-    segments: std::collections::BTreeMap<u32, Segment>,
-    files: std::collections::HashMap<u32, Arc<OpenFile>>,
+    pub(super) has_manifest: bool,
+    pub(super) state: State,
+    pub(super) segments: BTreeMap<u32, Segment>,
+    pub(super) files: IntMap<u32, Arc<OpenFile>>,
     wals: VecDeque<Arc<OpenFile>>,
     spares: Vec<Arc<OpenFile>>,
-    next_index: [u64; Lane::COUNT],
+    pub(super) next_index: [u64; Lane::COUNT],
     /// The last log file with records, and where they end.
     previous: (u32, u64),
     damage: Vec<Damage>,
@@ -96,14 +101,7 @@ fn recovered(state: &State) -> Recovery {
         .map(|(id, ledger)| RecoveredQueue {
             id: *id,
             handed_out: ledger.handed_out,
-            messages: ledger
-                .iter()
-                .map(|stored| RecoveredMessage {
-                    id: stored.id,
-                    len: stored.len,
-                    returns: stored.returns,
-                })
-                .collect(),
+            runs: runs(ledger),
         })
         .collect();
     queues.sort_unstable_by_key(|queue| queue.id);
@@ -116,6 +114,59 @@ fn recovered(state: &State) -> Recovery {
         definitions,
         queues,
         damage: Vec::new(),
+    }
+}
+
+/// The messages of a queue, those of consecutive ids together.
+fn runs(ledger: &Ledger) -> Vec<RecoveredRun> {
+    let mut runs: Vec<RecoveredRun> = Vec::new();
+    let any_returned = ledger.returns().next().is_some();
+    for run in ledger.runs() {
+        // What divides unevenly goes to the first ones, so that the sum is right.
+        let (mut bytes, mut left) = (run.live_content(), u64::from(run.live()));
+        for (first, count) in run.groups() {
+            let of_group = bytes * u64::from(count) / left;
+            (bytes, left) = (bytes - of_group, left - u64::from(count));
+            let group = RecoveredRun {
+                first,
+                count,
+                bytes: of_group,
+                returns: 0,
+            };
+            if any_returned {
+                split_by_returns(ledger, group, &mut runs);
+            } else {
+                join(&mut runs, group);
+            }
+        }
+    }
+    runs
+}
+
+/// Adds a run, as one with the last if it follows that.
+fn join(runs: &mut Vec<RecoveredRun>, next: RecoveredRun) {
+    match runs.last_mut() {
+        Some(last)
+            if last.ids().end().0 + 1 == next.first.0
+                && last.first.entry() == next.first.entry()
+                && last.returns == next.returns =>
+        {
+            last.count += next.count;
+            last.bytes += next.bytes;
+        }
+        _ => runs.push(next),
+    }
+}
+
+fn split_by_returns(ledger: &Ledger, group: RecoveredRun, runs: &mut Vec<RecoveredRun>) {
+    let mut rest = Some(group);
+    while let Some(run) = rest.take() {
+        let [one, more] = run.split_behind(run.first);
+        if let Some(mut one) = one {
+            one.returns = ledger.returns_of(one.first);
+            join(runs, one);
+        }
+        rest = more;
     }
 }
 
@@ -201,71 +252,6 @@ impl<'a> Opening<'a> {
         Ok(())
     }
 
-    fn read_segments(&mut self) -> Result<(), Error> {
-        let mut found = Vec::new();
-        for name in self.names.clone() {
-            let Some(number) = name.strip_prefix("seg-").and_then(parse_number) else {
-                continue;
-            };
-            let listed = self
-                .manifest
-                .segments
-                .iter()
-                .find(|(other, _)| *other == number);
-            if self.has_manifest && listed.is_none() {
-                // Left over from a roll that did not get to its manifest, or from after the next one.
-                self.disk.remove(&name).map_err(Error::io(name))?;
-                continue;
-            }
-            let live = listed.map_or(manifest::Live::All, |(_, live)| live.clone());
-            let file = self.disk.open(&name).map_err(Error::io(name.as_str()))?;
-            let contents = segment::read(&*file, number).map_err(Error::io(name.as_str()))?;
-            let len = file.len().map_err(Error::io(name.as_str()))?;
-            if let Some(reason) = contents.rebuilt {
-                self.damaged(
-                    &name,
-                    0..len,
-                    &format!("{reason}; {} messages were found", contents.entries.len()),
-                );
-            }
-            let open = Arc::new(OpenFile::new(number, name, file, len));
-            self.segments.insert(
-                number,
-                Segment::of(contents.entries.iter().map(|entry| &entry.stored)),
-            );
-            self.files.insert(number, open);
-            found.extend(
-                contents
-                    .entries
-                    .into_iter()
-                    .filter(|entry| is_live(&live, entry.stored.offset)),
-            );
-        }
-        for (number, _) in std::mem::take(&mut self.manifest.segments) {
-            if !self.segments.contains_key(&number) {
-                self.damaged(&segment::name(number), 0..0, "the file is missing");
-            }
-        }
-        found.sort_unstable_by_key(|entry| (entry.queue, entry.stored.id));
-        for entry in found {
-            let ends_in = entry.stored.id.entry() + 1;
-            let messages = usize::from(Lane::Messages.number());
-            self.next_index[messages] = self.next_index[messages].max(ends_in);
-            self.state.insert(entry.queue, entry.stored);
-        }
-        for (queue, id, returns) in std::mem::take(&mut self.manifest.returns) {
-            if let Some(stored) = self
-                .state
-                .queues
-                .get_mut(&queue)
-                .and_then(|ledger| ledger.get_mut(id))
-            {
-                stored.returns = returns;
-            }
-        }
-        Ok(())
-    }
-
     fn read_wals(&mut self, options: &Options) -> Result<(), Error> {
         let mut found = Vec::new();
         for name in self.names.clone() {
@@ -327,6 +313,12 @@ impl<'a> Opening<'a> {
         options: &Options,
     ) -> Result<(), Error> {
         let name = wal_name(wal.number);
+        if wal.number < self.manifest.wal_first {
+            // The crash came before it was let go of.
+            self.previous = (wal.number, end.unwrap_or(0) as u64);
+            let open = OpenFile::new(wal.number, name, wal.file, wal.len);
+            return self.let_go(Arc::new(open), options);
+        }
         let bytes = read_all(&*wal.file).map_err(Error::io(name.as_str()))?;
         let limit = end.unwrap_or(bytes.len()).min(bytes.len());
         let bytes = &bytes[..limit];
@@ -379,10 +371,19 @@ impl<'a> Opening<'a> {
             wal.file.sync_data().map_err(Error::io(name))?;
             self.files.insert(wal.number, Arc::clone(&open));
             self.wals.push_back(open);
-        } else if wal.len == options.file_bytes {
-            self.spares.push(open);
+            Ok(())
         } else {
-            self.disk.remove(&name).map_err(Error::io(name))?;
+            self.let_go(open, options)
+        }
+    }
+
+    /// Keeps a log file that is not needed to be written again, if it has the right size.
+    fn let_go(&mut self, wal: Arc<OpenFile>, options: &Options) -> Result<(), Error> {
+        if wal.len == options.file_bytes {
+            self.spares.push(wal);
+        } else {
+            let name = wal.name.as_str();
+            self.disk.remove(name).map_err(Error::io(name))?;
         }
         Ok(())
     }
@@ -410,8 +411,13 @@ impl<'a> Opening<'a> {
             file: number,
             offset: record.body.start as u64,
         };
-        if let Err(Malformed(reason)) = self.state.apply(record.lane, record.index, location, body)
-        {
+        let applied = match record.lane {
+            Lane::Definitions => definitions::read(body).map(|changes| self.state.define(&changes)),
+            Lane::Messages => {
+                Ops::read(body).map(|ops| self.state.apply(record.index, location, &ops))
+            }
+        };
+        if let Err(Malformed(reason)) = applied {
             self.damaged(
                 name,
                 record.body.start as u64..record.body.end as u64,
@@ -421,7 +427,7 @@ impl<'a> Opening<'a> {
         true
     }
 
-    fn damaged(&mut self, file: &str, bytes: std::ops::Range<u64>, reason: &str) {
+    pub(super) fn damaged(&mut self, file: &str, bytes: std::ops::Range<u64>, reason: &str) {
         tracing::error!(
             file,
             start = bytes.start,
@@ -443,7 +449,7 @@ fn read_all(file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse_number(text: &str) -> Option<u32> {
+pub(super) fn parse_number(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 16).ok()
 }
 
@@ -456,11 +462,17 @@ fn number_of(name: &str) -> Option<u32> {
 
 /// Queues of a state in a comparable form.
 #[cfg(test)]
-pub(super) fn comparable(state: &State) -> Vec<(super::QueueId, Vec<RecoveredMessage>)> {
-    recovered(state)
+pub(super) fn comparable(state: &State) -> Vec<(super::QueueId, Vec<(super::MessageId, u8)>)> {
+    let messages = |ledger: &Ledger| {
+        let ids = ledger.iter();
+        ids.map(|id| (id, ledger.returns_of(id))).collect()
+    };
+    let mut queues: Vec<(super::QueueId, Vec<_>)> = state
         .queues
-        .into_iter()
-        .filter(|queue| !queue.messages.is_empty())
-        .map(|queue| (queue.id, queue.messages))
-        .collect()
+        .iter()
+        .map(|(id, ledger)| (*id, messages(ledger)))
+        .filter(|(_, messages): &(_, Vec<_>)| !messages.is_empty())
+        .collect();
+    queues.sort_unstable_by_key(|(id, _)| *id);
+    queues
 }

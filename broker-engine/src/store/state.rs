@@ -1,13 +1,15 @@
 //! What the log's entries amount to. `apply` is a pure function of the entry, used live and in recovery alike, so that
 //! the two cannot drift; it knows no clock, no randomness and no disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{
-    batch::{FRAME_HEAD_LEN, Op, read_definition, read_op},
-    ids::{Lane, MessageId, QueueId},
-    ledger::{Ledger, Stored},
-    wire::{Malformed, Reader},
+    definitions::Change,
+    hash::IntMap,
+    ids::{MessageId, QueueId},
+    ledger::Ledger,
+    ops::{Op, Ops},
+    run::{Place, Run},
 };
 
 /// Where an entry's body lies.
@@ -20,133 +22,101 @@ pub(crate) struct Location {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) definitions: BTreeMap<Vec<u8>, Vec<u8>>,
-    pub(crate) queues: HashMap<QueueId, Ledger>,
+    pub(crate) queues: IntMap<QueueId, Ledger>,
     /// Queues that ended, with the index of the entry that says so: what a late publisher still sends them is ignored.
-    pub(crate) gone: HashMap<QueueId, u64>,
-    /// How many bytes of frames that queues hold each file has.
-    pub(crate) live_bytes: HashMap<u32, u64>,
+    pub(crate) gone: IntMap<QueueId, u64>,
+    /// About how many bytes each file has of messages that queues hold.
+    pub(crate) live_bytes: IntMap<u32, u64>,
 }
 
 impl State {
-    /// Applies an entry: all of it, or with an error nothing.
-    pub(crate) fn apply(
-        &mut self,
-        lane: Lane,
-        index: u64,
-        location: Location,
-        body: &[u8],
-    ) -> Result<(), Malformed> {
-        match lane {
-            Lane::Definitions => self.apply_definitions(body),
-            Lane::Messages => self.apply_messages(index, location, body),
-        }
-    }
-
-    fn apply_definitions(&mut self, body: &[u8]) -> Result<(), Malformed> {
-        let mut reader = Reader::new(body);
-        let mut changes = Vec::new();
-        while !reader.is_empty() {
-            changes.push(read_definition(&mut reader)?);
-        }
+    /// Applies an entry of the definitions lane.
+    pub(crate) fn define(&mut self, changes: &[Change]) {
         for (key, value) in changes {
             match value {
-                Some(value) => self.definitions.insert(key.to_vec(), value.to_vec()),
+                Some(value) => self.definitions.insert(key.clone(), value.clone()),
                 None => self.definitions.remove(key),
             };
         }
-        Ok(())
     }
 
-    fn apply_messages(
-        &mut self,
-        index: u64,
-        location: Location,
-        body: &[u8],
-    ) -> Result<(), Malformed> {
-        let mut check = Reader::new(body);
-        while !check.is_empty() {
-            read_op(&mut check)?;
-        }
-        let mut reader = Reader::new(body);
-        let mut place = 0;
-        while !reader.is_empty() {
-            match read_op(&mut reader)? {
-                Op::Publish { queues, frame } => {
-                    let id = MessageId::new(index, place);
-                    place = place.wrapping_add(1);
-                    let offset = location.offset + frame.start as u64;
-                    let len = frame.len() - FRAME_HEAD_LEN;
-                    let stored = Stored::new(id, location.file, offset as u32, len as u32, 0);
-                    for queue in queues.iter() {
-                        self.insert(queue, stored);
+    /// Applies an entry of the message lane.
+    pub(crate) fn apply(&mut self, index: u64, location: Location, ops: &Ops) {
+        for op in &ops.list {
+            match op {
+                Op::Publish { queues, run } => {
+                    let place = Place {
+                        file: location.file,
+                        offset: location.offset as u32 + run.offset,
+                        len: run.len,
+                        content: run.content,
+                    };
+                    let first = MessageId::new(index, run.place);
+                    for queue in &ops.queues[queues.clone()] {
+                        self.insert(*queue, Run::consecutive(first, run.count, place));
                     }
                 }
-                Op::Ack { queue, ids } | Op::Drop { queue, ids } => {
-                    if let Some(ledger) = self.queues.get_mut(&queue) {
+                Op::Remove { queue, ids } => {
+                    if let Some(ledger) = self.queues.get_mut(queue) {
                         let live_bytes = &mut self.live_bytes;
-                        for (first, last) in ids {
-                            ledger.remove(first, last, |stored| free(live_bytes, stored));
+                        for (first, last) in &ops.ids[ids.clone()] {
+                            ledger.remove(*first, *last, |file, less| free(live_bytes, file, less));
                         }
                     }
                 }
                 Op::Return { queue, ids } => {
-                    if let Some(ledger) = self.queues.get_mut(&queue) {
-                        ids.into_iter()
-                            .for_each(|(first, last)| ledger.returned(first, last));
+                    if let Some(ledger) = self.queues.get_mut(queue) {
+                        for (first, last) in &ops.ids[ids.clone()] {
+                            ledger.returned(*first, *last);
+                        }
                     }
                 }
                 Op::Out { queue, up_to } => {
-                    if !self.gone.contains_key(&queue) {
-                        self.queues.entry(queue).or_default().handed_out = up_to;
+                    if !self.gone.contains_key(queue) {
+                        self.queues.entry(*queue).or_default().handed_out = *up_to;
                     }
                 }
                 Op::Gone { queue } => {
-                    if let Some(ledger) = self.queues.remove(&queue) {
-                        ledger
-                            .iter()
-                            .for_each(|stored| free(&mut self.live_bytes, stored));
+                    if let Some(ledger) = self.queues.remove(queue) {
+                        for run in ledger.runs() {
+                            free(&mut self.live_bytes, run.file, run.live_len());
+                        }
                     }
-                    self.gone.insert(queue, index);
+                    self.gone.insert(*queue, index);
                 }
             }
         }
-        Ok(())
     }
 
-    /// Adds a message to a queue, unless the queue ended.
-    pub(crate) fn insert(&mut self, queue: QueueId, stored: Stored) {
-        if !self.gone.contains_key(&queue) && self.queues.entry(queue).or_default().push(stored) {
-            *self.live_bytes.entry(stored.file).or_default() += frame_bytes(&stored);
+    /// Adds messages to a queue, unless the queue ended.
+    pub(crate) fn insert(&mut self, queue: QueueId, run: Run) {
+        if !self.gone.is_empty() && self.gone.contains_key(&queue) {
+            return;
+        }
+        let (file, len) = (run.file, run.live_len());
+        if self.queues.entry(queue).or_default().push(run) {
+            *self.live_bytes.entry(file).or_default() += len;
         }
     }
 
-    /// Notes that a message lies elsewhere now, if the queue still holds it where it was.
-    pub(crate) fn moved(&mut self, queue: QueueId, old: &Stored, file: u32, offset: u32) {
-        let Some(stored) = self
-            .queues
-            .get_mut(&queue)
-            .and_then(|ledger| ledger.get_mut(old.id))
-        else {
+    /// Notes that the `old` messages of a queue lie elsewhere now, those that the queue still holds.
+    pub(crate) fn relocate(&mut self, queue: QueueId, old: &[Run], new: Vec<Run>) {
+        let Some(ledger) = self.queues.get_mut(&queue) else {
             return;
         };
-        if stored.file == old.file {
-            free(&mut self.live_bytes, stored);
-            (stored.file, stored.offset) = (file, offset);
-            *self.live_bytes.entry(file).or_default() += frame_bytes(stored);
+        let live_bytes = &mut self.live_bytes;
+        let added = ledger.relocate(old, new, |file, less| free(live_bytes, file, less));
+        for (file, more) in added {
+            *live_bytes.entry(file).or_default() += more;
         }
     }
 }
 
-/// The bytes that a message takes in a file.
-pub(crate) fn frame_bytes(stored: &Stored) -> u64 {
-    FRAME_HEAD_LEN as u64 + u64::from(stored.len)
-}
-
-fn free(live_bytes: &mut HashMap<u32, u64>, stored: &Stored) {
-    if let Some(bytes) = live_bytes.get_mut(&stored.file) {
-        *bytes -= frame_bytes(stored);
+fn free(live_bytes: &mut IntMap<u32, u64>, file: u32, less: u64) {
+    if let Some(bytes) = live_bytes.get_mut(&file) {
+        *bytes -= less;
         if *bytes == 0 {
-            live_bytes.remove(&stored.file);
+            live_bytes.remove(&file);
         }
     }
 }
@@ -156,7 +126,7 @@ mod tests {
     use super::{Location, State};
     use crate::store::{
         batch::Batch,
-        ids::{Lane, MessageId, QueueId},
+        ids::{MessageId, QueueId},
     };
 
     const AT: Location = Location {
@@ -167,9 +137,8 @@ mod tests {
     fn apply(state: &mut State, index: u64, build: impl FnOnce(&mut Batch)) {
         let mut batch = Batch::new();
         build(&mut batch);
-        state
-            .apply(Lane::Messages, index, AT, &batch.into_bytes())
-            .unwrap();
+        let (_, ops, _) = batch.into_parts();
+        state.apply(index, AT, &ops);
     }
 
     #[test]
@@ -191,16 +160,5 @@ mod tests {
             !state.queues.contains_key(&b),
             "a queue that ended does not come back"
         );
-    }
-
-    #[test]
-    fn a_malformed_entry_changes_nothing() {
-        let mut state = State::default();
-        let mut batch = Batch::new();
-        batch.publish(&[QueueId(1)], &[b"body"]);
-        let mut bytes = batch.into_bytes();
-        bytes.push(99);
-        assert!(state.apply(Lane::Messages, 1, AT, &bytes).is_err());
-        assert!(state.queues.is_empty());
     }
 }

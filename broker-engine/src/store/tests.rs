@@ -8,7 +8,8 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    Batch, Drive, Error, MessageId, Mutation, Options, Position, QueueId, Recovery, Store, Waiter,
+    Batch, Drive, Error, MessageId, Mutation, Options, Position, QueueId, RecoveredQueue, Recovery,
+    Store, Waiter,
     disk::{Disk, Fault, FaultyDisk, RealDisk},
     recovery::comparable,
 };
@@ -45,10 +46,18 @@ fn ack(store: &Store, queue: QueueId, ids: &[MessageId]) -> Position {
     store.append(batch).unwrap().position
 }
 
+/// Id and delivery count of each message.
+pub(super) fn messages_of(queue: &RecoveredQueue) -> impl Iterator<Item = (MessageId, u8)> {
+    queue.runs.iter().flat_map(|run| {
+        let ids = run.ids().start().0..=run.ids().end().0;
+        ids.map(|id| (MessageId(id), run.returns))
+    })
+}
+
 fn ids_of(recovery: &Recovery, queue: QueueId) -> Vec<MessageId> {
     let found = recovery.queues.iter().find(|other| other.id == queue);
     found
-        .map(|queue| queue.messages.iter().map(|message| message.id).collect())
+        .map(|queue| messages_of(queue).map(|(id, _)| id).collect())
         .unwrap_or_default()
 }
 
@@ -104,11 +113,9 @@ fn conforms(disk: &Arc<dyn Disk>, options: &Options) {
         assert_eq!(recovery.queues.len(), 1);
         assert_eq!(recovery.queues[0].handed_out, ids[297]);
         assert_eq!(ids_of(&recovery, QUEUE), [&ids[..10], &ids[290..]].concat());
-        let returned: Vec<_> = recovery.queues[0]
-            .messages
-            .iter()
-            .filter(|message| message.returns == 1)
-            .map(|m| m.id)
+        let returned: Vec<_> = messages_of(&recovery.queues[0])
+            .filter(|(_, returns)| *returns == 1)
+            .map(|(id, _)| id)
             .collect();
         assert_eq!(returned, ids[295..297]);
         for id in ids_of(&recovery, QUEUE) {
@@ -275,18 +282,18 @@ impl History {
             Store::open(Arc::new(disk.clone()), manual()).map_err(|error| error.to_string())?;
         let mut found = BTreeSet::new();
         for queue in &recovery.queues {
-            if !queue.messages.is_sorted_by_key(|message| message.id) {
+            if !messages_of(queue).is_sorted() {
                 return Err("out of order".to_owned());
             }
-            for message in &queue.messages {
-                let key = (queue.id, message.id);
+            for (id, _) in messages_of(queue) {
+                let key = (queue.id, id);
                 // An id that was never promised may be used again after the crash, so the content decides.
                 let number = self
                     .published
                     .get(&key)
                     .ok_or_else(|| format!("a phantom {key:?}"))?;
                 let read = store
-                    .read(queue.id, message.id)
+                    .read(queue.id, id)
                     .map_err(|error| error.to_string())?;
                 if read != content(*number) {
                     return Err(format!("another content of {key:?}"));
@@ -405,7 +412,7 @@ fn crashes_in_a_row_recover_to_what_runs() {
                         .queues
                         .get(&queue)
                         .into_iter()
-                        .flat_map(|l| l.iter().map(|s| s.id))
+                        .flat_map(|ledger| ledger.iter())
                         .collect()
                 };
                 if random.bool() || ids.is_empty() {
@@ -693,10 +700,10 @@ fn no_damage_makes_recovery_panic() {
             continue;
         };
         for queue in &recovery.queues {
-            for message in &queue.messages {
+            for (id, _) in messages_of(queue) {
                 if let (Ok(read), Some(number)) = (
-                    store.read(queue.id, message.id),
-                    history.published.get(&(queue.id, message.id)),
+                    store.read(queue.id, id),
+                    history.published.get(&(queue.id, id)),
                 ) {
                     assert_eq!(
                         read,

@@ -1,13 +1,17 @@
 //! Data directories of every format version that was released stay readable.
 //!
-//! `tests/formats/vN` was written by the release that introduced version N, by the ignored test below:
-//! `WARREN_FORMAT=vN cargo test -p broker-engine --lib -- --ignored writes_a_data_directory`. It is never written again.
+//! `tests/formats/vN` was written by the release that introduced version N:
+//! `WARREN_FORMAT=vN cargo test -p broker-engine --lib what_is_written_now_is_read`. It is never written again.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     Batch, Drive, MessageId, Options, QueueId, Recovery, Store,
     disk::{Disk, RealDisk},
+    tests::messages_of,
 };
 
 fn options() -> Options {
@@ -102,13 +106,8 @@ fn check(path: &Path) {
             .iter()
             .find(|found| found.id == queue)
             .unwrap();
-        let held: Held = found
-            .messages
-            .iter()
-            .map(|message| {
-                let content = store.read(queue, message.id).unwrap();
-                (message.id, content.to_vec(), message.returns)
-            })
+        let held: Held = messages_of(found)
+            .map(|(id, returns)| (id, store.read(queue, id).unwrap().to_vec(), returns))
             .collect();
         assert_eq!(held, expected, "{queue:?}");
         // The mark is at the first message of entry 21.
@@ -116,37 +115,44 @@ fn check(path: &Path) {
         assert_eq!(found.handed_out, MessageId(handed_out));
     }
     let others = recovery.queues.iter().filter(|queue| queue.id.0 > 2);
-    assert!(others.into_iter().all(|queue| queue.messages.is_empty()));
+    assert!(others.into_iter().all(|queue| queue.runs.is_empty()));
     store.close().unwrap();
 }
 
-/// Opens copies: a directory may change when it is opened.
-#[test]
-fn every_released_format_is_read() {
-    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
-    let mut versions = 0;
-    for version in std::fs::read_dir(formats).unwrap() {
-        let copy = tempfile::tempdir().unwrap();
-        for file in std::fs::read_dir(version.unwrap().path()).unwrap() {
-            let file = file.unwrap();
-            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-        }
-        for _ in 0..3 {
-            check(copy.path());
-        }
-        versions += 1;
+fn formats() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats")
+}
+
+/// Checks a copy: a directory changes when it is opened.
+fn check_copy(path: &Path) {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(path).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
     }
-    assert!(versions >= 1);
+    for _ in 0..3 {
+        check(copy.path());
+    }
 }
 
 #[test]
-#[ignore = "writes the data directory of a new format version into the source tree"]
-fn writes_a_data_directory() {
-    let version = std::env::var("WARREN_FORMAT").unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/formats")
-        .join(version);
-    std::fs::create_dir_all(&path).unwrap();
+fn every_released_format_is_read() {
+    let versions: Vec<_> = std::fs::read_dir(formats()).unwrap().collect();
+    assert!(versions.len() >= 2);
+    for version in versions {
+        check_copy(&version.unwrap().path());
+    }
+}
+
+#[test]
+fn what_is_written_now_is_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = match std::env::var("WARREN_FORMAT") {
+        Ok(version) => formats().join(version),
+        Err(_) => scratch.path().join("now"),
+    };
+    std::fs::create_dir(&path).unwrap();
     write_history(&open(&path).0);
     std::fs::remove_file(path.join("lock")).unwrap();
+    check_copy(&path);
 }

@@ -242,13 +242,15 @@ mod tests {
         let mut batch = Batch::new();
         let mut extent = Extent::default();
         let content = [b"\0\0\x02\0\0\0\0\0".as_slice(), &[7; 16]].concat();
+        let mut start = None;
         for _ in 0..IN_ENTRY {
-            batch.publish(&[QueueId(1)], &[&content]);
+            let range = batch.publish(&[QueueId(1)], &[&content]);
+            start.get_or_insert(range.start);
             extent.add(content.len(), 16);
         }
         let framing = Framing::of_log(1);
-        let at = Batch::content_to_len(1);
-        let bytes: bytes::Bytes = batch.into_bytes().into();
+        let at = start.unwrap() - framing.lead();
+        let bytes: bytes::Bytes = batch.into_parts().0.into();
         let mut backlog = Backlog::default();
         for entry in 1..=ENTRIES {
             let run = Run::new(bytes.clone(), at, framing, extent);

@@ -10,11 +10,10 @@ use parking_lot::MutexGuard;
 
 use super::{
     Queue, State,
-    backlog::{Backlog, Front, Rank},
+    backlog::{Front, Rank},
     entry::Entry,
     framing::Extent,
     rules::{Overflow, Rules},
-    run::Run,
 };
 use crate::{
     broker::{
@@ -308,29 +307,6 @@ impl Queue {
         }
         let own = self.core.envelope.priority(message.properties());
         Rank::Priority(own.min(self.rules().priority_max.unwrap_or(0)))
-    }
-
-    /// Adds a message that recovery found. It is read only where its rank or the length of its body counts.
-    pub(super) fn push_recovered(&self, backlog: &mut Backlog, mut run: Run) {
-        let ranks = self.rules().ranks();
-        if !ranks && self.rules().bytes_max.is_none() {
-            return backlog.push(run, 0);
-        }
-        let mut rank = Rank::Priority(0);
-        match self.read_back(run.logged) {
-            Ok(message) => {
-                rank = self.rank(&message);
-                run.measure_by(&message);
-            }
-            Err(error) => {
-                tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "the rank of a message is lost");
-            }
-        }
-        if !ranks {
-            backlog.push(run, 0);
-        } else if let Some(entry) = run.pop() {
-            backlog.push_ranked(entry, rank, 0);
-        }
     }
 
     /// Whether messages refused for good go somewhere.

@@ -16,6 +16,7 @@ mod governed;
 mod held;
 mod limits;
 mod pump;
+mod recovered;
 mod redeliver;
 mod rotation;
 mod rules;
@@ -240,22 +241,6 @@ impl Queue {
     /// Its consumers, in the order in which they are served.
     pub fn consumers(&self) -> Vec<Arc<Consumer>> {
         self.state.lock().consumers.clone()
-    }
-
-    /// Fills it with what recovery found. Only before anyone else knows the queue.
-    pub(super) fn restore(&self, recovered: &crate::store::RecoveredQueue) {
-        let mut state = self.state.lock();
-        for message in &recovered.messages {
-            let is_redelivered = message.id <= recovered.handed_out || message.returns > 0;
-            let run = Run::recovered(message.id, message.len, message.returns, is_redelivered);
-            self.push_recovered(&mut state.backlog, run);
-        }
-        // What comes from now on lies above what was recovered, whatever the log was told ahead of time: after the next
-        // clean stop it is not taken for handed out.
-        let last = recovered.messages.iter().map(|message| message.id).max();
-        state.marks.logged = recovered.handed_out;
-        state.marks.actual = recovered.handed_out.min(last.unwrap_or_default());
-        self.check_soon(&mut state);
     }
 
     /// Appends messages and hands out what it can. `now_ms` is given when one of them may expire. Returns what had to

@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     Dead, Queue, State,
     backlog::{Backlog, Front},
@@ -317,9 +319,7 @@ impl Queue {
 
     pub(super) fn read_back(&self, logged: Option<MessageId>) -> Result<Message, store::Error> {
         let id = logged.ok_or(store::Error::NoMessage)?;
-        let bytes = self.core.store.read(self.id, id)?;
-        Message::from_bytes(bytes)
-            .ok_or_else(|| store::Error::Damaged("its parts do not fit its length".into()))
+        stored_message(self.core.store.read(self.id, id)?)
     }
 
     /// Makes sure that the log will call this message handed out before it is.
@@ -355,4 +355,10 @@ impl Queue {
             tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a mark");
         }
     }
+}
+
+/// A message as the log gave it back.
+pub(super) fn stored_message(bytes: Bytes) -> Result<Message, store::Error> {
+    Message::from_bytes(bytes)
+        .ok_or_else(|| store::Error::Damaged("its parts do not fit its length".into()))
 }

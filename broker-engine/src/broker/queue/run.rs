@@ -15,7 +15,7 @@ use super::{
     entry::Entry,
     framing::{Extent, Framing},
 };
-use crate::store::MessageId;
+use crate::store::{MessageId, RecoveredRun};
 
 /// Messages in a row.
 #[derive(Clone, Debug)]
@@ -63,28 +63,40 @@ impl Run {
         self
     }
 
-    /// A message that recovery found.
+    /// A message that only the log has.
     pub(super) fn recovered(id: MessageId, len: u32, returns: u8, is_redelivered: bool) -> Self {
+        let run = RecoveredRun {
+            first: id,
+            count: 1,
+            bytes: len.into(),
+            returns,
+        };
+        Self::recovered_run(run, is_redelivered)
+    }
+
+    /// Messages that recovery found. What of them are bodies is not known.
+    pub(super) fn recovered_run(run: RecoveredRun, is_redelivered: bool) -> Self {
         Self {
             bytes: None,
             at: 0,
             framing: Framing::WHOLE,
             extent: Extent {
-                messages: 1,
-                content_bytes: len.into(),
-                body_bytes: len.into(),
+                messages: run.count,
+                content_bytes: run.bytes,
+                body_bytes: run.bytes,
             },
             body_lens: Vec::new(),
             place: Entry::NEVER_QUEUED,
-            logged: Some(id),
-            returns,
+            logged: Some(run.first),
+            returns: run.returns,
             is_redelivered,
         }
     }
 
-    /// Says how much of a single recovered message is its body.
+    /// Says how long a single recovered message is, and how much of it is its body.
     pub(super) fn measure_by(&mut self, message: &Message) {
-        self.extent.body_bytes = message.body().len() as u64;
+        self.extent = Extent::default();
+        self.extent.add(message.len(), message.body().len());
     }
 
     /// Takes `next` in, if only the log has the messages of both and they follow each other there.
@@ -406,7 +418,7 @@ mod tests {
         [
             alike,
             Run::new(plain.into(), 0, Framing::PLAIN, extent),
-            Run::new(batch.into_bytes().into(), at, framing, extent),
+            Run::new(batch.into_parts().0.into(), at, framing, extent),
         ]
     }
 

@@ -10,7 +10,10 @@
 mod faulty;
 mod real;
 
-use std::{io, sync::Arc};
+use std::{
+    io::{self, IoSlice},
+    sync::Arc,
+};
 
 pub use faulty::{Fault, FaultyDisk};
 pub use real::RealDisk;
@@ -45,6 +48,14 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all of `bytes` at `offset`, extending the file where needed.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// As [`DiskFile::write_at`] of all pieces, one after the other; at most 1,024. They are used up.
+    fn write_pieces_at(&self, pieces: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let bytes: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
+        self.write_at(&bytes, offset)
+    }
     /// Makes the file at least `len` bytes long, with the space really taken; what is there stays.
     fn preallocate(&self, len: u64) -> io::Result<()>;
     /// Cuts or extends the file to `len` bytes.

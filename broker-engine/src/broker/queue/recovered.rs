@@ -1,0 +1,101 @@
+//! Filling a queue with what the log still has of it when the node starts.
+//!
+//! Contents stay in the log. Only queues that rank their messages or limit their bytes read them through.
+
+use bytes::Bytes;
+
+use super::{
+    Queue,
+    backlog::{Backlog, Rank},
+    pump::stored_message,
+    run::Run,
+};
+use crate::store::{self, MessageId, RecoveredQueue, RecoveredRun, StoredMessage};
+
+/// How much is read at once.
+const READ_BYTES: usize = 1 << 20;
+
+impl Queue {
+    /// Fills it with what recovery found. Only before anyone else knows the queue.
+    pub(in crate::broker) fn restore(&self, recovered: &RecoveredQueue) {
+        let mut state = self.state.lock();
+        let mut last = MessageId::default();
+        for run in &recovered.runs {
+            last = *run.ids().end();
+            for (part, is_redelivered) in run
+                .split_behind(recovered.handed_out)
+                .into_iter()
+                .zip([true, false])
+            {
+                if let Some(part) = part {
+                    self.push_recovered(
+                        &mut state.backlog,
+                        part,
+                        is_redelivered || part.returns > 0,
+                    );
+                }
+            }
+        }
+        // What comes from now on lies above what was recovered, whatever the log was told ahead of time: after the next
+        // clean stop it is not taken for handed out.
+        state.marks.logged = recovered.handed_out;
+        state.marks.actual = recovered.handed_out.min(last);
+        self.check_soon(&mut state);
+    }
+
+    /// Adds messages that recovery found. They are read only where ranks or the lengths of bodies count.
+    fn push_recovered(&self, backlog: &mut Backlog, run: RecoveredRun, is_redelivered: bool) {
+        let rules = self.rules();
+        if !rules.ranks() && rules.bytes_max.is_none() {
+            return backlog.push(Run::recovered_run(run, is_redelivered), 0);
+        }
+        let mut rest = Some(run);
+        while let Some(run) = rest.take() {
+            let read = self.core.store.read_run(self.id, run.ids(), READ_BYTES);
+            let read = read.unwrap_or_else(|error| {
+                let content = Err(error);
+                vec![StoredMessage {
+                    id: run.first,
+                    content,
+                }]
+            });
+            let mut behind = Some(run);
+            for StoredMessage { id, content } in read {
+                let [one, more] = behind.map_or([None, None], |run| run.split_behind(id));
+                behind = more;
+                if let Some(one) = one {
+                    self.push_one_recovered(
+                        backlog,
+                        Run::recovered_run(one, is_redelivered),
+                        content,
+                    );
+                }
+            }
+            // Nothing read means that nothing more is there.
+            rest = behind.filter(|behind| behind.count < run.count);
+        }
+    }
+
+    fn push_one_recovered(
+        &self,
+        backlog: &mut Backlog,
+        mut run: Run,
+        content: Result<Bytes, store::Error>,
+    ) {
+        let mut rank = Rank::Priority(0);
+        match content.and_then(stored_message) {
+            Ok(message) => {
+                rank = self.rank(&message);
+                run.measure_by(&message);
+            }
+            Err(error) => {
+                tracing::error!(queue = %self.name, vhost = %self.vhost, %error, "the rank of a message is lost");
+            }
+        }
+        if !self.rules().ranks() {
+            backlog.push(run, 0);
+        } else if let Some(entry) = run.pop() {
+            backlog.push_ranked(entry, rank, 0);
+        }
+    }
+}
