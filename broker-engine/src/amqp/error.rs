@@ -4,6 +4,9 @@ use super::reply_code::ReplyCode;
 use crate::broker;
 use crate::codec::amqp as codec;
 
+/// Bytes of the longest reply text.
+const REPLY_TEXT_MAX: usize = 255;
+
 /// A protocol exception: closes the channel or, when its code is hard, the connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} - {text}", code.name())]
@@ -19,6 +22,17 @@ impl Error {
             code,
             text: text.into(),
         }
+    }
+
+    /// The reply text, cut to what a short string holds as RabbitMQ cuts it.
+    pub(crate) fn reply_text(&self) -> String {
+        const ELLIPSIS: &str = "...";
+        let mut text = self.to_string();
+        if text.len() > REPLY_TEXT_MAX {
+            text.truncate(text.floor_char_boundary(REPLY_TEXT_MAX - ELLIPSIS.len()));
+            text.push_str(ELLIPSIS);
+        }
+        text
     }
 
     pub(crate) fn not_implemented(text: impl Into<String>) -> Self {
@@ -43,6 +57,7 @@ impl From<broker::Error> for Error {
             broker::Error::ResourceLocked(_) => ReplyCode::ResourceLocked,
             broker::Error::NotAllowed(_) => ReplyCode::NotAllowed,
             broker::Error::CommandInvalid(_) => ReplyCode::CommandInvalid,
+            broker::Error::NotImplemented(_) => ReplyCode::NotImplemented,
             broker::Error::Store(cause) => {
                 tracing::error!(error = %cause, "the message log refused a request");
                 return Self::new(ReplyCode::InternalError, "the message log is not available");

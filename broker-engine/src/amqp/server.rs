@@ -52,9 +52,6 @@ pub struct Server {
     properties: FieldTable,
     channels_max: u16,
     message_size_max: u64,
-    /// An exchange type that does not exist closes the channel with 406 rather than the
-    /// connection with 503.
-    is_unknown_kind_soft: bool,
     is_lavinmq: bool,
     /// Bytes of the smallest frame size that a client may ask for.
     frame_min: u32,
@@ -84,7 +81,6 @@ impl Server {
             properties: properties(identification),
             channels_max,
             message_size_max: if is_rabbitmq_3 { 128 << 20 } else { 16 << 20 },
-            is_unknown_kind_soft: !is_rabbitmq_3,
             is_lavinmq,
             frame_min: if is_rabbitmq_3 || is_lavinmq {
                 FRAME_MIN_SIZE
@@ -116,10 +112,6 @@ impl Server {
 
     pub(super) fn message_size_max(&self) -> u64 {
         self.message_size_max
-    }
-
-    pub(super) fn is_unknown_kind_soft(&self) -> bool {
-        self.is_unknown_kind_soft
     }
 
     /// Where the two peers differ, LavinMQ's way holds.

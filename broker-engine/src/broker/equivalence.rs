@@ -5,6 +5,7 @@
 use super::{
     error::Error,
     exchange::ExchangeSettings,
+    queue::Dialect,
     topology::Kind,
     value::{Table, Value},
 };
@@ -14,6 +15,7 @@ pub(super) fn check_exchange(
     what: (Kind, &str, &str),
     received: &ExchangeSettings,
     current: &ExchangeSettings,
+    dialect: Dialect,
 ) -> Result<(), Error> {
     if received.kind != current.kind {
         return Err(Error::inequivalent(
@@ -33,46 +35,56 @@ pub(super) fn check_exchange(
             return Err(Error::inequivalent(name, what, received, current));
         }
     }
-    check_arguments(what, &received.arguments, &current.arguments, |argument| {
-        argument.starts_with("x-") || argument == "alternate-exchange" || argument == "hash-header"
-    })
+    let is_compared = |argument: &str| match dialect {
+        Dialect::LavinMq => argument.starts_with("x-") || OF_EXCHANGES.contains(&argument),
+        Dialect::RabbitMq3 | Dialect::RabbitMq4 => OF_EXCHANGES.contains(&argument),
+    };
+    check_arguments(what, is_compared, &received.arguments, &current.arguments)
 }
+
+/// Arguments of exchanges that a redeclaration must repeat.
+const OF_EXCHANGES: [&str; 6] = [
+    "alternate-exchange",
+    "hash-header",
+    "x-delayed-type",
+    "x-message-deduplication",
+    "x-cache-size",
+    "x-cache-ttl",
+];
 
 /// Arguments with a meaning to the broker must be the same; others may differ.
 pub(super) fn check_arguments(
-    (kind, name, vhost): (Kind, &str, &str),
+    what: (Kind, &str, &str),
+    is_compared: impl Fn(&str) -> bool,
     received: &Table,
     current: &Table,
-    is_compared: impl Fn(&str) -> bool,
 ) -> Result<(), Error> {
-    let names = received
-        .0
-        .iter()
-        .chain(&current.0)
-        .map(|(name, _)| name)
-        .filter(|name| is_compared(name));
-    for argument in names {
-        let is_same = match (received.get(argument), current.get(argument)) {
-            (Some(received), Some(current)) => received.is_equivalent(current),
-            // Not to name the kind is to name the usual one.
-            (None, Some(kind)) | (Some(kind), None) => {
-                argument == "x-queue-type" && kind.as_str() == Some("classic")
+    let names = received.0.iter().chain(&current.0);
+    let names = names.map(|(name, _)| name.as_str());
+    for argument in names.filter(|name| is_compared(name)) {
+        match (received.get(argument), current.get(argument)) {
+            (Some(received), Some(current)) if !received.is_equivalent(current) => {
+                let values = (format!("'{received}'"), format!("'{current}'"));
+                return Err(Error::inequivalent_as_told(argument, what, values));
             }
-            (None, None) => true,
-        };
-        if !is_same {
-            let describe = |value: Option<&Value>| {
-                value.map_or_else(
-                    || "none".to_owned(),
-                    |v| format!("the value '{v}' of type '{}'", v.type_name()),
-                )
-            };
-            return Err(Error::PreconditionFailed(format!(
-                "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': received {} but current is {}",
-                describe(received.get(argument)),
-                describe(current.get(argument))
-            )));
+            (Some(_), Some(_)) | (None, None) => {}
+            (received, current) if is_default(argument, received.or(current)) => {}
+            (received, current) => {
+                let told = |value: Option<&Value>| {
+                    value.map_or_else(
+                        || "none".to_owned(),
+                        |v| format!("the value '{v}' of type '{}'", v.type_name()),
+                    )
+                };
+                let values = (told(received), told(current));
+                return Err(Error::inequivalent_as_told(argument, what, values));
+            }
         }
     }
     Ok(())
+}
+
+/// Whether naming an argument so says no more than leaving it out.
+fn is_default(argument: &str, value: Option<&Value>) -> bool {
+    argument == "x-queue-type" && value.and_then(Value::as_str) == Some("classic")
 }

@@ -24,6 +24,9 @@ pub enum Error {
     /// The request makes no sense. Ends a connection.
     #[error("{0}")]
     CommandInvalid(String),
+    /// RabbitMQ does not do this, so nobody can rely on it. Ends a connection.
+    #[error("{0}")]
+    NotImplemented(String),
     /// The message log cannot take it: full (try again later) or failed (the node is about to exit). Ends a connection.
     #[error("{0}")]
     Store(#[from] store::Error),
@@ -52,9 +55,19 @@ impl Error {
         received: impl std::fmt::Display,
         current: impl std::fmt::Display,
     ) -> Self {
+        let values = (format!("'{received}'"), format!("'{current}'"));
+        Self::inequivalent_as_told(argument, (kind, name, vhost), values)
+    }
+
+    /// As [`Error::inequivalent`], with both values as the text shows them.
+    pub(crate) fn inequivalent_as_told(
+        argument: &str,
+        (kind, name, vhost): (Kind, &str, &str),
+        (received, current): (String, String),
+    ) -> Self {
         Self::PreconditionFailed(format!(
-            "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': received '{received}' but current \
-             is '{current}'"
+            "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': received {received} but current \
+             is {current}"
         ))
     }
 }

@@ -184,8 +184,18 @@ impl Core {
         Bringer(self.bringer_next.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn server_name(&self) -> String {
-        format!("amq.gen-{}", self.random_name())
+    /// A name for a queue that is declared without one.
+    fn server_name(&self, declare: &QueueDeclare) -> Result<String, Error> {
+        let kind = declare
+            .arguments
+            .get("x-queue-type")
+            .and_then(Value::as_str);
+        if kind == Some(QueueKind::Quorum.name()) && self.dialect != Dialect::LavinMq {
+            return Err(Error::PreconditionFailed(
+                "Cannot declare a server-named queue for type rabbit_quorum_queue".to_owned(),
+            ));
+        }
+        Ok(format!("amq.gen-{}", self.random_name()))
     }
 
     fn random_name(&self) -> String {

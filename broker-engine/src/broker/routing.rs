@@ -201,8 +201,22 @@ impl Vhost {
     ) -> Result<Option<Position>, Error> {
         refuse_default(source)?;
         refuse_default(destination)?;
-        let destination = self.destination(&self.topology.read(), destination)?;
+        let Ok(destination) = self.destination(&self.topology.read(), destination) else {
+            return Ok(None);
+        };
         self.unbind((&destination, source, key), arguments)
+    }
+
+    /// Whether there is exactly this binding.
+    pub(super) fn is_bound(
+        &self,
+        (queue, exchange, key): (&Arc<Queue>, &str, &str),
+        arguments: &Table,
+    ) -> bool {
+        let destination = Destination::Queue(Arc::clone(queue));
+        let topology = self.topology.read();
+        let exchange = topology.exchanges.get(exchange);
+        exchange.is_some_and(|exchange| exchange.is_bound(key, &destination, arguments))
     }
 
     fn unbind(
@@ -211,9 +225,6 @@ impl Vhost {
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
         let mut topology = self.topology.write();
-        if !topology.exchanges.contains_key(exchange) {
-            return Err(self.no_exchange(exchange));
-        }
         let changes = topology.unbind(self.name(), exchange, destination, key, arguments);
         let Some(changes) = changes else {
             return Ok(None);
@@ -249,10 +260,10 @@ pub(super) fn check_binding(
     key: &str,
     arguments: &Table,
 ) -> Result<(), Error> {
-    if exchange.accepts(key, arguments) {
-        return Ok(());
+    match exchange.problem(key, arguments) {
+        None => Ok(()),
+        Some(problem) => Err(Error::PreconditionFailed(problem)),
     }
-    Err(Error::PreconditionFailed(exchange.refusal(key)))
 }
 
 /// Follows the bindings from an exchange. An exchange that leads nowhere hands over to its alternate.

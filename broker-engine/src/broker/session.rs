@@ -17,7 +17,7 @@ use super::{
     topic_access::TopicRules,
     topology::Kind,
     value::Table,
-    vhost::{ExchangeDeclare, QueueDeclare, Vhost, refuse_default},
+    vhost::{ExchangeDeclare, QueueDeclare, Vhost, refuse_default, refuse_reserved},
 };
 use crate::store::Position;
 
@@ -111,9 +111,18 @@ impl Session {
 
     /// Declares an exchange, or checks that it is as described. Answer when the position (if any) is durable.
     pub fn exchange_declare(&self, declare: ExchangeDeclare) -> Result<Option<Position>, Error> {
+        declare.checked_kind()?;
+        refuse_default(&declare.name)?;
         self.check(Action::Configure, Kind::Exchange, &declare.name)?;
-        let own = (Kind::Exchange, declare.name.as_str());
-        self.check_handing_on(own, &declare.arguments, "alternate-exchange")?;
+        if self
+            .inner
+            .vhost
+            .check_exchange_exists(&declare.name)
+            .is_err()
+        {
+            let own = (Kind::Exchange, declare.name.as_str());
+            self.check_handing_on(own, &declare.arguments, "alternate-exchange")?;
+        }
         self.inner.vhost.declare_exchange(declare)
     }
 
@@ -129,12 +138,18 @@ impl Session {
     }
 
     /// Declares a queue, or checks that it is as described. An empty name has one made up.
-    pub fn queue_declare(&self, declare: QueueDeclare) -> Result<Declared, Error> {
-        if !declare.name.is_empty() {
-            self.check(Action::Configure, Kind::Queue, &declare.name)?;
+    pub fn queue_declare(&self, mut declare: QueueDeclare) -> Result<Declared, Error> {
+        self.inner.vhost.complete(&mut declare);
+        if declare.name.is_empty() {
+            declare.name = self.inner.core.server_name(&declare)?;
+        } else {
+            refuse_reserved(Kind::Queue, &declare.name)?;
         }
-        let own = (Kind::Queue, declare.name.as_str());
-        self.check_handing_on(own, &declare.arguments, "x-dead-letter-exchange")?;
+        self.check(Action::Configure, Kind::Queue, &declare.name)?;
+        if self.inner.vhost.queue(&declare.name).is_none() {
+            let own = (Kind::Queue, declare.name.as_str());
+            self.check_handing_on(own, &declare.arguments, "x-dead-letter-exchange")?;
+        }
         let (queue, durable) = self
             .inner
             .vhost
@@ -173,7 +188,12 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        let queue = self.checked_for_binding(queue, exchange, key)?;
+        self.check_for_binding(queue, exchange, key)?;
+        self.inner.vhost.check_exchange_exists(exchange)?;
+        let queue = self
+            .inner
+            .vhost
+            .usable_queue(queue, self.inner.connection)?;
         self.inner
             .vhost
             .bind_queue((&queue, exchange, key), arguments)
@@ -187,10 +207,17 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        let queue = self.checked_for_binding(queue, exchange, key)?;
-        self.inner
-            .vhost
-            .unbind_queue((&queue, exchange, key), arguments)
+        self.check_for_binding(queue, exchange, key)?;
+        let Some(found) = self.inner.vhost.queue(queue) else {
+            return Ok(None);
+        };
+        let bound = (&found, exchange, key);
+        if self.inner.vhost.is_bound(bound, arguments) {
+            self.inner
+                .vhost
+                .usable_queue(queue, self.inner.connection)?;
+        }
+        self.inner.vhost.unbind_queue(bound, arguments)
     }
 
     /// Binds an exchange to another one, the source, under a key.
@@ -234,17 +261,11 @@ impl Session {
         self.check_topics(Action::Read, source, [key])
     }
 
-    fn checked_for_binding(
-        &self,
-        queue: &str,
-        exchange: &str,
-        key: &str,
-    ) -> Result<Arc<Queue>, Error> {
+    fn check_for_binding(&self, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
         self.check(Action::Write, Kind::Queue, queue)?;
         refuse_default(exchange)?;
         self.check(Action::Read, Kind::Exchange, exchange)?;
-        self.check_topics(Action::Read, exchange, [key])?;
-        self.inner.vhost.usable_queue(queue, self.inner.connection)
+        self.check_topics(Action::Read, exchange, [key])
     }
 
     /// Removes a queue's ready messages. Returns how many.
@@ -335,9 +356,7 @@ impl Session {
                 self.inner.vhost.name()
             )));
         };
-        if !name.is_empty() {
-            self.check(Action::Read, kind, name)?;
-        }
+        self.check(Action::Read, kind, name)?;
         self.check(Action::Write, Kind::Exchange, exchange)
     }
 

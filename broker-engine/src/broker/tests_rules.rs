@@ -354,7 +354,7 @@ fn a_quorum_queue_keeps_everything_and_gives_up_what_comes_back_too_often() {
         .publisher(|_| Table::default())
         .publish(&[publish]);
     assert!(outcome.durable.is_some(), "also what did not ask for it");
-    for count in [None, Some(1)] {
+    for count in [Some(0), Some(1)] {
         let (delivery, _) = queue.get(false).unwrap().unwrap();
         let headers = read(delivery.message.properties()).headers;
         let told = headers.get("x-delivery-count").and_then(Value::as_i64);

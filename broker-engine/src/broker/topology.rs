@@ -49,18 +49,19 @@ impl Topology {
     pub(crate) fn new() -> Self {
         let mut topology = Self::default();
         let predeclared = [
-            ("amq.direct", ExchangeKind::Direct),
-            ("amq.fanout", ExchangeKind::Fanout),
-            ("amq.topic", ExchangeKind::Topic),
-            ("amq.headers", ExchangeKind::Headers),
-            ("amq.match", ExchangeKind::Headers),
+            ("amq.direct", ExchangeKind::Direct, false),
+            ("amq.fanout", ExchangeKind::Fanout, false),
+            ("amq.topic", ExchangeKind::Topic, false),
+            ("amq.headers", ExchangeKind::Headers, false),
+            ("amq.match", ExchangeKind::Headers, false),
+            ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
         ];
-        for (name, kind) in predeclared {
+        for (name, kind, internal) in predeclared {
             let settings = ExchangeSettings {
                 kind,
                 durable: true,
                 auto_delete: false,
-                internal: false,
+                internal,
                 arguments: Table::default(),
             };
             topology

@@ -103,11 +103,48 @@ impl Value {
         }
     }
 
-    /// Whether a redeclaration may say it so: integers compare by value, whatever their width.
+    /// Whether a redeclaration may say it so: numbers of a kind compare by value, whatever their width.
     pub(crate) fn is_equivalent(&self, other: &Self) -> bool {
         match (self.as_i64(), other.as_i64()) {
             (Some(left), Some(right)) => left == right,
-            _ => self == other,
+            _ => match (self.as_f64(), other.as_f64()) {
+                (Some(left), Some(right)) => left == right,
+                _ => self == other,
+            },
+        }
+    }
+
+    /// Whether a header of this value satisfies a binding that asks for `wanted`: only the values count, and a number
+    /// with a fraction is none without.
+    pub(crate) fn satisfies(&self, wanted: &Self) -> bool {
+        let number = |value: &Self| {
+            if let Self::Timestamp(seconds) = value {
+                i64::try_from(*seconds).ok()
+            } else {
+                value.as_i64()
+            }
+        };
+        match (number(self), number(wanted)) {
+            (Some(left), Some(right)) => return left == right,
+            (None, None) => {}
+            (Some(_), None) | (None, Some(_)) => return false,
+        }
+        match (self, wanted) {
+            (Self::String(left) | Self::Bytes(left), Self::String(right) | Self::Bytes(right)) => {
+                left == right
+            }
+            _ => self.is_equivalent(wanted),
+        }
+    }
+
+    /// The value as a number with a fraction, if it is one of any width.
+    fn as_f64(&self) -> Option<f64> {
+        if let Self::F32(value) = self {
+            Some(f64::from(*value))
+        } else if let Self::F64(value) = self {
+            Some(*value)
+        } else {
+            None
         }
     }
 }

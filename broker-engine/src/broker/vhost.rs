@@ -22,7 +22,7 @@ use super::{
     error::Error,
     exchange::{Exchange, ExchangeKind, ExchangeSettings},
     policy::Applied,
-    queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, Rules, is_compared},
+    queue::{ConnectionId, Dialect, Queue, QueueSettings, Rules, is_compared},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
 };
@@ -63,6 +63,20 @@ pub struct ExchangeDeclare {
     pub internal: bool,
     /// Arguments, kept as they are.
     pub arguments: Table,
+}
+
+impl ExchangeDeclare {
+    /// The kind that is asked for.
+    pub(super) fn checked_kind(&self) -> Result<ExchangeKind, Error> {
+        ExchangeKind::from_name(&self.kind).ok_or_else(|| {
+            let problem = if self.kind.is_empty() {
+                "invalid"
+            } else {
+                "unknown"
+            };
+            Error::PreconditionFailed(format!("{problem} exchange type '{}'", self.kind))
+        })
+    }
 }
 
 /// A virtual host.
@@ -164,7 +178,6 @@ impl Vhost {
         mut declare: QueueDeclare,
         owner: ConnectionId,
     ) -> Result<(Arc<Queue>, Option<Position>), Error> {
-        self.complete(&mut declare);
         // What goes with its connection does not outlive the node either.
         declare.durable &= !declare.exclusive;
         let mut topology = self.topology.write();
@@ -173,13 +186,7 @@ impl Vhost {
             queue.touch();
             return Ok((Arc::clone(queue), self.defined()));
         }
-        let is_unnamed = declare.name.is_empty();
-        let name: Arc<str> = if is_unnamed {
-            self.core.server_name().into()
-        } else {
-            refuse_reserved(Kind::Queue, &declare.name)?;
-            declare.name.into()
-        };
+        let name: Arc<str> = declare.name.as_str().into();
         let settings = QueueSettings {
             durable: declare.durable,
             exclusive: declare.exclusive.then_some(owner),
@@ -187,11 +194,6 @@ impl Vhost {
             arguments: declare.arguments,
         };
         let (queue, changes) = self.declared_queue(&topology, name, settings)?;
-        if is_unnamed && queue.kind() == QueueKind::Quorum {
-            return Err(Error::PreconditionFailed(
-                "Cannot declare a server-named queue for type rabbit_quorum_queue".to_owned(),
-            ));
-        }
         self.check_room(&topology, queue.name())?;
         let position = self.define(&changes)?;
         topology.insert_queue(&queue);
@@ -310,9 +312,9 @@ impl Vhost {
             ));
         }
         let (kind, dialect) = (queue.kind(), self.dialect());
-        check_arguments(what, &declare.arguments, &settings.arguments, |argument| {
-            is_compared(argument, kind, dialect)
-        })
+        let is_compared = |argument: &str| is_compared(argument, kind, dialect);
+        let (received, current) = (&declare.arguments, &settings.arguments);
+        check_arguments(what, is_compared, received, current)
     }
 
     /// A queue that this connection may use.
@@ -422,7 +424,7 @@ impl Vhost {
         let mut topology = self.topology.write();
         if let Some(exchange) = topology.exchanges.get(name.as_str()) {
             let what = (Kind::Exchange, name.as_str(), &*self.name);
-            let is_same = check_exchange(what, &settings, &exchange.settings);
+            let is_same = check_exchange(what, &settings, &exchange.settings, self.dialect());
             is_same.map_err(|error| self.in_own_words(error, Kind::Exchange, &name))?;
             return Ok(self.defined());
         }
@@ -444,9 +446,7 @@ impl Vhost {
         &self,
         declare: ExchangeDeclare,
     ) -> Result<(String, ExchangeSettings), Error> {
-        let kind = ExchangeKind::from_name(&declare.kind).ok_or_else(|| {
-            Error::CommandInvalid(format!("unknown exchange type '{}'", declare.kind))
-        })?;
+        let kind = declare.checked_kind()?;
         let settings = ExchangeSettings {
             kind,
             durable: declare.durable,
@@ -607,7 +607,7 @@ fn tell_cancelled(consumers: &[Arc<Consumer>]) {
     }
 }
 
-fn refuse_reserved(kind: Kind, name: &str) -> Result<(), Error> {
+pub(super) fn refuse_reserved(kind: Kind, name: &str) -> Result<(), Error> {
     if name.starts_with(RESERVED_PREFIX) {
         return Err(Error::AccessRefused(format!(
             "{kind} name '{name}' contains reserved prefix 'amq.*'"

@@ -103,6 +103,7 @@ async fn take_over(user: User, node: State, document: Document) -> Result<Status
             | broker::Error::ResourceLocked(_)
             | broker::Error::NotAllowed(_)
             | broker::Error::CommandInvalid(_)
+            | broker::Error::NotImplemented(_)
             | broker::Error::Store(_)) => error.into(),
         })
     })

@@ -38,7 +38,8 @@ impl From<broker::Error> for Error {
             | broker::Error::PreconditionFailed(text)
             | broker::Error::ResourceLocked(text)
             | broker::Error::NotAllowed(text)
-            | broker::Error::CommandInvalid(text) => Self::BadRequest(text),
+            | broker::Error::CommandInvalid(text)
+            | broker::Error::NotImplemented(text) => Self::BadRequest(text),
             broker::Error::Store(cause) => Self::Internal(cause.to_string()),
         }
     }

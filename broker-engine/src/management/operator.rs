@@ -45,6 +45,7 @@ pub(super) fn refused(error: broker::Error) -> Error {
         broker::Error::ResourceLocked(text) => bad(405, "RESOURCE_LOCKED", &text),
         broker::Error::NotAllowed(text) => bad(530, "NOT_ALLOWED", &text),
         broker::Error::CommandInvalid(text) => bad(503, "COMMAND_INVALID", &text),
+        broker::Error::NotImplemented(text) => bad(540, "NOT_IMPLEMENTED", &text),
         broker::Error::Store(cause) => Error::Internal(cause.to_string()),
     }
 }

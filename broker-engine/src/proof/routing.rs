@@ -155,7 +155,7 @@ impl Model {
 }
 
 fn words(key: &str) -> Vec<&str> {
-    key.split('.').collect()
+    key.split('.').take_while(|_| !key.is_empty()).collect()
 }
 
 /// `*` is one word, `#` is any number of words.

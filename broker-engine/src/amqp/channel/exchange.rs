@@ -3,7 +3,7 @@
 use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::arguments;
-use super::{Channel, Context, Deferred};
+use super::{Channel, Context, Deferred, without_breaks};
 use crate::broker;
 use crate::codec::amqp::{
     ExchangeBind, ExchangeBindOk, ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete,
@@ -16,12 +16,11 @@ impl Channel {
         context: &Context,
         declare: &ExchangeDeclare<'_>,
     ) -> Result<Deferred, Error> {
-        let name = declare.exchange;
+        let name = &*without_breaks(declare.exchange);
         let durable = if declare.passive {
             context.session.exchange_check(name)?;
             None
         } else {
-            self.check_kind(context, declare.kind)?;
             let declaration = broker::ExchangeDeclare {
                 name: name.to_owned(),
                 kind: declare.kind.to_owned(),
@@ -41,8 +40,8 @@ impl Channel {
         bind: &ExchangeBind<'_>,
     ) -> Result<Deferred, Error> {
         let durable = context.session.exchange_bind(
-            bind.destination,
-            bind.source,
+            &without_breaks(bind.destination),
+            &without_breaks(bind.source),
             bind.routing_key,
             &arguments::table(&bind.arguments),
         )?;
@@ -55,26 +54,12 @@ impl Channel {
         unbind: &ExchangeUnbind<'_>,
     ) -> Result<Deferred, Error> {
         let durable = context.session.exchange_unbind(
-            unbind.destination,
-            unbind.source,
+            &without_breaks(unbind.destination),
+            &without_breaks(unbind.source),
             unbind.routing_key,
             &arguments::table(&unbind.arguments),
         )?;
         Ok(self.reply(unbind.no_wait, durable, &ExchangeUnbindOk {}))
-    }
-
-    /// RabbitMQ 3 ends the connection over an unknown type, RabbitMQ 4 the channel.
-    fn check_kind(&self, context: &Context, kind: &str) -> Result<(), Error> {
-        if broker::ExchangeKind::from_name(kind).is_some() {
-            return Ok(());
-        }
-        let is_soft = context.server.is_unknown_kind_soft();
-        let code = if is_soft {
-            ReplyCode::PreconditionFailed
-        } else {
-            ReplyCode::CommandInvalid
-        };
-        Err(Error::new(code, format!("unknown exchange type '{kind}'")))
     }
 
     pub(super) fn exchange_delete(
@@ -82,7 +67,7 @@ impl Channel {
         context: &Context,
         delete: &ExchangeDelete<'_>,
     ) -> Result<Deferred, Error> {
-        let name = delete.exchange;
+        let name = &*without_breaks(delete.exchange);
         if name.starts_with("amq.") {
             return Err(Error::new(
                 ReplyCode::AccessRefused,

@@ -19,6 +19,7 @@ mod settle;
 mod special;
 mod transaction;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -304,5 +305,15 @@ impl Channel {
         if !std::mem::replace(&mut self.is_released, true) {
             context.session.channel_close();
         }
+    }
+}
+
+/// A name as RabbitMQ takes it in declarations, deletions and bindings: line breaks count for nothing.
+fn without_breaks(name: &str) -> Cow<'_, str> {
+    const BREAKS: [char; 2] = ['\r', '\n'];
+    if name.contains(BREAKS) {
+        name.replace(BREAKS, "").into()
+    } else {
+        name.into()
     }
 }

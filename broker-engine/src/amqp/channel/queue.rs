@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::{Channel, Context, Deferred};
-use super::{arguments, special};
+use super::{arguments, special, without_breaks};
 use crate::broker;
 use crate::codec::amqp::{
     QueueBind, QueueBindOk, QueueDeclare, QueueDeclareOk, QueueDelete, QueueDeleteOk, QueuePurge,
@@ -21,14 +21,12 @@ impl Channel {
         if let Some(reply) = self.reply_queue(context, declare)? {
             return Ok(reply);
         }
+        let name = without_breaks(declare.queue);
         let declared = if declare.passive {
-            context
-                .session
-                .queue_check(&self.queue_name(declare.queue)?)?
+            context.session.queue_check(&name)?
         } else {
-            let name = declare.queue;
             context.session.queue_declare(broker::QueueDeclare {
-                name: name.to_owned(),
+                name: name.to_string(),
                 durable: declare.durable,
                 exclusive: declare.exclusive,
                 auto_delete: declare.auto_delete,
@@ -74,12 +72,13 @@ impl Channel {
         context: &Context,
         bind: &QueueBind<'_>,
     ) -> Result<Deferred, Error> {
-        let queue = self.queue_name(bind.queue)?;
+        let queue = self.queue_name(&without_breaks(bind.queue))?;
+        let exchange = without_breaks(bind.exchange);
         let key = default_key(bind.queue, bind.routing_key, &queue);
         let arguments = arguments::table(&bind.arguments);
         let durable = context
             .session
-            .queue_bind(&queue, bind.exchange, key, &arguments)?;
+            .queue_bind(&queue, &exchange, key, &arguments)?;
         Ok(self.reply(bind.no_wait, durable, &QueueBindOk {}))
     }
 
@@ -88,12 +87,13 @@ impl Channel {
         context: &Context,
         unbind: &QueueUnbind<'_>,
     ) -> Result<Deferred, Error> {
-        let queue = self.queue_name(unbind.queue)?;
+        let queue = self.queue_name(&without_breaks(unbind.queue))?;
+        let exchange = without_breaks(unbind.exchange);
         let key = default_key(unbind.queue, unbind.routing_key, &queue);
         let arguments = arguments::table(&unbind.arguments);
         let durable = context
             .session
-            .queue_unbind(&queue, unbind.exchange, key, &arguments)?;
+            .queue_unbind(&queue, &exchange, key, &arguments)?;
         Ok(self.reply(false, durable, &QueueUnbindOk {}))
     }
 
@@ -121,7 +121,7 @@ impl Channel {
         context: &Context,
         delete: &QueueDelete<'_>,
     ) -> Result<Deferred, Error> {
-        let name = self.queue_name(delete.queue)?;
+        let name = self.queue_name(&without_breaks(delete.queue))?;
         self.deliveries.hold_cancels();
         let deleted = context
             .session

@@ -43,7 +43,7 @@ impl Session {
     fn close_connection(&mut self, error: &Error, (class_id, method_id): (u16, u16)) {
         tracing::debug!(peer = %self.peer, %error, "closing the connection");
         self.release();
-        let reply_text = error.to_string();
+        let reply_text = error.reply_text();
         let reply_code = error.code.number();
         self.outbox().send_last(&ConnectionClose {
             reply_code,
@@ -60,7 +60,7 @@ impl Session {
             channel.release(context);
             channel.is_closing = true;
         }
-        let reply_text = error.to_string();
+        let reply_text = error.reply_text();
         let reply_code = error.code.number();
         let close = ChannelClose {
             reply_code,

@@ -1,26 +1,23 @@
 //! Choosing one binding by a hash, so that few keys move when bindings come and go.
 //!
-//! Rendezvous hashing: each binding draws a number from the key and its own name, as often as its weight says, and the
-//! highest number wins. A binding that goes gives up only its own keys.
+//! Weighted rendezvous hashing: each binding draws a number from the key and its own name, the more its weight the
+//! higher in the mean, and the highest wins. A binding that goes gives up only its own keys.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Binding;
 
-/// Draws of one binding are bounded, because each costs time.
-const WEIGHT_MAX: u32 = 1000;
-
-/// The weight that a binding key states: a number above 0. Above the bound it counts as the bound.
-pub(super) fn weight(key: &str) -> Option<u32> {
-    let weight = key.parse::<u64>().ok().filter(|weight| *weight > 0)?;
-    Some(u32::try_from(weight).map_or(WEIGHT_MAX, |weight| weight.min(WEIGHT_MAX)))
+/// The weight that a binding key states.
+fn weight(key: &str) -> Option<i64> {
+    key.parse().ok()
 }
 
-/// Why a binding key is no weight, in RabbitMQ's words.
-pub(super) fn refusal(key: &str) -> String {
-    match key.parse::<i64>() {
-        Ok(_) => "The binding key must be greater than 0".to_owned(),
-        Err(_) => format!("The binding key must be an integer: <<\"{key}\">>"),
+/// Why a binding cannot have this key, in RabbitMQ's words.
+pub(super) fn problem(key: &str) -> Option<String> {
+    match weight(key) {
+        None => Some(format!("The binding key must be an integer: <<\"{key}\">>")),
+        Some(weight) if weight < 1 => Some("The binding key must be greater than 0".to_owned()),
+        Some(_) => None,
     }
 }
 
@@ -29,17 +26,26 @@ pub(super) fn choose<'e>(
     bindings: impl Iterator<Item = (&'e str, &'e Binding)>,
     hashed: &[u8],
 ) -> Option<&'e Binding> {
-    let draws = bindings.flat_map(|(key, binding)| {
-        (0..weight(key).unwrap_or_default()).map(move |number| {
-            let mut hasher = DefaultHasher::new();
-            let name = binding.destination.name();
-            (hashed, &**name, number).hash(&mut hasher);
-            (hasher.finish(), name, binding)
-        })
+    let draws = bindings.map(|(key, binding)| {
+        let name = binding.destination.name();
+        (
+            draw(weight(key).unwrap_or_default(), hashed, name),
+            name,
+            binding,
+        )
     });
     draws
-        .max_by(|left, right| (left.0, left.1).cmp(&(right.0, right.1)))
+        .max_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(right.1)))
         .map(|(.., binding)| binding)
+}
+
+/// A number in proportion to the weight: the highest of several is a binding's with the probability of its share.
+fn draw(weight: i64, hashed: &[u8], name: &str) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    (hashed, name).hash(&mut hasher);
+    // 53 bits fill a float's fraction; with the half it is neither 0 nor 1.
+    let uniform = ((hasher.finish() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    -(weight as f64) / uniform.ln()
 }
 
 #[cfg(test)]
@@ -84,14 +90,16 @@ mod tests {
     }
 
     #[test]
-    fn a_weight_is_a_number_within_bounds() {
-        assert_eq!(weight("10"), Some(10));
-        assert_eq!(weight("ten"), None);
-        assert_eq!(weight("1001"), Some(1000));
-        assert_eq!(weight("0"), None);
-        assert_eq!(refusal("0"), "The binding key must be greater than 0");
-        assert_eq!(refusal("-3"), refusal("0"));
-        let text = "The binding key must be an integer: <<\"ten\">>";
-        assert_eq!(refusal("ten"), text);
+    fn a_weight_is_a_number_above_nothing() {
+        assert_eq!(problem("10"), None);
+        assert_eq!(problem("100000"), None);
+        assert_eq!(
+            problem("ten").unwrap(),
+            "The binding key must be an integer: <<\"ten\">>"
+        );
+        assert_eq!(
+            problem("0").unwrap(),
+            "The binding key must be greater than 0"
+        );
     }
 }

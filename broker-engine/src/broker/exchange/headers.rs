@@ -16,7 +16,7 @@ pub(super) fn matches(arguments: &Table, headers: &Table) -> bool {
         .iter()
         .filter(|(name, _)| name != "x-match" && (counts_x || !name.starts_with("x-")))
         .map(|(name, wanted)| match headers.get(name) {
-            Some(value) => *wanted == Value::Void || wanted.is_equivalent(value),
+            Some(value) => *wanted == Value::Void || value.satisfies(wanted),
             None => false,
         });
     if is_any {
@@ -26,14 +26,21 @@ pub(super) fn matches(arguments: &Table, headers: &Table) -> bool {
     }
 }
 
-/// What a binding may ask for.
-pub(super) fn is_valid(arguments: &Table) -> bool {
-    match arguments.get("x-match") {
-        None => true,
-        Some(value) => matches!(
-            value.as_str(),
-            Some("all" | "any" | "all-with-x" | "any-with-x")
-        ),
+/// What a binding must not ask for, in RabbitMQ's words.
+pub(super) fn problem(arguments: &Table) -> Option<String> {
+    let value = arguments.get("x-match")?;
+    let Value::String(word) = value else {
+        return Some(format!(
+            "Invalid x-match field type {} (value {value}); expected longstr",
+            value.type_name()
+        ));
+    };
+    match &**word {
+        b"all" | b"any" | b"all-with-x" | b"any-with-x" => None,
+        word => Some(format!(
+            "Invalid x-match field value <<\"{}\">>; expected all, any, all-with-x, or any-with-x",
+            String::from_utf8_lossy(word)
+        )),
     }
 }
 

@@ -259,42 +259,29 @@ impl Exchange {
         self.deduper.as_ref()
     }
 
-    /// Whether the arguments make sense for this kind.
-    pub(crate) fn accepts(&self, key: &str, arguments: &Table) -> bool {
+    /// Why there cannot be such a binding, if it cannot.
+    pub(crate) fn problem(&self, key: &str, arguments: &Table) -> Option<String> {
         match self.kind {
-            ExchangeKind::Headers => headers::is_valid(arguments),
-            ExchangeKind::ConsistentHash => hash::weight(key).is_some(),
+            ExchangeKind::Headers => headers::problem(arguments),
+            ExchangeKind::ConsistentHash => hash::problem(key),
             ExchangeKind::Direct
             | ExchangeKind::Fanout
             | ExchangeKind::Topic
-            | ExchangeKind::Delayed => true,
+            | ExchangeKind::Delayed => None,
         }
     }
 
-    /// Why [`Exchange::accepts`] says no.
-    pub(crate) fn refusal(&self, key: &str) -> String {
-        match self.kind {
-            ExchangeKind::ConsistentHash => hash::refusal(key),
-            ExchangeKind::Headers
-            | ExchangeKind::Direct
-            | ExchangeKind::Fanout
-            | ExchangeKind::Topic
-            | ExchangeKind::Delayed => {
-                "Invalid x-match field value; expected all, any, all-with-x or any-with-x"
-                    .to_owned()
-            }
-        }
+    pub(crate) fn is_bound(&self, key: &str, destination: &Destination, arguments: &Table) -> bool {
+        let mut bindings = self.bindings.get(key).into_iter().flatten();
+        bindings.any(|other| is_same(other, destination, arguments))
     }
 
     /// Adds a binding; false when it is there already.
     pub(crate) fn bind(&mut self, key: &str, destination: &Destination, arguments: &Table) -> bool {
-        let bindings = self.bindings.entry(key.into()).or_default();
-        if bindings
-            .iter()
-            .any(|other| is_same(other, destination, arguments))
-        {
+        if self.is_bound(key, destination, arguments) {
             return false;
         }
+        let bindings = self.bindings.entry(key.into()).or_default();
         bindings.push(Binding {
             destination: destination.clone(),
             arguments: arguments.clone(),
@@ -389,9 +376,11 @@ impl Exchange {
             ExchangeKind::ConsistentHash => {
                 let chosen = match self.settings.hash_header() {
                     None => hash::choose(self.bindings(), key.as_bytes()),
-                    Some(name) => headers.get().get(name).and_then(|value| {
-                        hash::choose(self.bindings(), value.to_string().as_bytes())
-                    }),
+                    // Messages without the header stay together.
+                    Some(name) => {
+                        let value = headers.get().get(name).map(Value::to_string);
+                        hash::choose(self.bindings(), value.unwrap_or_default().as_bytes())
+                    }
                 };
                 if let Some(binding) = chosen {
                     found(&binding.destination);

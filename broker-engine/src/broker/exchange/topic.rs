@@ -20,7 +20,7 @@ struct Node {
 impl Patterns {
     pub(super) fn insert(&mut self, pattern: &str) {
         let mut node = &mut self.root;
-        for word in pattern.split('.') {
+        for word in words(pattern) {
             node = match word {
                 "*" => node.star.get_or_insert_default(),
                 "#" => node.hash.get_or_insert_default(),
@@ -31,13 +31,13 @@ impl Patterns {
     }
 
     pub(super) fn remove(&mut self, pattern: &str) {
-        let words: Vec<_> = pattern.split('.').collect();
+        let words: Vec<_> = words(pattern).collect();
         self.root.remove(&words);
     }
 
     /// Calls `found` with each pattern that matches; a pattern may come more than once.
     pub(super) fn matches(&self, key: &str, found: &mut dyn FnMut(&str)) {
-        let words: Vec<_> = key.split('.').collect();
+        let words: Vec<_> = words(key).collect();
         self.root.matches(&words, found);
     }
 }
@@ -90,6 +90,11 @@ impl Node {
     }
 }
 
+/// The words of a pattern or key; an empty one has none.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split('.').take_while(move |_| !text.is_empty())
+}
+
 fn remove_from(node: &mut Option<Box<Node>>, rest: &[&str]) {
     if let Some(inner) = node {
         inner.remove(rest);
@@ -103,7 +108,7 @@ fn remove_from(node: &mut Option<Box<Node>>, rest: &[&str]) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::Patterns;
+    use super::{Patterns, words};
 
     fn naive(pattern: &[&str], key: &[&str]) -> bool {
         match pattern.split_first() {
@@ -118,13 +123,13 @@ mod tests {
     #[test]
     fn matches_as_the_definition_says() {
         let mut random = fastrand::Rng::with_seed(7);
-        let words = ["a", "b", "*", "#", ""];
+        let parts = ["a", "b", "*", "#", ""];
         for round in 0..2000 {
             let mut patterns = Patterns::default();
             let mut set = BTreeSet::new();
             for _ in 0..6 {
                 let pattern: Vec<_> = (0..random.usize(1..5))
-                    .map(|_| words[random.usize(..5)])
+                    .map(|_| parts[random.usize(..5)])
                     .collect();
                 patterns.insert(&pattern.join("."));
                 set.insert(pattern.join("."));
@@ -136,13 +141,19 @@ mod tests {
             let key: Vec<_> = (0..random.usize(1..5))
                 .map(|_| ["a", "b", ""][random.usize(..3)])
                 .collect();
+            let key = key.join(".");
             let mut found = BTreeSet::new();
-            patterns.matches(&key.join("."), &mut |pattern| {
+            patterns.matches(&key, &mut |pattern| {
                 found.insert(pattern.to_owned());
             });
             let expected: BTreeSet<_> = set
                 .into_iter()
-                .filter(|pattern| naive(&pattern.split('.').collect::<Vec<_>>(), &key))
+                .filter(|pattern| {
+                    naive(
+                        &words(pattern).collect::<Vec<_>>(),
+                        &words(&key).collect::<Vec<_>>(),
+                    )
+                })
                 .collect();
             assert_eq!(found, expected, "round {round}, key {key:?}");
         }

@@ -80,7 +80,7 @@ pub(crate) fn is_compared(argument: &str, kind: QueueKind, dialect: Dialect) -> 
         QueueKind::Quorum => &QUORUM,
     };
     let is_known = [&SHARED, own, &OWN].concat().contains(&argument);
-    is_known || dialect == Dialect::LavinMq || argument == LEADER_LOCATOR
+    is_known || dialect == Dialect::LavinMq
 }
 
 /// The arguments of one declaration.
@@ -236,13 +236,21 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// How often a message may come back. RabbitMQ 4 takes a negative number for ever.
+    /// How often a message may come back. RabbitMQ does not look at the value: what is no number is no limit. One
+    /// below zero is none in RabbitMQ 4, and is reached at once in RabbitMQ 3.
     pub(super) fn delivery_limit(&self) -> Result<Option<u64>, Error> {
         const LIMIT: &str = "x-delivery-limit";
-        match self.integer(LIMIT)? {
-            Some(limit) if limit < 0 && self.dialect == Dialect::RabbitMq4 => Ok(Some(u64::MAX)),
-            _ => self.number(LIMIT, 0, u64::MAX),
-        }
+        const NEVER: u64 = u64::MAX;
+        let below = match self.dialect {
+            Dialect::LavinMq => return self.number(LIMIT, 0, u64::MAX),
+            Dialect::RabbitMq4 => NEVER,
+            Dialect::RabbitMq3 => 0,
+        };
+        let limit = self.get(LIMIT).map(|value| {
+            let number = value.as_i64();
+            number.map_or(NEVER, |number| u64::try_from(number).unwrap_or(below))
+        });
+        Ok(limit)
     }
 
     /// What only clusters act on, and the storage of other brokers: checked, and without a meaning on one node.
@@ -259,7 +267,12 @@ impl<'a> Arguments<'a> {
         for argument in ["x-max-in-memory-length", "x-max-in-memory-bytes"] {
             self.number(argument, 0, u64::MAX)?;
         }
-        self.word("x-queue-mode", &["default", "lazy"], "invalid_queue_mode")?;
+        if let Some(mode) = self.text("x-queue-mode")?
+            && !["default", "lazy"].contains(&mode)
+        {
+            let reason = format!("\"unsupported queue mode '{mode}'\"");
+            return Err(self.invalid("x-queue-mode", reason));
+        }
         if let Some(version) = self.number("x-queue-version", 0, u64::MAX)?
             && !(1..=2).contains(&version)
         {

@@ -13,7 +13,7 @@ use super::{
     backlog::{Front, Rank},
     entry::Entry,
     framing::Extent,
-    rules::{Overflow, Rules},
+    rules::{Overflow, QueueKind, Rules},
 };
 use crate::{
     broker::{
@@ -328,9 +328,11 @@ impl Queue {
         }
     }
 
-    /// The message as a consumer of this queue sees it: where returns count, they are told.
-    pub(super) fn presented(&self, message: &Message, returns: u8) -> Message {
-        if !self.rules().counts_returns || returns == 0 {
+    /// The message as a client sees it: where returns count, they are told. Like RabbitMQ's, a quorum queue tells
+    /// consumers nothing of no return, and tells it those who fetch.
+    pub(super) fn presented(&self, message: &Message, returns: u8, is_fetched: bool) -> Message {
+        let tells_none = is_fetched && self.kind() == QueueKind::Quorum;
+        if !self.rules().counts_returns || (returns == 0 && !tells_none) {
             return message.clone();
         }
         let envelope = &self.core.envelope;

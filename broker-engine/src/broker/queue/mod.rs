@@ -312,7 +312,9 @@ impl Queue {
         }
         let is_taken = state.consumers.iter().any(|consumer| consumer.exclusive());
         let is_shared = !state.consumers.is_empty() || self.rules().is_single_active;
-        if is_taken || (subscription.exclusive && is_shared) {
+        let is_refused = is_taken || (subscription.exclusive && is_shared);
+        // Quorum queues know single active consumers instead, and share whatever is asked for.
+        if is_refused && self.kind() != QueueKind::Quorum {
             return Err(Error::AccessRefused(format!(
                 "queue '{}' in vhost '{}' in exclusive use",
                 self.name, self.vhost
@@ -353,11 +355,14 @@ impl Queue {
         if_unused: bool,
         if_empty: bool,
     ) -> Result<(usize, Vec<Arc<Consumer>>), Error> {
+        if self.kind() == QueueKind::Quorum {
+            self.refuse_conditions([("if-unused", if_unused), ("if-empty", if_empty)])?;
+        }
         let mut state = self.state.lock();
         if if_unused && !state.consumers.is_empty() {
             return Err(Error::in_use(Kind::Queue, &self.name, &self.vhost));
         }
-        if if_empty && state.backlog.ready_len() + state.backlog.held.len() > 0 {
+        if if_empty && state.backlog.ready_len() > 0 {
             return Err(Error::PreconditionFailed(format!(
                 "queue '{}' in vhost '{}' not empty",
                 self.name, self.vhost
@@ -372,6 +377,17 @@ impl Queue {
             consumer.cancel();
         }
         Ok((ready, consumers))
+    }
+
+    fn refuse_conditions(&self, conditions: [(&str, bool); 2]) -> Result<(), Error> {
+        match conditions.iter().find(|(_, is_set)| *is_set) {
+            None => Ok(()),
+            Some((condition, _)) => Err(Error::NotImplemented(format!(
+                "cannot delete queue '{}' in vhost '{}'. queue.delete operations with {condition} flag set are not \
+                 supported by quorum queues",
+                self.name, self.vhost
+            ))),
+        }
     }
 
     /// Whether it lost its last consumer although it goes with that one; a get does not count as a consumer.

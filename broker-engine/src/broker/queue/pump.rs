@@ -295,7 +295,7 @@ impl Queue {
                 continue;
             }
             let (returns, redelivered) = (entry.returns, entry.is_redelivered);
-            let presented = self.presented(&message, returns);
+            let presented = self.presented(&message, returns, consumer.is_none());
             state.totals.delivered += 1;
             state.totals.redelivered += u64::from(redelivered);
             let mut settled = None;

@@ -27,7 +27,7 @@ impl Queue {
                         id,
                         redelivered: true,
                         returns: entry.returns,
-                        message: self.presented(&message, entry.returns),
+                        message: self.presented(&message, entry.returns, false),
                     };
                     again.push((consumer, delivery));
                 }
