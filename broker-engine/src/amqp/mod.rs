@@ -16,6 +16,8 @@ mod reply_code;
 mod server;
 
 pub use channel::read_headers;
+#[cfg(test)]
+pub(crate) use connection::DryConnection;
 pub use connection::{Certified, Peer, serve};
 pub use envelope::WireProperties;
 pub use server::{Identification, Server};

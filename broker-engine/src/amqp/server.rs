@@ -162,6 +162,12 @@ impl Server {
         }
     }
 
+    /// How many clients are connected, however far they got.
+    #[cfg(test)]
+    pub(crate) fn connections_len(&self) -> usize {
+        self.connections.lock().len()
+    }
+
     pub(super) fn unregister(&self, id: u64) {
         self.connections.lock().remove(&id);
     }

@@ -13,7 +13,7 @@ use crate::codec::amqp::{
 };
 
 /// Class, method, and the fields: o octet, h short, l long, q longlong, s short string, S long string, T table, b bit.
-const METHODS: &[(u16, u16, &str)] = &[
+pub(super) const METHODS: &[(u16, u16, &str)] = &[
     (10, 10, "ooTSS"),
     (10, 11, "TsSs"),
     (10, 20, "S"),
@@ -82,11 +82,11 @@ const METHODS: &[(u16, u16, &str)] = &[
 
 /// Bytes for every field of a method.
 #[derive(Clone, Debug)]
-struct Fill {
-    number: u64,
-    text: String,
-    bytes: Vec<u8>,
-    table: FieldTable,
+pub(super) struct Fill {
+    pub(super) number: u64,
+    pub(super) text: String,
+    pub(super) bytes: Vec<u8>,
+    pub(super) table: FieldTable,
 }
 
 fn fill() -> impl Strategy<Value = Fill> {
@@ -183,7 +183,7 @@ fn long(content: &[u8]) -> Vec<u8> {
     [&(content.len() as u32).to_be_bytes()[..], content].concat()
 }
 
-fn plain_method((class, method, fields): (u16, u16, &str), fill: &Fill) -> Vec<u8> {
+pub(super) fn plain_method((class, method, fields): (u16, u16, &str), fill: &Fill) -> Vec<u8> {
     let mut bytes = [class.to_be_bytes(), method.to_be_bytes()].concat();
     let mut bits = 0;
     for (at, kind) in fields.chars().enumerate() {

@@ -3,10 +3,12 @@
 //! Everything here is deterministic: a seed fixes the cases, the clock is virtual, the disk is memory that loses power.
 //! `WARREN_LONG` multiplies the number of cases, `WARREN_SEED` chooses others; what fails names the seed that fails.
 
+mod client;
 mod codec;
 mod node;
 mod queue;
 mod routing;
+mod simulation;
 
 use proptest::test_runner::{Config, RngSeed};
 
@@ -22,6 +24,12 @@ fn long() -> u64 {
 /// The first seed.
 fn seed() -> u64 {
     variable("WARREN_SEED").unwrap_or(0)
+}
+
+/// Seeds for a test that needs `count` of them.
+fn seeds(count: u64) -> impl Iterator<Item = u64> {
+    let first = seed();
+    (0..count * long()).map(move |number| first.wrapping_add(number))
 }
 
 /// So many cases of a property, the same ones each time. What fails is shrunk and printed, not kept in a file.

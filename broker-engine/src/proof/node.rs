@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use crate::{
     amqp::WireProperties,
     broker::{
-        Broker, Clock, Consumer, DEFAULT_VHOST, Delivery, Error, Handed, Handout, Options, Session,
-        Sink, Table, Value,
+        Broker, Clock, Consumer, DEFAULT_VHOST, Damage, Delivery, Handed, Handout, Options,
+        Session, Sink, Table, Value,
     },
     codec::amqp::{FieldTable, FieldValue},
     store::{self, Drive, disk::FaultyDisk},
@@ -55,8 +55,17 @@ impl Setup {
         self.clock.now_ms()
     }
 
-    /// Opens the node on a disk, with the user guest.
-    pub(super) fn open(&self, disk: &FaultyDisk) -> Result<Arc<Broker>, Error> {
+    /// Opens the node on a disk that has no damage, with the user guest.
+    pub(super) fn open(&self, disk: &FaultyDisk) -> Result<Arc<Broker>, String> {
+        let (broker, damage) = self.open_any(disk)?;
+        if !damage.is_empty() {
+            return Err(format!("a disk without damage: {damage:?}"));
+        }
+        Ok(broker)
+    }
+
+    /// Opens the node on a disk, and tells what could not be read.
+    pub(super) fn open_any(&self, disk: &FaultyDisk) -> Result<(Arc<Broker>, Vec<Damage>), String> {
         let options = Options {
             store: self.store.clone(),
             cached_bytes_max: self.cached_bytes_max,
@@ -65,10 +74,12 @@ impl Setup {
             envelope: Arc::new(WireProperties),
             ..Options::default()
         };
-        let (broker, opened) = Broker::open(Arc::new(disk.clone()), options)?;
-        assert_eq!(opened.damage, [], "a disk without damage");
-        broker.put_user_with_password("guest", "guest", &["administrator"])?;
-        Ok(broker)
+        let opened = Broker::open(Arc::new(disk.clone()), options);
+        let (broker, opened) = opened.map_err(|error| error.to_string())?;
+        broker
+            .put_user_with_password("guest", "guest", &["administrator"])
+            .map_err(|error| error.to_string())?;
+        Ok((broker, opened.damage))
     }
 
     /// Lets time pass, and lets expire what is due.

@@ -93,6 +93,10 @@ impl Batch {
 
     /// Removes acknowledged messages from a queue. Ids that are not there are ignored.
     pub fn ack(&mut self, queue: QueueId, ids: &[MessageId]) {
+        #[cfg(test)]
+        if super::mutation::Mutation::ForgetAck.is_on() {
+            return;
+        }
         let ids = self.put_ids(ACK, queue, ids);
         self.ops.list.push(Op::Remove { queue, ids });
     }
@@ -111,6 +115,10 @@ impl Batch {
 
     /// States that no message of the queue above `up_to` has been handed out. The latest statement counts.
     pub fn handed_out(&mut self, queue: QueueId, up_to: MessageId) {
+        #[cfg(test)]
+        if super::mutation::Mutation::ForgetMark.is_on() {
+            return;
+        }
         let start = self.start();
         self.bytes.put_u8(OUT);
         self.bytes.put_u32(queue.0);

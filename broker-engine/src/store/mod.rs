@@ -17,6 +17,8 @@ mod keeper;
 mod ledger;
 mod log;
 mod manifest;
+#[cfg(test)]
+pub(crate) mod mutation;
 mod ops;
 mod reader;
 mod record;
@@ -74,15 +76,6 @@ pub enum Drive {
     Manual,
 }
 
-/// A wrong store, to see that the tests notice.
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mutation {
-    #[default]
-    None,
-    ConfirmBeforeSync,
-}
-
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -94,8 +87,6 @@ pub struct Options {
     pub file_bytes: u64,
     /// The log is rolled when the files before the current one take more than this.
     pub roll_bytes: u64,
-    #[cfg(test)]
-    pub(crate) mutation: Mutation,
 }
 
 impl Default for Options {
@@ -105,8 +96,6 @@ impl Default for Options {
             drive: Drive::Threads,
             file_bytes: 16 << 20,
             roll_bytes: 64 << 20,
-            #[cfg(test)]
-            mutation: Mutation::None,
         }
     }
 }

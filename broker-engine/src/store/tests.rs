@@ -8,9 +8,10 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    Batch, Drive, Error, MessageId, Mutation, Options, Position, QueueId, RecoveredQueue, Recovery,
-    Store, Waiter,
+    Batch, Drive, Error, MessageId, Options, Position, QueueId, RecoveredQueue, Recovery, Store,
+    Waiter,
     disk::{Disk, Fault, FaultyDisk, RealDisk},
+    mutation::Mutation,
     recovery::comparable,
 };
 
@@ -322,13 +323,9 @@ fn content(number: u64) -> Vec<u8> {
 }
 
 /// Runs a history, cutting the power again and again, and returns what was broken.
-fn simulate(seed: u64, mutation: Mutation) -> Result<(), String> {
-    let options = Options {
-        mutation,
-        ..manual()
-    };
+fn simulate(seed: u64) -> Result<(), String> {
     let disk = FaultyDisk::new();
-    let (store, _) = open(&disk, options);
+    let (store, _) = open(&disk, manual());
     let mut history = History::new(seed);
     let steps = history.random.usize(20..400);
     for step in 0..steps {
@@ -344,7 +341,7 @@ fn simulate(seed: u64, mutation: Mutation) -> Result<(), String> {
 #[test]
 fn a_power_cut_loses_nothing_that_was_durable() {
     for seed in 0..300 {
-        if let Err(broken) = simulate(seed, Mutation::None) {
+        if let Err(broken) = simulate(seed) {
             panic!("seed {seed}: {broken}");
         }
     }
@@ -352,9 +349,8 @@ fn a_power_cut_loses_nothing_that_was_durable() {
 
 #[test]
 fn the_simulation_notices_a_confirm_before_the_sync() {
-    let caught = (0..20)
-        .filter(|seed| simulate(*seed, Mutation::ConfirmBeforeSync).is_err())
-        .count();
+    let _wrong = Mutation::ConfirmBeforeSync.turn_on();
+    let caught = (0..20).filter(|seed| simulate(*seed).is_err()).count();
     assert!(caught >= 15, "only {caught} of 20 seeds notice");
 }
 

@@ -91,7 +91,7 @@ impl Log {
 
     fn sync(&self, files: &[Arc<OpenFile>]) -> std::io::Result<()> {
         #[cfg(test)]
-        if self.options.mutation == super::Mutation::ConfirmBeforeSync {
+        if super::mutation::Mutation::ConfirmBeforeSync.is_on() {
             return Ok(());
         }
         files.iter().try_for_each(|file| file.file.sync_data())

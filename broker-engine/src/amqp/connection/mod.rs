@@ -4,6 +4,8 @@
 //! is released at the end: its messages go back, its exclusive queues go away.
 
 mod close;
+#[cfg(test)]
+mod dry;
 mod gathered;
 mod handshake;
 mod heartbeat;
@@ -24,6 +26,8 @@ use tokio::time::timeout;
 use self::io::{End, Io};
 use super::server::Server;
 
+#[cfg(test)]
+pub(crate) use self::dry::DryConnection;
 pub(crate) use self::link::Link;
 pub use self::peer::{Certified, Peer};
 use self::session::Session;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Dead, Queue, State, held::Settled};
 #[cfg(test)]
-use crate::broker::message::DeliveryId;
+use crate::{broker::message::DeliveryId, store::mutation::Mutation};
 use crate::{
     broker::{consumer::Consumer, dead_letter::Reason, message::DeliveryRun, settlement::Verdict},
     store::{Batch, MessageId, QueueId},
@@ -68,6 +68,10 @@ impl Queue {
             Verdict::Discard => {
                 settle_each(&mut state, runs, |part, _| logged.extend(part.logged()));
                 self.add_sorted(logged, log, Batch::drop_messages);
+            }
+            #[cfg(test)]
+            Verdict::Requeue if Mutation::LoseRequeue.is_on() => {
+                settle_each(&mut state, runs, |_, _| {});
             }
             Verdict::Requeue => self.put_back(&mut state, runs),
         }

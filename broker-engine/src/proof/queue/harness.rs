@@ -348,10 +348,7 @@ impl Harness {
             Crash::Clean | Crash::Kill => self.disk.kill(),
             Crash::PowerCut(seed) => self.disk.power_cut(seed),
         };
-        self.broker = self
-            .setup
-            .open(&self.disk)
-            .map_err(|error| error.to_string())?;
+        self.broker = self.setup.open(&self.disk)?;
         self.session = connect(&self.broker);
         self.publisher = self
             .session
