@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a client asks for in the way of frames.
-const FRAME_MAX: u32 = 4096;
+const FRAME_MAX: u32 = 8192;
 
 /// What the server said, as far as tests care.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,6 +19,8 @@ mod governance;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod management;
 #[cfg(test)]
 mod patience;
