@@ -70,6 +70,20 @@ pub struct ConsumerReport {
     pub exclusive: bool,
     pub prefetch: u32,
     pub priority: i32,
+    pub activity: Activity,
+    /// What it was asked for with.
+    pub arguments: Table,
+}
+
+/// Whether a consumer is given messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// As all consumers of its queue are.
+    Up,
+    /// Alone of all of them.
+    SingleActive,
+    /// When the one that is given them is gone.
+    Waiting,
 }
 
 /// The connections of one protocol.

@@ -81,7 +81,7 @@ pub use self::{
     access::Identity,
     alarm::{Alarm, AlarmListener, Alarms},
     bindings::Binding,
-    client_report::{ChannelReport, Clients, ConnectionReport, ConsumerReport},
+    client_report::{Activity, ChannelReport, Clients, ConnectionReport, ConsumerReport},
     clock::{Clock, SystemClock},
     consumer::{Consumer, Credit, Sink, Subscription},
     deadlines::DeadlineListener,

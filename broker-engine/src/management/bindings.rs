@@ -16,7 +16,8 @@ use super::auth::User;
 use super::body::Body;
 use super::error::Error;
 use super::listing::Parameters;
-use super::{State, exchanges, json, operator};
+use super::{State, exchanges, operator};
+use crate::broker::json as tables;
 use crate::broker::{Binding, Table, Vhost};
 
 /// What stands for no key and no arguments.
@@ -217,7 +218,7 @@ fn describe(vhost: &Vhost, binding: &Binding) -> Value {
         "destination": binding.destination,
         "destination_type": if binding.is_to_queue { "queue" } else { "exchange" },
         "routing_key": binding.key,
-        "arguments": json::of_table(&binding.arguments),
+        "arguments": tables::from_table(&binding.arguments),
         "properties_key": properties_key(&binding.key, &binding.arguments),
     })
 }
@@ -232,7 +233,7 @@ fn properties_key(key: &str, arguments: &Table) -> String {
             quoted(key)
         };
     }
-    let text = json::of_table(arguments).to_string();
+    let text = tables::from_table(arguments).to_string();
     let digest = digest(&SHA256, text.as_bytes());
     let digest = URL_SAFE_NO_PAD.encode(&digest.as_ref()[..DIGEST_LEN]);
     format!("{}{NO_PROPERTIES}{digest}", quoted(key))

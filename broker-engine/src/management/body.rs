@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::error::Error;
-use super::json;
 use crate::broker::Table;
+use crate::broker::json as tables;
 
 /// A JSON object, whatever its content type says: RabbitMQ's clients do not always send one.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Body {
     pub(super) fn table(&self, name: &str) -> Result<Table, Error> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(Table::default()),
-            Some(Value::Object(members)) => Ok(json::to_table(members)),
+            Some(Value::Object(members)) => Ok(tables::to_table(members)),
             // Some clients write a table without members so.
             Some(Value::Array(members)) if members.is_empty() => Ok(Table::default()),
             Some(_) => Err(Error::BadRequest(format!("{name} must be an object"))),

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use super::auth::User;
 use super::error::Error;
 use super::listing::Parameters;
-use super::{Node, State, json, operator};
-use crate::broker::{ChannelReport, ConnectionReport};
+use super::{Node, State, operator};
+use crate::broker::json as tables;
+use crate::broker::{Activity, ChannelReport, ConnectionReport};
 
 /// How long connections have to describe themselves.
 const REPORT_PATIENCE: Duration = Duration::from_secs(1);
@@ -258,7 +259,7 @@ fn connection(node: &Node, report: &ConnectionReport) -> Value {
         "timeout": report.heartbeat_s,
         "connected_at": report.connected_at_ms,
         "connected_at_iso": connected_at.map(|time| time.to_rfc3339()),
-        "client_properties": json::of_table(&report.properties),
+        "client_properties": tables::from_table(&report.properties),
         "recv_oct": report.received_bytes,
         "send_oct": report.sent_bytes,
     });
@@ -317,9 +318,9 @@ fn consumers_of(node: &Node, report: &ConnectionReport, channel: &ChannelReport)
                 "exclusive": consumer.exclusive,
                 "prefetch_count": consumer.prefetch,
                 "priority": consumer.priority,
-                "active": true,
-                "activity_status": "up",
-                "arguments": {},
+                "active": consumer.activity != Activity::Waiting,
+                "activity_status": activity_status(consumer.activity),
+                "arguments": tables::from_table(&consumer.arguments),
                 "channel_details": {
                     "name": channel_name(report, channel),
                     "connection_name": report.name(),
@@ -332,4 +333,12 @@ fn consumers_of(node: &Node, report: &ConnectionReport, channel: &ChannelReport)
             })
         })
         .collect()
+}
+
+fn activity_status(activity: Activity) -> &'static str {
+    match activity {
+        Activity::Up => "up",
+        Activity::SingleActive => "single_active",
+        Activity::Waiting => "waiting",
+    }
 }

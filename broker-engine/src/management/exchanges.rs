@@ -12,7 +12,8 @@ use super::auth::User;
 use super::body::Body;
 use super::error::Error;
 use super::listing::Parameters;
-use super::{State, json, operator, written};
+use super::{State, operator, written};
+use crate::broker::json as tables;
 use crate::broker::{ExchangeDeclare, ExchangeKind, ExchangeSettings, Table, Vhost};
 
 /// What paths call the exchange that has no name.
@@ -132,6 +133,6 @@ fn describe(vhost: &Vhost, name: &str, settings: &ExchangeSettings) -> Value {
         "durable": settings.durable,
         "auto_delete": settings.auto_delete,
         "internal": settings.internal,
-        "arguments": json::of_table(&settings.arguments),
+        "arguments": tables::from_table(&settings.arguments),
     })
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::auth::User;
 use super::body::Body;
 use super::error::Error;
-use super::{Node, State, exchanges, json, operator};
+use super::{Node, State, exchanges, operator};
+use crate::broker::json as tables;
 use crate::broker::{
     self, Delivery, DeliveryRun, Publish, Settlement, Settlements, Table, Verdict,
 };
@@ -141,7 +142,7 @@ fn describe(
         "exchange": message.exchange(),
         "routing_key": message.routing_key(),
         "message_count": remaining,
-        "properties": json::of_table(&properties),
+        "properties": tables::from_table(&properties),
         "payload": payload,
         "payload_encoding": encoding,
     })

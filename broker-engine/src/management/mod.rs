@@ -11,7 +11,6 @@ mod definitions;
 mod error;
 mod exchanges;
 mod health;
-mod json;
 mod landing;
 mod limits;
 mod listing;

@@ -12,7 +12,8 @@ use super::auth::User;
 use super::body::Body;
 use super::error::Error;
 use super::listing::Parameters;
-use super::{Node, State, clients, json, operator, written};
+use super::{Node, State, clients, operator, written};
+use crate::broker::json as tables;
 use crate::broker::{Queue, QueueDeclare, Vhost};
 
 pub(super) async fn list(
@@ -112,7 +113,7 @@ fn describe(node: &Node, queue: &Queue) -> Value {
         "durable": settings.durable,
         "auto_delete": settings.auto_delete,
         "exclusive": settings.exclusive.is_some(),
-        "arguments": json::of_table(&settings.arguments),
+        "arguments": tables::from_table(&settings.arguments),
         "policy": policies.policy,
         "operator_policy": policies.operator_policy,
         "effective_policy_definition": policies.definition.unwrap_or_default(),

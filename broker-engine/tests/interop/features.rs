@@ -11,6 +11,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Consumer, ExchangeKind};
 
+use crate::api::Api;
 use crate::support::{PATIENCE, Process, TestBroker, confirm_mode, connect, declare, get, publish};
 
 /// The next delivery of a consumer.
@@ -254,6 +255,19 @@ async fn one_consumer_is_active_and_the_next_takes_over() {
         assert_eq!(delivery.data, body);
         delivery.ack(BasicAckOptions::default()).await.unwrap();
     }
+    let told = Api::new(&broker).get("/consumers").await;
+    let activity = |tag: &str| {
+        let mut all = told.as_array().unwrap().iter();
+        let consumer = all
+            .find(|consumer| consumer["consumer_tag"] == tag)
+            .unwrap();
+        (
+            consumer["active"].clone(),
+            consumer["activity_status"].clone(),
+        )
+    };
+    assert_eq!(activity("first"), (true.into(), "single_active".into()));
+    assert_eq!(activity("second"), (false.into(), "waiting".into()));
     channel
         .basic_cancel("first".into(), Default::default())
         .await

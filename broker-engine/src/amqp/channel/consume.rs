@@ -8,13 +8,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::super::delivery::ConsumerSink;
 use super::super::error::Error;
 use super::{Channel, Context, Deferred, arguments, special};
-use crate::broker::{Consumer, Queue, QueueKind, Sink, Subscription};
+use crate::broker::{Consumer, Queue, QueueKind, Sink, Subscription, Table};
 use crate::codec::amqp::{BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk};
 
 /// A consumer of the channel and the queue it reads.
 pub(super) struct Subscribed {
     pub(super) queue: Arc<Queue>,
     pub(super) consumer: Arc<Consumer>,
+    pub(super) arguments: Table,
 }
 
 impl Channel {
@@ -47,11 +48,12 @@ impl Channel {
         if !consume.no_ack {
             context.expect_answers();
         }
+        let arguments = arguments::table(&consume.arguments);
         let priority = if is_reply {
             0
         } else {
             let queue = context.session.readable_queue(&name)?;
-            queue.consumer_priority(&arguments::table(&consume.arguments))?
+            queue.consumer_priority(&arguments)?
         };
         let deliveries = Arc::clone(&self.deliveries);
         let sink = Arc::new(ConsumerSink::new(deliveries, context.handles_cancel));
@@ -84,6 +86,7 @@ impl Channel {
             Subscribed {
                 queue: Arc::clone(&queue),
                 consumer,
+                arguments,
             },
         );
         queue.pump();
@@ -103,7 +106,10 @@ impl Channel {
         {
             self.reply_to = None;
         }
-        if let Some(Subscribed { queue, consumer }) = self.consumers.remove(cancel.consumer_tag) {
+        if let Some(Subscribed {
+            queue, consumer, ..
+        }) = self.consumers.remove(cancel.consumer_tag)
+        {
             context.session.unsubscribe(&queue, &consumer)?;
         }
         let reply = BasicCancelOk {

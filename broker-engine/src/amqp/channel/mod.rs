@@ -296,7 +296,10 @@ impl Channel {
         self.content = None;
         self.confirms = None;
         // First of all the consumers: nobody delivers to the channel after this.
-        for Subscribed { queue, consumer } in self.consumers.drain().map(|(_, consumer)| consumer) {
+        for Subscribed {
+            queue, consumer, ..
+        } in self.consumers.drain().map(|(_, consumer)| consumer)
+        {
             if let Err(error) = context.session.unsubscribe(&queue, &consumer) {
                 tracing::warn!(queue = %queue.name(), %error, "cannot delete an unused queue");
             }

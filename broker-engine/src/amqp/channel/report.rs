@@ -26,7 +26,12 @@ impl Channel {
     }
 }
 
-fn consumer(Subscribed { queue, consumer }: &Subscribed) -> ConsumerReport {
+fn consumer(subscribed: &Subscribed) -> ConsumerReport {
+    let Subscribed {
+        queue,
+        consumer,
+        arguments,
+    } = subscribed;
     ConsumerReport {
         tag: consumer.tag().to_string(),
         queue: queue.name().to_string(),
@@ -34,5 +39,7 @@ fn consumer(Subscribed { queue, consumer }: &Subscribed) -> ConsumerReport {
         exclusive: consumer.exclusive(),
         prefetch: consumer.credit().limit(),
         priority: consumer.priority(),
+        activity: queue.activity(consumer),
+        arguments: arguments.clone(),
     }
 }

@@ -45,6 +45,7 @@ use self::{
 };
 use super::{
     Core,
+    client_report::Activity,
     consumer::{Consumer, Subscription},
     deduplication::Deduper,
     error::Error,
@@ -330,6 +331,15 @@ impl Queue {
         self.choose_active(&mut state);
         self.foresee_deliveries(&mut state);
         Ok(consumer)
+    }
+
+    /// Whether a consumer of this queue is given messages.
+    pub fn activity(&self, consumer: &Arc<Consumer>) -> Activity {
+        match &self.state.lock().active {
+            None => Activity::Up,
+            Some(active) if Arc::ptr_eq(active, consumer) => Activity::SingleActive,
+            Some(_) => Activity::Waiting,
+        }
     }
 
     /// Removes a consumer. What it holds stays out until it is settled. True when the queue must go with it.
