@@ -133,7 +133,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             store: store::Options::default(),
-            cached_bytes_max: 8 << 20,
+            cached_bytes_max: 4 << 20,
             random: fastrand::Rng::new(),
             clock: Arc::new(SystemClock),
             envelope: Arc::new(NoProperties),
