@@ -22,6 +22,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("agent-api", &[]),
     ("broker-engine", &[]),
     ("host-agent", &["agent-api"]),
+    ("fleet-simulator", &["agent-api", "host-agent"]),
     ("warren-client", &[]),
     ("warren-perf", &[]),
     ("warren-cli", &["warren-client", "warren-perf"]),

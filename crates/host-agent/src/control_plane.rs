@@ -1,4 +1,5 @@
-//! The calls to the control plane, over mutual TLS.
+//! The calls to the control plane, over mutual TLS: the protocol of the `agent-api` crate, for agents
+//! and for whatever stands in for one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +22,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client under the host's identity, exchanged when the identity is renewed.
-pub(crate) struct ControlPlane {
+pub struct ControlPlane {
     url: String,
     client: RwLock<Client>,
 }
 
 impl ControlPlane {
-    pub(crate) fn connect(url: &str, identity: &Identity) -> Result<Self, Error> {
+    /// Connects with the first call.
+    pub fn connect(url: &str, identity: &Identity) -> Result<Self, Error> {
         let client = RwLock::new(client(&identity.ca_pem, Some(identity))?);
         Ok(Self {
             url: trimmed(url),
@@ -69,13 +71,14 @@ impl ControlPlane {
     }
 
     /// The host's intent, at once when it is not of version `since`, else after `wait`.
-    pub(crate) async fn intent(&self, since: i64, wait: Duration) -> Result<HostIntent, Error> {
+    pub async fn intent(&self, since: i64, wait: Duration) -> Result<HostIntent, Error> {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let url = format!("{}/v1/intent?since={since}&wait_ms={wait_ms}", self.url);
         json(self.client().get(url).timeout(CALL_TIMEOUT + wait)).await
     }
 
-    pub(crate) async fn report(&self, report: &HostReport) -> Result<(), Error> {
+    /// Tells what was observed.
+    pub async fn report(&self, report: &HostReport) -> Result<(), Error> {
         let call = self.client().post(format!("{}/v1/report", self.url));
         send(call.timeout(CALL_TIMEOUT).json(report))
             .await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::EnrolRequest;
+use agent_api::{EnrolRequest, EnrolResponse};
 use chrono::{DateTime, TimeDelta, Utc};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,8 @@ use crate::{Error, Options, clock, files};
 
 /// Kept in one file, so that key and certificate always belong together.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    pub(crate) host_id: Uuid,
+pub struct Identity {
+    pub host_id: Uuid,
     pub(crate) host_name: String,
     pub(crate) zone: String,
     pub(crate) key_pem: String,
@@ -27,6 +27,37 @@ pub(crate) struct Identity {
     pub(crate) certificate_pem: String,
     pub(crate) ca_pem: String,
     pub(crate) renew_at: DateTime<Utc>,
+}
+
+impl Identity {
+    /// Redeems a token for an identity that is kept nowhere: it ends with the process, and the host
+    /// needs another token then.
+    pub async fn enrol(control_url: &str, ca_pem: &str, token: &str) -> Result<Self, Error> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let request = enrol_request(token, &key)?;
+        let answer = control_plane::enrol(control_url, ca_pem, &request).await?;
+        Ok(Self::granted(&key, answer))
+    }
+
+    fn granted(key: &KeyPair, answer: EnrolResponse) -> Self {
+        Self {
+            host_id: answer.host_id,
+            host_name: answer.host_name,
+            zone: answer.zone,
+            key_pem: key.serialize_pem(),
+            certificate_pem: answer.certificate_pem,
+            ca_pem: answer.ca_pem,
+            renew_at: after_seconds(clock::now(), answer.renew_after_s),
+        }
+    }
+}
+
+fn enrol_request(token: &str, key: &KeyPair) -> Result<EnrolRequest, Error> {
+    Ok(EnrolRequest {
+        token: token.to_owned(),
+        csr_pem: request_for(key)?,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 /// The key of an enrolment whose answer has not arrived: the same token can be sent again only
@@ -64,11 +95,7 @@ pub(crate) async fn obtain(
     }
     let token = options.token.clone().ok_or(Error::NoToken)?;
     let key = enrolment_key(layout)?;
-    let request = EnrolRequest {
-        token,
-        csr_pem: request_for(&key)?,
-        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let request = enrol_request(&token, &key)?;
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
     let answer = loop {
         let call = control_plane::enrol(&options.control_url, &options.ca_pem, &request);
@@ -86,15 +113,7 @@ pub(crate) async fn obtain(
             () = tokio::time::sleep(backoff.failed()) => {}
         }
     };
-    let identity = Identity {
-        host_id: answer.host_id,
-        host_name: answer.host_name,
-        zone: answer.zone,
-        key_pem: key.serialize_pem(),
-        certificate_pem: answer.certificate_pem,
-        ca_pem: answer.ca_pem,
-        renew_at: after_seconds(clock::now(), answer.renew_after_s),
-    };
+    let identity = Identity::granted(&key, answer);
     files::write_json(&layout.identity(), &identity)?;
     files::remove(&layout.enrolment())?;
     tracing::info!(host = %identity.host_name, zone = %identity.zone, "enrolled");

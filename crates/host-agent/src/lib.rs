@@ -33,5 +33,7 @@ mod options;
 mod retry;
 
 pub use agent::run;
+pub use control_plane::ControlPlane;
 pub use error::Error;
+pub use identity::Identity;
 pub use options::{OnStop, Options, Timing};
