@@ -17,3 +17,6 @@ pub mod store;
 
 pub use engine::{Engine, run};
 pub use error::Error;
+
+/// The release of this engine, as supervisors and catalogues name it.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");

@@ -106,7 +106,12 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub channels_max_per_node: Option<u64>,
 
-    /// Unix socket for local control: one JSON object a line (status, reload, stop)
+    /// Keep every other listener closed until the control command `open`. Meanwhile the monitoring user alone may log
+    /// in, over AMQP with TLS at this address; port 0 is told by the control command `status`
+    #[arg(long, value_name = "ADDR:PORT", requires_all = ["tls_cert", "control", "monitoring_user_file"])]
+    pub gate: Option<SocketAddr>,
+
+    /// Unix socket for local control: one JSON object a line (status, reload, open, stop)
     #[arg(long, value_name = "SOCKET")]
     pub control: Option<PathBuf>,
 
@@ -281,6 +286,16 @@ mod tests {
     fn a_tls_listener_needs_a_certificate_and_a_key() {
         assert!(parse(&["--amqps", "127.0.0.1:0"]).is_err());
         assert!(parse(&["--amqps", "127.0.0.1:0", "--tls-cert", "c"]).is_err());
+    }
+
+    #[test]
+    fn a_gate_needs_who_opens_it_and_who_may_pass() {
+        let gate = ["--gate", "127.0.0.1:0"];
+        let tls = ["--tls-cert", "c", "--tls-key", "k"];
+        let supervised = ["--control", "s", "--monitoring-user-file", "m"];
+        assert!(parse(&[&gate[..], &tls, &supervised].concat()).is_ok());
+        assert!(parse(&[&gate[..], &tls].concat()).is_err());
+        assert!(parse(&[&gate[..], &supervised].concat()).is_err());
     }
 
     #[test]

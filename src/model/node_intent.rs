@@ -33,6 +33,7 @@ pub fn running(
         engine: EngineArtefact {
             release: release.release.clone(),
             artefact: release.artefact.clone(),
+            file: None,
         },
         profile: release.profile(),
         listen: Listen {
@@ -50,6 +51,7 @@ pub fn running(
                 tags: vec![ADMINISTRATOR.to_owned()],
             })
             .collect(),
+        fallback: None,
     }
 }
 
@@ -60,6 +62,7 @@ pub fn absent(last: &NodeIntent) -> NodeIntent {
         generation: last.generation + i64::from(last.run != Run::Absent),
         run: Run::Absent,
         users: Vec::new(),
+        fallback: None,
         ..last.clone()
     }
 }

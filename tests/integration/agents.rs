@@ -280,6 +280,7 @@ async fn a_host_gets_certificates_and_reports_only_for_its_own_nodes() {
             process: None,
             restarts: 0,
             detail: None,
+            launch: None,
             observed_at: SystemClock.now(),
         }],
     };

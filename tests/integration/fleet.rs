@@ -264,6 +264,7 @@ async fn act(pool: PgPool, host_id: HostId, agents: Agents) {
                 process: None,
                 restarts: 0,
                 detail: (phase == Phase::CrashLooping).then(|| "no such profile".to_owned()),
+                launch: None,
                 observed_at: now,
             };
             let mut transaction = pool.begin().await.unwrap();

@@ -26,7 +26,11 @@ struct Command {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let command = Command::parse();
+    // Agents start every artefact with the role's name, as the `warren` binary wants it.
+    let mut arguments = std::env::args_os().peekable();
+    let program = arguments.next();
+    arguments.next_if(|first| first == "node");
+    let command = Command::parse_from(program.into_iter().chain(arguments));
     let filter = EnvFilter::try_new(&command.log).context("--log")?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -120,6 +120,8 @@ struct State {
     permissions: HashMap<(String, String), Arc<Permission>>,
     topics: TopicPermissions,
     monitoring: Option<(Identity, PasswordHash)>,
+    /// Whether the monitoring user is the only one who may log in.
+    is_closed: bool,
 }
 
 impl State {
@@ -252,14 +254,19 @@ impl Access {
         {
             return hash.verify(password).then(|| identity.clone());
         }
-        let user = state.users.get(name)?;
+        let user = state.users.get(name).filter(|_| !state.is_closed)?;
         user.hash.verify(password).then(|| user.identity(name))
     }
 
     /// The identity of a user who proved it elsewhere.
     pub(crate) fn identify(&self, name: &str) -> Option<Identity> {
         let state = self.state.read();
-        Some(state.users.get(name)?.identity(name))
+        let user = state.users.get(name).filter(|_| !state.is_closed)?;
+        Some(user.identity(name))
+    }
+
+    pub(crate) fn set_closed(&self, is_closed: bool) {
+        self.state.write().is_closed = is_closed;
     }
 
     pub(crate) fn set_monitoring(&self, user: Option<(&str, &str)>) {

@@ -284,6 +284,11 @@ impl Broker {
         self.core.access.set_monitoring(user);
     }
 
+    /// Whether nobody but the monitoring user may log in from now on. Who is in stays in.
+    pub fn set_closed(&self, is_closed: bool) {
+        self.core.access.set_closed(is_closed);
+    }
+
     /// All users, by name.
     pub fn users(&self) -> Vec<document::User> {
         self.core.access.users()

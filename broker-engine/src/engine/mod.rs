@@ -3,6 +3,7 @@
 //! The only place that knows all parts. Stopping goes from the outside in: no new connections,
 //! then the connections, then the log.
 
+mod control;
 mod patience;
 mod secrets;
 mod timer;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::amqp::{self, Identification};
 use crate::broker::{self, Broker, Dialect, Document, NodeLimits};
 use crate::error::Error;
-use crate::listener::{Addresses, Control, Listeners, Status, Tls};
+use crate::listener::{Addresses, Control, Gate, Listeners};
 use crate::management::{self, ListenerInfo};
 use crate::options::{Durability, Options, Profile};
 use crate::store::{self, disk::RealDisk};
@@ -39,21 +40,27 @@ const ADMINISTRATOR: &[&str] = &["administrator"];
 pub struct Engine {
     addresses: Addresses,
     broker: Arc<Broker>,
+    gate: Arc<Gate>,
     tasks: TaskTracker,
     /// Cancelled by [`Engine::stop`] and by the control socket.
     shutdown: CancellationToken,
 }
 
 impl Engine {
-    /// Opens the data directory and serves it; returns when clients can connect.
+    /// Opens the data directory and serves it; returns when clients can connect, or could if the gate were open.
     ///
     /// # Errors
     /// When an address, a file or the data directory cannot be used.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the facade is where the clock comes in"
+    )]
     pub async fn start(options: Options) -> Result<Self, Error> {
         let listeners = Listeners::bind(&options)?;
         let control = options.control.as_deref().map(Control::bind).transpose()?;
         let shutdown = CancellationToken::new();
-        let broker = open(options.clone()).await?;
+        let (broker, damages) = open(options.clone()).await?;
+        broker.set_closed(options.gate.is_some());
         let tasks = TaskTracker::new();
         let addresses = listeners.addresses().clone();
         let identification = Identification {
@@ -77,7 +84,14 @@ impl Engine {
             read_headers: amqp::read_headers,
         }));
         let tls = listeners.tls();
-        listeners.serve(&server, &router, &tasks, &shutdown);
+        let gate = Arc::new(Gate::start(
+            options.gate,
+            listeners,
+            Arc::clone(&server),
+            router,
+            &tasks,
+            &shutdown,
+        )?);
         timer::start(Arc::clone(&broker), &tasks, shutdown.clone());
         patience::start(
             Arc::clone(&broker),
@@ -87,13 +101,21 @@ impl Engine {
         );
         watch::start(Arc::clone(&broker), &options, &tasks, shutdown.clone());
         if let Some(control) = control {
-            let status = status(&options);
-            let reload = reload(Arc::clone(&broker), tls, &options);
-            control.serve(status, reload, &tasks, shutdown.clone());
+            let commands = control::Supervised {
+                broker: Arc::clone(&broker),
+                tls,
+                gate: Arc::clone(&gate),
+                damages,
+                shutdown: shutdown.clone(),
+                started_at: Utc::now(),
+                options,
+            };
+            control.serve(Arc::new(commands), &tasks, shutdown.clone());
         }
         Ok(Self {
             addresses,
             broker,
+            gate,
             tasks,
             shutdown,
         })
@@ -109,6 +131,11 @@ impl Engine {
     #[must_use]
     pub fn broker(&self) -> &Arc<Broker> {
         &self.broker
+    }
+
+    /// Ends when clients are served.
+    pub async fn opened(&self) {
+        self.gate.opened().await;
     }
 
     /// Ends when something other than [`Engine::stop`] wants the engine to stop: the control
@@ -142,19 +169,30 @@ impl Engine {
 /// As [`Engine::start`] and [`Engine::stop`].
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Error> {
     let engine = Engine::start(options).await?;
-    let line = ready_line(engine.addresses());
+    let opened = tokio::select! {
+        () = shutdown.cancelled() => false,
+        () = engine.stopping() => false,
+        () = engine.opened() => true,
+    };
+    if opened {
+        say_ready(engine.addresses())?;
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = engine.stopping() => {}
+        }
+    }
+    tracing::info!("stopping");
+    engine.stop().await
+}
+
+fn say_ready(addresses: &Addresses) -> Result<(), Error> {
+    let line = ready_line(addresses);
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())
         .map_err(Error::Ready)?;
-    drop(stdout);
     tracing::info!("{line}");
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = engine.stopping() => {}
-    }
-    tracing::info!("stopping");
-    engine.stop().await
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(
@@ -166,8 +204,8 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Opens the data directory and makes the logins that the options name.
-async fn open(options: Options) -> Result<Arc<Broker>, Error> {
+/// Opens the data directory and makes the logins that the options name. Tells how many damages were set aside.
+async fn open(options: Options) -> Result<(Arc<Broker>, usize), Error> {
     blocking(move || {
         let path = &options.data_dir;
         let error = |source| Error::DataDir {
@@ -213,7 +251,7 @@ async fn open(options: Options) -> Result<Arc<Broker>, Error> {
             broker.put_user_with_password(name, password, ADMINISTRATOR)?;
         }
         secrets::load_monitoring_user(&broker, options.monitoring_user_file.as_deref())?;
-        Ok(broker)
+        Ok((broker, opened.damage.len()))
     })
     .await
 }
@@ -240,34 +278,6 @@ fn import(broker: &Broker, file: &Path) -> Result<(), Error> {
         reason: cause.to_string(),
     })?;
     Ok(broker.import(&document, None)?)
-}
-
-fn reload(
-    broker: Arc<Broker>,
-    tls: Option<Arc<Tls>>,
-    options: &Options,
-) -> crate::listener::Reload {
-    let file = options.monitoring_user_file.clone();
-    Arc::new(move || {
-        if let Some(tls) = &tls {
-            tls.reload().map_err(|error| error.to_string())?;
-        }
-        secrets::load_monitoring_user(&broker, file.as_deref()).map_err(|error| error.to_string())
-    })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the facade is where the clock comes in"
-)]
-fn status(options: &Options) -> Status {
-    Status {
-        pid: std::process::id(),
-        node_name: options.node_name.clone(),
-        generation: options.generation,
-        started_at: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
-        ready: true,
-    }
 }
 
 fn listener_infos(addresses: &Addresses) -> Vec<ListenerInfo> {

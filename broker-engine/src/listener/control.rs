@@ -4,12 +4,13 @@
 
 use std::fs::Permissions;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +29,17 @@ pub struct Status {
     pub generation: u64,
     /// RFC 3339, in UTC.
     pub started_at: String,
+    /// The engine's own release.
+    pub release: &'static str,
+    /// The version that clients are told.
+    pub version: &'static str,
+    /// Damages that recovery set aside when this process started.
+    pub damages: usize,
     /// Whether clients are served.
     pub ready: bool,
+    /// Where the gate that keeps clients out is passed; left out when it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,11 +47,26 @@ pub struct Status {
 enum Command {
     Status,
     Reload,
+    Open,
     Stop,
 }
 
-/// Reads certificate and monitoring user again; the error is for the supervisor's log.
-pub type Reload = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// What the commands do; errors are for the supervisor's log.
+pub trait Commands: Send + Sync + 'static {
+    fn status(&self) -> Status;
+
+    /// Reads certificate and monitoring user again.
+    ///
+    /// # Errors
+    /// What was read stays as it was then.
+    fn reload(&self) -> Result<(), String>;
+
+    /// Lets clients in, when they were kept out.
+    ///
+    /// # Errors
+    /// When they cannot be served.
+    fn open(&self) -> Result<(), String>;
+}
 
 /// A bound control socket; its file goes when this does.
 pub struct Control {
@@ -77,8 +102,7 @@ impl Control {
     /// Answers commands until `shutdown`, which the command `stop` cancels.
     pub fn serve(
         self,
-        status: Status,
-        reload: Reload,
+        commands: Arc<dyn Commands>,
         tasks: &TaskTracker,
         shutdown: CancellationToken,
     ) {
@@ -86,7 +110,7 @@ impl Control {
         tasks.spawn(async move {
             while let Some(accepted) = shutdown.run_until_cancelled(self.listener.accept()).await {
                 let Ok((stream, _)) = accepted else { continue };
-                let peer = serve_peer(stream, status.clone(), reload.clone(), shutdown.clone());
+                let peer = serve_peer(stream, Arc::clone(&commands), shutdown.clone());
                 let shutdown = shutdown.clone();
                 peers.spawn(async move {
                     if let Some(Err(error)) = shutdown.run_until_cancelled_owned(peer).await {
@@ -107,8 +131,7 @@ impl Drop for Control {
 
 async fn serve_peer(
     stream: UnixStream,
-    status: Status,
-    reload: Reload,
+    commands: Arc<dyn Commands>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
@@ -126,14 +149,9 @@ async fn serve_peer(
         let command = serde_json::from_slice(&line);
         let stop = matches!(command, Ok(Command::Stop));
         let answer = match command {
-            Ok(Command::Status) => serde_json::to_value(&status)?,
-            Ok(Command::Reload) => match reload() {
-                Ok(()) => json!({"ok": true}),
-                Err(error) => {
-                    tracing::warn!(%error, "reload failed");
-                    json!({"ok": false, "error": error})
-                }
-            },
+            Ok(Command::Status) => serde_json::to_value(commands.status())?,
+            Ok(Command::Reload) => answer("reload", commands.reload()),
+            Ok(Command::Open) => answer("open", commands.open()),
             Ok(Command::Stop) => json!({"ok": true}),
             Err(error) => json!({"ok": false, "error": error.to_string()}),
         };
@@ -144,10 +162,45 @@ async fn serve_peer(
     }
 }
 
+fn answer(command: &str, done: Result<(), String>) -> Value {
+    match done {
+        Ok(()) => json!({"ok": true}),
+        Err(error) => {
+            tracing::warn!(command, %error, "a control command failed");
+            json!({"ok": false, "error": error})
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+
+    struct Supervised;
+
+    impl Commands for Supervised {
+        fn status(&self) -> Status {
+            Status {
+                pid: 7,
+                node_name: "n".into(),
+                generation: 3,
+                started_at: "2020-01-01T00:00:00Z".into(),
+                release: "0.1.0",
+                version: "4.2.1",
+                damages: 0,
+                ready: false,
+                gate: Some(([127, 0, 0, 1], 7).into()),
+            }
+        }
+
+        fn reload(&self) -> Result<(), String> {
+            Err("no file".into())
+        }
+
+        fn open(&self) -> Result<(), String> {
+            Ok(())
+        }
+    }
 
     async fn ask(file: &Path, command: &str) -> Value {
         let stream = UnixStream::connect(file).await.unwrap();
@@ -174,22 +227,15 @@ mod tests {
             std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
             0o600
         );
-        let status = Status {
-            pid: 7,
-            node_name: "n".into(),
-            generation: 3,
-            started_at: "2020-01-01T00:00:00Z".into(),
-            ready: true,
-        };
-        control.serve(
-            status,
-            Arc::new(|| Err("no file".into())),
-            &tasks,
-            shutdown.clone(),
-        );
+        control.serve(Arc::new(Supervised), &tasks, shutdown.clone());
         assert!(Control::bind(&file).is_err());
 
-        assert_eq!(ask(&file, r#"{"command":"status"}"#).await["generation"], 3);
+        let status = ask(&file, r#"{"command":"status"}"#).await;
+        assert_eq!(
+            (&status["generation"], &status["gate"]),
+            (&json!(3), &json!("127.0.0.1:7"))
+        );
+        assert_eq!(ask(&file, r#"{"command":"open"}"#).await["ok"], true);
         assert_eq!(
             ask(&file, r#"{"command":"reload"}"#).await["error"],
             "no file"

@@ -6,6 +6,7 @@
 mod accept;
 mod client_name;
 mod control;
+mod gate;
 mod limits;
 mod stream;
 mod tcp;
@@ -26,10 +27,12 @@ use tokio_util::task::TaskTracker;
 use crate::amqp;
 use crate::options::Options;
 
-pub use control::{Control, Reload, Status};
+pub use control::{Commands, Control, Status};
+pub use gate::Gate;
 pub use tls::Tls;
 
 use self::client_name::NameRule;
+use self::tcp::Socket;
 
 /// Time a peer has for its TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,13 +78,14 @@ pub struct Addresses {
     pub management_tls: Vec<SocketAddr>,
 }
 
-/// Listeners that are bound and do not accept yet.
+/// Listeners that are bound and do not accept yet. Behind a gate they do not even listen: clients are refused until
+/// [`Listeners::serve`].
 #[derive(Debug)]
 pub struct Listeners {
-    amqp: Vec<TcpListener>,
-    amqps: Vec<TcpListener>,
-    management: Vec<TcpListener>,
-    management_tls: Vec<TcpListener>,
+    amqp: Vec<Socket>,
+    amqps: Vec<Socket>,
+    management: Vec<Socket>,
+    management_tls: Vec<Socket>,
     addresses: Addresses,
     tls: Option<Arc<Tls>>,
     name_rule: NameRule,
@@ -96,6 +100,7 @@ impl Listeners {
     /// certificate is unusable.
     pub fn bind(options: &Options) -> Result<Self, Error> {
         let tls = Tls::open(options)?;
+        let bind = |address| bind(address, options.gate.is_none());
         let management_tls = options.management_tls.iter().map(|address| bind(*address));
         let mut management_tls = management_tls.collect::<Result<Vec<_>, _>>()?;
         for address in &options.management_tls_try {
@@ -104,13 +109,18 @@ impl Listeners {
                 Err(error) => tracing::info!(%error, "optional management listener left out"),
             }
         }
-        let amqp = bind_plain("--amqp", "--amqps", &options.amqp_or_default())?;
+        let amqp = bind_plain("--amqp", "--amqps", &options.amqp_or_default(), bind)?;
         let amqps = options
             .amqps
             .iter()
             .map(|address| bind(*address))
             .collect::<Result<Vec<_>, _>>()?;
-        let management = bind_plain("--management", "--management-tls", &options.management)?;
+        let management = bind_plain(
+            "--management",
+            "--management-tls",
+            &options.management,
+            bind,
+        )?;
         if tls.is_none() && !(amqps.is_empty() && management_tls.is_empty()) {
             return Err(Error::CertificateMissing);
         }
@@ -149,13 +159,16 @@ impl Listeners {
     }
 
     /// Accepts on every listener until `shutdown`; `tasks` ends when the last connection has.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when another process listens on an address that a gate kept closed.
     pub fn serve(
         self,
         amqp: &Arc<amqp::Server>,
         management: &Router,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
-    ) {
+    ) -> Result<(), Error> {
         let acceptor = |is_amqp| {
             let tls = self.tls.clone();
             tls.map(|tls| accept::Acceptor { tls, is_amqp })
@@ -174,7 +187,7 @@ impl Listeners {
             ..plain.clone()
         };
         for (listeners, endpoint) in [(self.amqp, plain), (self.amqps, secure)] {
-            for listener in listeners {
+            for listener in listen(listeners)? {
                 let endpoint = endpoint.clone();
                 accept::serve_amqp(listener, endpoint, self.name_rule, Arc::clone(amqp));
             }
@@ -185,22 +198,43 @@ impl Listeners {
             ..plain.clone()
         };
         for (listeners, endpoint) in [(self.management, plain), (self.management_tls, secure)] {
-            for listener in listeners {
+            for listener in listen(listeners)? {
                 accept::serve_http(listener, endpoint.clone(), management.clone());
             }
         }
+        Ok(())
     }
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    tcp::bind(address).map_err(|source| Error::Bind { address, source })
+fn bind(address: SocketAddr, listens: bool) -> Result<Socket, Error> {
+    let bound = Socket::bind(address).and_then(|socket| {
+        if listens {
+            socket.listen().map(Socket::Listening)
+        } else {
+            Ok(socket)
+        }
+    });
+    bound.map_err(|source| Error::Bind { address, source })
+}
+
+fn listen(sockets: Vec<Socket>) -> Result<Vec<TcpListener>, Error> {
+    let listening = sockets.into_iter().map(|socket| {
+        let address = socket.local_address();
+        let bind = |source| Error::Bind {
+            address: address.unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0))),
+            source,
+        };
+        socket.listen().map_err(bind)
+    });
+    listening.collect()
 }
 
 fn bind_plain(
     flag: &'static str,
     tls_flag: &'static str,
     addresses: &[SocketAddr],
-) -> Result<Vec<TcpListener>, Error> {
+    bind: impl Fn(SocketAddr) -> Result<Socket, Error>,
+) -> Result<Vec<Socket>, Error> {
     let checked = addresses.iter().map(|address| {
         if address.ip().is_loopback() {
             bind(*address)
@@ -215,9 +249,9 @@ fn bind_plain(
     checked.collect()
 }
 
-fn local(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+fn local(listeners: &[Socket]) -> Vec<SocketAddr> {
     listeners
         .iter()
-        .filter_map(|listener| listener.local_addr().ok())
+        .filter_map(|listener| listener.local_address().ok())
         .collect()
 }

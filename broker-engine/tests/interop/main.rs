@@ -15,6 +15,7 @@ mod external;
 #[cfg(test)]
 mod features;
 #[cfg(test)]
+mod gate;
 mod governance;
 #[cfg(test)]
 mod hostile;

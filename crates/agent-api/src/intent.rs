@@ -42,6 +42,24 @@ pub struct NodeIntent {
     pub limits: Limits,
     /// Created on the node's first start; afterwards the broker's own user database wins.
     pub users: Vec<UserIntent>,
+    /// What the node goes back to when this generation does not come up with what is new in it.
+    /// `None` when nothing is: then it is tried for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+}
+
+/// What the node ran with before. While it is given, and until the new process has proven itself
+/// behind its gate, clients are kept out, so that going back loses nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fallback {
+    pub engine: EngineArtefact,
+    pub profile: String,
+    pub limits: Limits,
+    /// Whether the volume is to be copied before the new engine opens it, because the old one does
+    /// not read what the new one writes.
+    pub copy_volume: bool,
+    /// Seconds that the new process may take to prove itself, from its first start.
+    pub gate_s: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +74,43 @@ pub enum Run {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineArtefact {
     pub release: String,
-    /// `builtin`: the agent's own executable.
+    /// `builtin`: the agent's own executable. Else a URL (`https:`, `http:` or `file:`), whose
+    /// transport is not trusted: `file` says what has to come.
     pub artefact: String,
+    /// What a fetched artefact must be; an agent refuses one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ArtefactFile>,
+}
+
+impl EngineArtefact {
+    pub const BUILTIN: &'static str = "builtin";
+
+    pub fn is_builtin(&self) -> bool {
+        self.artefact == Self::BUILTIN
+    }
+}
+
+/// The one executable that a release is, and who vouches for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtefactFile {
+    /// Lower-case hex.
+    pub sha256: String,
+    pub size_bytes: u64,
+    /// Name of the key that signed it.
+    pub key_id: String,
+    /// Ed25519 over [`ArtefactFile::statement`], base64.
+    pub signature: String,
+}
+
+impl ArtefactFile {
+    /// What is signed: which release this very file is. A signature of one file or release is good
+    /// for no other.
+    pub fn statement(&self, release: &str) -> String {
+        format!(
+            "warren engine artefact 1\nrelease {release}\nsha256 {}\nsize {}\n",
+            self.sha256, self.size_bytes
+        )
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,7 +22,7 @@ mod report;
 
 pub use certificate::{CertificateRequest, CertificateResponse, EnrolRequest, EnrolResponse};
 pub use intent::{
-    EngineArtefact, HostIntent, IntentQuery, Limits, Listen, NodeIntent, Run, UserIntent,
-    WAIT_MS_MAX,
+    ArtefactFile, EngineArtefact, Fallback, HostIntent, IntentQuery, Limits, Listen, NodeIntent,
+    Run, UserIntent, WAIT_MS_MAX,
 };
-pub use report::{Capacity, HostReport, NodeObservation, Phase, Process};
+pub use report::{Capacity, HostReport, LaunchObservation, NodeObservation, Phase, Process};

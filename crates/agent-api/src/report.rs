@@ -29,7 +29,24 @@ pub struct NodeObservation {
     pub restarts: u32,
     /// Why the phase is what it is, for people.
     pub detail: Option<String>,
+    /// What the process was started with; `None` before the first start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<LaunchObservation>,
     pub observed_at: DateTime<Utc>,
+}
+
+/// With what a generation runs, and what its start cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchObservation {
+    /// The engine release of the process.
+    pub release: String,
+    /// Why the node runs its fallback; `None` while it runs what was intended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<String>,
+    /// How long clients were kept away when the generation began, in milliseconds: from the end of
+    /// the process before until the first round trip. `None` until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,6 +62,7 @@ mod tests {
             process: None,
             restarts: 0,
             detail: None,
+            launch: None,
             observed_at: DateTime::UNIX_EPOCH,
         }
     }

@@ -63,6 +63,7 @@ fn observation(node: &Node, generation: i64, phase: Phase) -> NodeObservation {
         process: None,
         restarts: 0,
         detail: None,
+        launch: None,
         observed_at: at(1),
     }
 }

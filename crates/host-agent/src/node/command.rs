@@ -75,6 +75,7 @@ pub(super) mod tests {
             engine: EngineArtefact {
                 release: "0.1.0".to_owned(),
                 artefact: "builtin".to_owned(),
+                file: None,
             },
             profile: "rabbitmq-4.2".to_owned(),
             listen: Listen {
@@ -90,6 +91,7 @@ pub(super) mod tests {
                 channels_max: 200,
             },
             users: Vec::new(),
+            fallback: None,
         }
     }
 

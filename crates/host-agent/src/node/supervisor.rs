@@ -165,6 +165,7 @@ impl Supervisor {
                 .map(|running| running.handle.process()),
             restarts: self.exits,
             detail,
+            launch: None,
             observed_at: clock::now(),
         });
     }
