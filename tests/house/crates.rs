@@ -17,15 +17,22 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 const OURS: &[(&str, &[&str])] = &[
     (
         "warren",
-        &["agent-api", "broker-engine", "host-agent", "warren-cli"],
+        &[
+            "agent-api",
+            "broker-engine",
+            "host-agent",
+            "warren-cli",
+            "warren-signing",
+        ],
     ),
     ("agent-api", &[]),
     ("broker-engine", &[]),
-    ("host-agent", &["agent-api"]),
+    ("host-agent", &["agent-api", "warren-signing"]),
     ("fleet-simulator", &["agent-api", "host-agent"]),
     ("warren-client", &[]),
     ("warren-perf", &[]),
     ("warren-cli", &["warren-client", "warren-perf"]),
+    ("warren-signing", &[]),
     ("warren-test-support", &[]),
 ];
 

@@ -16,6 +16,7 @@ mod external;
 mod features;
 #[cfg(test)]
 mod gate;
+#[cfg(test)]
 mod governance;
 #[cfg(test)]
 mod hostile;

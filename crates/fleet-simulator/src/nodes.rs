@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent_api::{NodeIntent, NodeObservation, Phase, Process, Run};
+use agent_api::{LaunchObservation, NodeIntent, NodeObservation, Phase, Process, Run};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -118,6 +118,11 @@ impl Node {
             process: (phase == Phase::Ready).then_some(process),
             restarts: u32::from(phase == Phase::CrashLooping) * 3,
             detail,
+            launch: (phase == Phase::Ready).then(|| LaunchObservation {
+                release: self.intent.engine.release.clone(),
+                rolled_back: None,
+                away_ms: None,
+            }),
             observed_at: now,
         })
     }
@@ -140,6 +145,7 @@ mod tests {
             engine: EngineArtefact {
                 release: "0.1.0".to_owned(),
                 artefact: "builtin".to_owned(),
+                file: None,
             },
             profile: "rabbitmq-4.2".to_owned(),
             listen: Listen {
@@ -155,6 +161,7 @@ mod tests {
                 channels_max: 1,
             },
             users: Vec::new(),
+            fallback: None,
         }
     }
 
