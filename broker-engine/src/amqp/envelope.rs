@@ -29,6 +29,20 @@ impl Envelope for WireProperties {
         read(properties).is_persistent()
     }
 
+    fn text(&self, properties: &[u8], name: &str) -> Option<String> {
+        let properties = read(properties);
+        match name {
+            "delivery_mode" => properties.delivery_mode.map(|mode| mode.to_string()),
+            "priority" => properties.priority.map(|priority| priority.to_string()),
+            "timestamp" => properties.timestamp.map(|seconds| seconds.to_string()),
+            _ => {
+                let mut texts = texts(&properties).into_iter();
+                let (_, text) = texts.find(|(known, _)| *known == name)?;
+                text.map(str::to_owned)
+            }
+        }
+    }
+
     fn with_headers(&self, properties: &[u8], headers: &Table) -> Vec<u8> {
         let headers = encode_table(&fields(headers));
         let mut properties = read(properties);
@@ -157,6 +171,10 @@ mod tests {
         };
         let described = WireProperties.describe(&before.encode());
         assert_eq!(described.0.len(), 6);
+        for (name, value) in &described.0 {
+            let text = (name != "headers").then(|| value.to_string());
+            assert_eq!(WireProperties.text(&before.encode(), name), text);
+        }
         assert_eq!(WireProperties.compose(&described).unwrap(), before.encode());
         let wrong = Table(vec![("priority".to_owned(), Value::I64(256))]);
         assert!(WireProperties.compose(&wrong).is_err());

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{
     deduplication::Bringer,
     delay,
+    exchange::Reading,
     message::{Message, Parts, Publish},
     queue::{Admission, Dead, Extent, Queue, Run},
     route::{Route, SeenBefore},
@@ -121,7 +122,9 @@ fn stage(
         keys = vec![key.clone()];
     }
     let names: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let mut queues = vhost.route_dead(&target.exchange, &names, &|| headers.clone());
+    let read_headers = || headers.clone();
+    let reading = Reading::new(&**envelope, message.properties(), &read_headers);
+    let mut queues = vhost.route_dead(&target.exchange, &names, &reading);
     if dead.reason != Reason::Rejected {
         queues.retain(|queue| !is_cycle(queue.name(), &headers));
     }
@@ -154,7 +157,9 @@ fn stage_delayed(
     let mut keys = vec![message.routing_key().to_owned()];
     keys.extend(copies(&headers, "CC"));
     let names: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let queues = vhost.route_dead(exchange, &names, &|| headers.clone());
+    let read_headers = || headers.clone();
+    let reading = Reading::new(&**envelope, message.properties(), &read_headers);
+    let queues = vhost.route_dead(exchange, &names, &reading);
     let publish = Publish {
         exchange: message.exchange(),
         routing_key: message.routing_key(),

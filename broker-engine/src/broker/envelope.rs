@@ -12,6 +12,8 @@ pub trait Envelope: std::fmt::Debug + Send + Sync {
     fn priority(&self, properties: &[u8]) -> u8;
     /// Whether it asks to survive a restart.
     fn is_persistent(&self, properties: &[u8]) -> bool;
+    /// One property by its name, numbers in decimal; none when the message does not have it, or it is no text or number.
+    fn text(&self, properties: &[u8], name: &str) -> Option<String>;
     /// The same properties with these headers.
     fn with_headers(&self, properties: &[u8], headers: &Table) -> Vec<u8>;
     /// The same properties without an expiration.
@@ -44,6 +46,10 @@ impl Envelope for NoProperties {
 
     fn is_persistent(&self, _: &[u8]) -> bool {
         false
+    }
+
+    fn text(&self, _: &[u8], _: &str) -> Option<String> {
+        None
     }
 
     fn with_headers(&self, properties: &[u8], _: &Table) -> Vec<u8> {

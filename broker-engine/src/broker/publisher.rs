@@ -11,6 +11,7 @@ use super::{
     dead_letter::{self, Reason},
     deduplication::Bringer,
     error::Error,
+    exchange::Reading,
     message::{Message, Parts, Publish},
     queue::{Admission, Dead, Entry, Extent, Overflow, Queue, Run},
     route::{Route, SeenBefore},
@@ -298,11 +299,11 @@ impl Publisher {
         self.session.check_publish(message.exchange)?;
         let read_headers = self.read_headers;
         let headers = || read_headers(message.properties);
+        let envelope = &*self.session.core().envelope;
+        let reading = Reading::new(envelope, message.properties, &headers);
         let keys = [message.routing_key];
-        let found = self
-            .session
-            .vhost()
-            .route(message.exchange, &keys, &headers, self.bringer)?;
+        let vhost = self.session.vhost();
+        let found = vhost.route(message.exchange, &keys, &reading, self.bringer)?;
         self.check_topics(message.exchange, keys)?;
         let (holds, route) = (found.holds, found.into_route());
         if !holds {
@@ -317,10 +318,12 @@ impl Publisher {
         self.session.check_publish(message.exchange)?;
         let read_headers = self.read_headers;
         let headers = || read_headers(message.properties);
+        let envelope = &*self.session.core().envelope;
+        let reading = Reading::new(envelope, message.properties, &headers);
         let copies = message.copies.iter().map(String::as_str);
         let keys: Vec<&str> = std::iter::once(message.routing_key).chain(copies).collect();
         let vhost = self.session.vhost();
-        let found = vhost.route(message.exchange, &keys, &headers, self.bringer)?;
+        let found = vhost.route(message.exchange, &keys, &reading, self.bringer)?;
         self.check_topics(message.exchange, keys)?;
         Ok(Arc::new(found.into_route()))
     }

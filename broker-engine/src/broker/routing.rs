@@ -8,7 +8,7 @@ use super::{
     deduplication::Bringer,
     delay,
     error::Error,
-    exchange::{Destination, Exchange, ExchangeKind, Headers},
+    exchange::{Destination, Exchange, ExchangeKind, Reading},
     queue::Queue,
     route::{Route, SeenBefore},
     topology::{Kind, Topology, binding_record},
@@ -40,7 +40,7 @@ impl Vhost {
         &self,
         exchange: &str,
         keys: &[&str],
-        headers: &dyn Fn() -> Table,
+        message: &Reading<'_>,
         by: Bringer,
     ) -> Result<Found, Error> {
         let topology = self.topology.read();
@@ -58,7 +58,7 @@ impl Vhost {
             let mut seen = None;
             if let Some(deduper) = found.deduper() {
                 let seen = seen.insert(Box::<SeenBefore>::default());
-                if !seen.note(deduper.look(&headers(), self.now_ms(), by)) {
+                if !seen.note(deduper.look(message.headers(), self.now_ms(), by)) {
                     return Ok(Found {
                         queues: Vec::new(),
                         holds: false,
@@ -67,7 +67,7 @@ impl Vhost {
                 }
             }
             if found.settings.kind == ExchangeKind::Delayed
-                && delay::delay_ms(&headers()).is_some()
+                && delay::delay_ms(message.headers()).is_some()
                 && let Some(queue) = topology.queues.get(&*delay::queue_name(exchange))
             {
                 return Ok(Found {
@@ -78,10 +78,10 @@ impl Vhost {
             }
             return Ok(Found {
                 seen,
-                ..walk(&topology, exchange, keys, headers)
+                ..walk(&topology, exchange, keys, message)
             });
         }
-        Ok(walk(&topology, exchange, keys, headers))
+        Ok(walk(&topology, exchange, keys, message))
     }
 
     /// Where a message goes that a queue gives up. Nowhere when there is no such exchange.
@@ -89,9 +89,9 @@ impl Vhost {
         &self,
         exchange: &str,
         keys: &[&str],
-        headers: &dyn Fn() -> Table,
+        message: &Reading<'_>,
     ) -> Vec<Arc<Queue>> {
-        walk(&self.topology.read(), exchange, keys, headers).queues
+        walk(&self.topology.read(), exchange, keys, message).queues
     }
 
     /// Binds a queue to an exchange.
@@ -267,7 +267,7 @@ pub(super) fn check_binding(
 }
 
 /// Follows the bindings from an exchange. An exchange that leads nowhere hands over to its alternate.
-fn walk(topology: &Topology, exchange: &str, keys: &[&str], headers: &dyn Fn() -> Table) -> Found {
+fn walk(topology: &Topology, exchange: &str, keys: &[&str], message: &Reading<'_>) -> Found {
     if exchange.is_empty() {
         let queues = keys
             .iter()
@@ -279,7 +279,6 @@ fn walk(topology: &Topology, exchange: &str, keys: &[&str], headers: &dyn Fn() -
             seen: None,
         };
     }
-    let headers = Headers::new(headers);
     let mut found = Found {
         queues: Vec::new(),
         holds: true,
@@ -295,10 +294,10 @@ fn walk(topology: &Topology, exchange: &str, keys: &[&str], headers: &dyn Fn() -
             continue;
         }
         visited.push(exchange);
-        found.holds &= !exchange.needs_headers();
+        found.holds &= !exchange.needs_reading();
         let mut leads_nowhere = true;
         for key in keys {
-            exchange.route(key, &headers, &mut |destination| {
+            exchange.route(key, message, &mut |destination| {
                 leads_nowhere = false;
                 match destination {
                     Destination::Queue(queue) => found.queues.push(Arc::clone(queue)),

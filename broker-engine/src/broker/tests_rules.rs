@@ -56,6 +56,10 @@ impl Envelope for JsonEnvelope {
         true
     }
 
+    fn text(&self, _: &[u8], _: &str) -> Option<String> {
+        None
+    }
+
     fn with_headers(&self, properties: &[u8], headers: &Table) -> Vec<u8> {
         let headers = headers.clone();
         let properties = Properties {

@@ -106,6 +106,69 @@ async fn a_headers_exchange_looks_at_the_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consistent_hash_of_a_property_keeps_together_what_has_the_same() {
+    let broker = TestBroker::start().await;
+    let (_connection, channel) = broker.channel().await;
+    confirm_mode(&channel).await;
+    let with_id = |id: &str| BasicProperties::default().with_message_id(id.into());
+    let with_correlation = |id: &str| BasicProperties::default().with_correlation_id(id.into());
+    let at = |id: &str| BasicProperties::default().with_timestamp(id.parse().unwrap());
+    let kinds: [(&str, &dyn Fn(&str) -> BasicProperties); 3] = [
+        ("message_id", &with_id),
+        ("correlation_id", &with_correlation),
+        ("timestamp", &at),
+    ];
+    for (property, properties) in kinds {
+        let mut arguments = FieldTable::default();
+        let name = AMQPValue::LongString(property.into());
+        arguments.insert("hash-property".into(), name);
+        let exchange = format!("by {property}");
+        let kind = ExchangeKind::Custom("x-consistent-hash".into());
+        let options = ExchangeDeclareOptions::default();
+        channel
+            .exchange_declare(exchange.as_str().into(), kind, options, arguments)
+            .await
+            .unwrap();
+        let queues = ["a", "b", "c"].map(|name| format!("{property} {name}"));
+        for queue in &queues {
+            declare(&channel, queue).await;
+            bind(&channel, queue, &exchange, "1", FieldTable::default()).await;
+        }
+        // Each of 60 values twice, under other keys; then one without the property twice.
+        for number in 0..122 {
+            let properties = match number % 61 {
+                60 => BasicProperties::default(),
+                value => properties(&value.to_string()),
+            };
+            channel
+                .basic_publish(
+                    exchange.as_str().into(),
+                    number.to_string().as_str().into(),
+                    lapin::options::BasicPublishOptions::default(),
+                    (number % 61).to_string().as_bytes(),
+                    properties,
+                )
+                .await
+                .unwrap()
+                .await
+                .unwrap();
+        }
+        let mut total = 0;
+        for queue in &queues {
+            let mut bodies = Vec::new();
+            while let Some((body, _)) = get(&channel, queue).await {
+                bodies.push(body);
+            }
+            let (first, second) = bodies.split_at(bodies.len() / 2);
+            assert!(!first.is_empty(), "{queue} got nothing");
+            assert_eq!(first, second, "{queue}");
+            total += bodies.len();
+        }
+        assert_eq!(total, 122, "{property}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_default_exchange_routes_to_the_queue_of_the_key() {
     let broker = TestBroker::start().await;
     let (_connection, channel) = broker.channel().await;

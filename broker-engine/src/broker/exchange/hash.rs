@@ -6,6 +6,41 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Binding;
+use crate::broker::value::{Table, Value};
+
+/// The properties that RabbitMQ hashes.
+const PROPERTIES: [&str; 3] = ["correlation_id", "message_id", "timestamp"];
+
+/// What an exchange hashes. Messages that do not have it stay together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum HashOn {
+    #[default]
+    Key,
+    Header(Box<str>),
+    Property(&'static str),
+}
+
+impl HashOn {
+    /// What the exchange's arguments name, in RabbitMQ's words or LavinMQ's.
+    ///
+    /// # Errors
+    /// Why it cannot be, in RabbitMQ's words.
+    pub(super) fn new(arguments: &Table) -> Result<Self, String> {
+        let named = |name: &str| arguments.get(name).and_then(Value::as_str).map(Box::from);
+        let Some(property) = arguments.get("hash-property") else {
+            let header = named("hash-header").or_else(|| named("x-hash-on"));
+            return Ok(header.map_or(Self::Key, Self::Header));
+        };
+        if arguments.get("hash-header").is_some() {
+            return Err("hash-header and hash-property are mutually exclusive".to_owned());
+        }
+        let mut known = PROPERTIES.into_iter();
+        match known.find(|name| property.as_str() == Some(name)) {
+            Some(name) => Ok(Self::Property(name)),
+            None => Err(format!("Unsupported property: {property}")),
+        }
+    }
+}
 
 /// The weight that a binding key states.
 fn weight(key: &str) -> Option<i64> {
@@ -87,6 +122,33 @@ mod tests {
         for (key, name) in before.iter().enumerate().filter(|(_, name)| *name != "a") {
             assert_eq!(chosen(&bindings, key as u32), *name);
         }
+    }
+
+    #[test]
+    fn a_header_or_a_property_is_hashed_but_not_both_and_not_any() {
+        let hash_on = |arguments: &[(&str, &str)]| {
+            let arguments = arguments.iter().map(|(name, value)| {
+                let value = Value::String(value.as_bytes().to_vec());
+                ((*name).to_owned(), value)
+            });
+            HashOn::new(&Table(arguments.collect()))
+        };
+        assert_eq!(hash_on(&[]), Ok(HashOn::Key));
+        let header = Ok(HashOn::Header("h".into()));
+        assert_eq!(hash_on(&[("hash-header", "h")]), header);
+        assert_eq!(hash_on(&[("x-hash-on", "h")]), header);
+        for name in PROPERTIES {
+            let property = Ok(HashOn::Property(name));
+            assert_eq!(hash_on(&[("hash-property", name)]), property);
+        }
+        assert_eq!(
+            hash_on(&[("hash-property", "app_id")]).unwrap_err(),
+            "Unsupported property: app_id"
+        );
+        assert_eq!(
+            hash_on(&[("hash-property", "message_id"), ("hash-header", "h")]).unwrap_err(),
+            "hash-header and hash-property are mutually exclusive"
+        );
     }
 
     #[test]

@@ -4,11 +4,13 @@
 
 mod hash;
 mod headers;
+mod reading;
 mod topic;
 
-use std::{cell::OnceCell, collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
-use self::topic::Patterns;
+pub(crate) use self::reading::Reading;
+use self::{hash::HashOn, topic::Patterns};
 use super::{
     deduplication::{Deduper, Deduplication},
     error::Error,
@@ -29,7 +31,8 @@ pub enum ExchangeKind {
     Topic,
     /// By the message's headers.
     Headers,
-    /// One of them, by a hash of the key: each gets its share, and keeps its keys when others come and go.
+    /// One of them, by a hash of the key, a header or a property: each gets its share, and keeps it when others come
+    /// and go.
     ConsistentHash,
     /// As another kind says (`x-delayed-type`), once the message's `x-delay` is over.
     Delayed,
@@ -103,23 +106,15 @@ impl ExchangeSettings {
 }
 
 impl ExchangeSettings {
-    /// The header that a consistent hash is made of, in RabbitMQ's words or LavinMQ's.
-    fn hash_header(&self) -> Option<&str> {
-        let named = |name: &str| self.arguments.get(name).and_then(Value::as_str);
-        named("hash-header").or_else(|| named("x-hash-on"))
-    }
-
     /// Refuses what a consistent hash cannot be made of.
     pub(crate) fn check_hash(&self) -> Result<(), Error> {
-        let is_named = |name| self.arguments.get(name).is_some();
-        if self.chooses_as() != Some(ExchangeKind::ConsistentHash) || !is_named("hash-property") {
+        if self.chooses_as() != Some(ExchangeKind::ConsistentHash) {
             return Ok(());
         }
-        Err(Error::PreconditionFailed(if is_named("hash-header") {
-            "hash-header and hash-property are mutually exclusive".to_owned()
-        } else {
-            "hash-property is not supported by this broker; use hash-header".to_owned()
-        }))
+        match HashOn::new(&self.arguments) {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(Error::PreconditionFailed(problem)),
+        }
     }
 
     /// Refuses arguments about messages that came before which make no sense.
@@ -189,30 +184,13 @@ pub(crate) struct Binding {
     pub(crate) arguments: Table,
 }
 
-/// The headers of one message, read when the first headers exchange on its way asks.
-pub(crate) struct Headers<'a> {
-    read: &'a dyn Fn() -> Table,
-    table: OnceCell<Table>,
-}
-
-impl<'a> Headers<'a> {
-    pub(crate) fn new(read: &'a dyn Fn() -> Table) -> Self {
-        Self {
-            read,
-            table: OnceCell::new(),
-        }
-    }
-
-    fn get(&self) -> &Table {
-        self.table.get_or_init(self.read)
-    }
-}
-
 /// An exchange and its bindings.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) settings: ExchangeSettings,
     kind: ExchangeKind,
+    /// What a consistent hash is made of.
+    hash_on: HashOn,
     bindings: HashMap<Box<str>, Vec<Binding>>,
     /// The keys of a topic exchange.
     patterns: Patterns,
@@ -230,6 +208,7 @@ impl Exchange {
             alternate: settings.alternate().map(Box::from),
             applied: Applied::default(),
             deduper: settings.deduper(),
+            hash_on: HashOn::new(&settings.arguments).unwrap_or_default(),
             settings,
             bindings: HashMap::new(),
             patterns: Patterns::default(),
@@ -326,13 +305,13 @@ impl Exchange {
     }
 
     /// Whether routes depend on more than the key.
-    pub(crate) fn needs_headers(&self) -> bool {
+    pub(crate) fn needs_reading(&self) -> bool {
         if self.settings.kind == ExchangeKind::Delayed || self.deduper.is_some() {
             return true;
         }
         match self.kind {
             ExchangeKind::Headers => true,
-            ExchangeKind::ConsistentHash => self.settings.hash_header().is_some(),
+            ExchangeKind::ConsistentHash => self.hash_on != HashOn::Key,
             ExchangeKind::Direct
             | ExchangeKind::Fanout
             | ExchangeKind::Topic
@@ -344,7 +323,7 @@ impl Exchange {
     pub(crate) fn route<'e>(
         &'e self,
         key: &str,
-        headers: &Headers<'_>,
+        message: &Reading<'_>,
         found: &mut dyn FnMut(&'e Destination),
     ) {
         let mut add = |bindings: &'e [Binding]| {
@@ -366,7 +345,7 @@ impl Exchange {
                     .for_each(|bindings| add(bindings));
             }),
             ExchangeKind::Headers => {
-                let headers = headers.get();
+                let headers = message.headers();
                 let bindings = self.bindings.values().flatten();
                 bindings
                     .filter(|binding| headers::matches(&binding.arguments, headers))
@@ -374,14 +353,15 @@ impl Exchange {
             }
             ExchangeKind::Delayed => {}
             ExchangeKind::ConsistentHash => {
-                let chosen = match self.settings.hash_header() {
-                    None => hash::choose(self.bindings(), key.as_bytes()),
-                    // Messages without the header stay together.
-                    Some(name) => {
-                        let value = headers.get().get(name).map(Value::to_string);
-                        hash::choose(self.bindings(), value.unwrap_or_default().as_bytes())
+                let hashed = match &self.hash_on {
+                    HashOn::Key => Cow::Borrowed(key),
+                    HashOn::Header(name) => {
+                        let value = message.headers().get(name).map(Value::to_string);
+                        Cow::Owned(value.unwrap_or_default())
                     }
+                    HashOn::Property(name) => Cow::Owned(message.property(name)),
                 };
+                let chosen = hash::choose(self.bindings(), hashed.as_bytes());
                 if let Some(binding) = chosen {
                     found(&binding.destination);
                 }
