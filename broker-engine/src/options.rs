@@ -77,7 +77,7 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t = Profile::RabbitMq42)]
     pub profile: Profile,
 
-    /// What a confirmed message outlives
+    /// What a confirmed message outlives, where its queue does not say (x-warren-durability)
     #[arg(long, value_enum, default_value_t = Durability::Sync)]
     pub durability: Durability,
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
-use crate::broker::Position;
+use crate::broker::{Position, Progress};
 
 /// Publishes of a channel in confirm mode, numbered from 1.
 #[derive(Debug, Default)]
@@ -16,7 +16,8 @@ pub(crate) struct Confirms {
 #[derive(Debug)]
 struct Waiting {
     up_to: u64,
-    position: Position,
+    /// How far the log must get.
+    needed: Progress,
 }
 
 impl Confirms {
@@ -27,13 +28,14 @@ impl Confirms {
             return;
         }
         self.last += u64::try_from(count).unwrap_or(u64::MAX);
-        let last_position = self.waiting.back().map(|waiting| waiting.position);
-        let position = position.max(last_position).unwrap_or_default();
+        let before = self.waiting.back().map(|waiting| waiting.needed);
+        let before = before.unwrap_or_default();
+        let needed = position.map_or(before, |position| before.raised_to(position));
         match self.waiting.back_mut() {
-            Some(waiting) if waiting.position == position => waiting.up_to = self.last,
+            Some(waiting) if waiting.needed == needed => waiting.up_to = self.last,
             _ => self.waiting.push_back(Waiting {
                 up_to: self.last,
-                position,
+                needed,
             }),
         }
     }
@@ -46,11 +48,11 @@ impl Confirms {
         first..=self.last
     }
 
-    /// The last publish that `durable` covers, if any was waiting: confirms it and all before it.
-    pub(crate) fn settle(&mut self, durable: Position) -> Option<u64> {
+    /// The last publish that need not wait any more, if any was waiting: confirms it and all before it.
+    pub(crate) fn settle(&mut self, reached: Progress) -> Option<u64> {
         let mut settled = None;
         while let Some(waiting) = self.waiting.front()
-            && waiting.position <= durable
+            && reached.includes(waiting.needed)
         {
             settled = Some(waiting.up_to);
             self.settled = waiting.up_to;
@@ -76,28 +78,60 @@ impl Confirms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::{Durability, Point};
+
+    fn position(point: u64, level: Durability) -> Option<Position> {
+        Some(Position::new(Point(point), level))
+    }
+
+    fn reached(written: u64, synced: u64) -> Progress {
+        Progress {
+            written: Point(written),
+            synced: Point(synced),
+        }
+    }
 
     #[test]
     fn one_settlement_covers_every_publish_up_to_the_durable_position() {
         let mut confirms = Confirms::default();
-        confirms.published(3, Some(Position(1)));
-        confirms.published(2, Some(Position(2)));
-        confirms.published(1, Some(Position(4)));
-        assert_eq!(confirms.settle(Position(0)), None);
-        assert_eq!(confirms.settle(Position(3)), Some(5));
-        assert_eq!(confirms.settle(Position(3)), None);
+        confirms.published(3, position(1, Durability::Sync));
+        confirms.published(2, position(2, Durability::Sync));
+        confirms.published(1, position(4, Durability::Sync));
+        assert_eq!(confirms.settle(reached(4, 0)), None);
+        assert_eq!(confirms.settle(reached(4, 3)), Some(5));
+        assert_eq!(confirms.settle(reached(4, 3)), None);
         assert_eq!(confirms.fail(), Some(6));
-        assert_eq!(confirms.settle(Position(9)), None);
+        assert_eq!(confirms.settle(reached(9, 9)), None);
     }
 
     #[test]
     fn a_transient_publish_is_settled_at_once_unless_an_earlier_one_waits() {
         let mut confirms = Confirms::default();
         confirms.published(1, None);
-        assert_eq!(confirms.settle(Position(0)), Some(1));
-        confirms.published(1, Some(Position(5)));
+        assert_eq!(confirms.settle(reached(0, 0)), Some(1));
+        confirms.published(1, position(5, Durability::Sync));
         confirms.published(1, None);
-        assert_eq!(confirms.settle(Position(4)), None);
-        assert_eq!(confirms.settle(Position(5)), Some(3));
+        assert_eq!(confirms.settle(reached(5, 4)), None);
+        assert_eq!(confirms.settle(reached(5, 5)), Some(3));
+    }
+
+    #[test]
+    fn a_publish_waits_for_the_level_of_its_queues_and_for_those_before_it() {
+        let mut confirms = Confirms::default();
+        confirms.published(1, position(1, Durability::Write));
+        confirms.published(1, position(2, Durability::Sync));
+        confirms.published(1, position(3, Durability::Write));
+        assert_eq!(confirms.settle(reached(2, 0)), Some(1));
+        assert_eq!(confirms.settle(reached(3, 1)), None, "the second waits");
+        assert_eq!(
+            confirms.settle(reached(2, 2)),
+            Some(2),
+            "the third is not written"
+        );
+        assert_eq!(
+            confirms.settle(reached(3, 2)),
+            Some(3),
+            "and need not be synced"
+        );
     }
 }

@@ -50,6 +50,9 @@ impl Publisher {
             runs,
         } in &parts
         {
+            if queue.is_logged() {
+                staged.expect_durability(queue.durability());
+            }
             let ahead = queue.foretell(*verdict, runs, &mut staged.batch);
             let vhost = self.session().vhost();
             let leaving = Leaving::stage(vhost, queue, ahead.dying, &mut staged.batch);

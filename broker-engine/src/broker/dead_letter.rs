@@ -322,7 +322,8 @@ fn arrive(
             (Content::Logged(..) | Content::Nowhere, _) => continue,
         };
         let now_ms = message.arrived_ms().map(|_| now_ms);
-        route.settle(appended.map(|entry| entry.position));
+        let level = route.durability(persistent);
+        route.settle(appended.map(|entry| entry.position.at(level)));
         for queue in route.queues() {
             let logged = logged.filter(|_| queue.is_logging(persistent));
             let dead = queue.push(Run::one(message.clone()).with_log(logged), now_ms);

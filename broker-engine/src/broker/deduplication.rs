@@ -230,6 +230,7 @@ impl Drop for Note {
 mod tests {
     use super::*;
     use crate::broker::value::Value;
+    use crate::store::{Durability, Point};
 
     const ONE: Bringer = Bringer(1);
     const OTHER: Bringer = Bringer(2);
@@ -299,10 +300,11 @@ mod tests {
         let Verdict::New(Some(note)) = deduper.look(&headers("a"), 0, ONE) else {
             panic!("it was not taken");
         };
-        note.settle(Some(Position(7)));
+        let position = Position::new(Point(7), Durability::Sync);
+        note.settle(Some(position));
         assert!(matches!(
             deduper.look(&headers("a"), 0, ONE),
-            Verdict::Duplicate(Some(Position(7)))
+            Verdict::Duplicate(Some(found)) if found == position
         ));
     }
 

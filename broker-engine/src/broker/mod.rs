@@ -46,6 +46,8 @@ mod tests;
 #[cfg(test)]
 mod tests_deduplication;
 #[cfg(test)]
+mod tests_durability;
+#[cfg(test)]
 mod tests_governance;
 #[cfg(test)]
 mod tests_rules;
@@ -103,7 +105,9 @@ pub use self::{
     vhosts::Bystander,
 };
 use crate::store::{self, QueueId, Store, disk::Disk};
-pub use crate::store::{Damage, Error as StoreError, Position, Waiter};
+pub use crate::store::{
+    Damage, Durability, Error as StoreError, Point, Position, Progress, Waiter,
+};
 
 /// The virtual host that every broker starts with.
 pub const DEFAULT_VHOST: &str = "/";
@@ -515,9 +519,9 @@ impl Broker {
         self.core.store.when_durable(position, waiter);
     }
 
-    /// Everything up to here is durable.
-    pub fn durable(&self) -> Position {
-        self.core.store.durable()
+    /// How far the log got.
+    pub fn progress(&self) -> Progress {
+        self.core.store.progress()
     }
 
     /// Blocks until a position is durable.

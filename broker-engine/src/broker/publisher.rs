@@ -20,7 +20,7 @@ use super::{
     staged::{Staged, pack_all, too_long},
     value::Table,
 };
-use crate::store::{Appended, Position};
+use crate::store::{Appended, Durability, Position};
 
 /// Reads the headers out of a message's properties; only headers exchanges ask.
 pub type ReadHeaders = fn(properties: &[u8]) -> Table;
@@ -254,10 +254,12 @@ impl Publisher {
         let batch = std::mem::take(&mut staged.batch);
         let now_ms = staged.now_ms.take();
         let mut appended = None;
+        let level = staged.durability.take().unwrap_or(Durability::Write);
         if !batch.is_empty() {
             match self.session.core().store.append(batch) {
                 Ok(entry) => {
-                    outcome.durable = Some(entry.position);
+                    let position = Some(entry.position.at(level));
+                    outcome.durable = Position::of_both(outcome.durable, position);
                     appended = Some(entry);
                 }
                 Err(error) => {
@@ -359,20 +361,22 @@ impl Publisher {
                     seen.notes.extend(note);
                     taking.push(Arc::clone(queue));
                 }
-                Admission::Duplicate(position) => seen.position = seen.position.max(position),
+                Admission::Duplicate(position) => {
+                    seen.position = Position::of_both(seen.position, position);
+                }
                 Admission::Undecided => seen.is_undecided = true,
                 Admission::Refused => refusing.push(Arc::clone(queue)),
             }
         }
         if let Some(exchange) = route.into_seen() {
-            seen.position = seen.position.max(exchange.position);
+            seen.position = Position::of_both(seen.position, exchange.position);
             seen.is_undecided |= exchange.is_undecided;
             // Whoever is told no may try again: the exchange must not take that for a repetition.
             if refusing.is_empty() && !seen.is_undecided {
                 seen.notes.extend(exchange.notes);
             }
         }
-        outcome.durable = outcome.durable.max(seen.position);
+        outcome.durable = Position::of_both(outcome.durable, seen.position);
         let is_undecided = seen.is_undecided;
         let seen = (!seen.notes.is_empty()).then(|| Box::new(seen));
         Accepting {

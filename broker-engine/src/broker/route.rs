@@ -8,7 +8,9 @@ use super::{
     deduplication::{Note, Verdict},
     queue::{Extent, Queue},
 };
-use crate::store::{Position, QueueId};
+#[cfg(test)]
+use crate::store::mutation::Mutation;
+use crate::store::{Durability, Position, QueueId};
 
 /// The queues a message goes to.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Route {
     logged: Vec<QueueId>,
     /// Those that keep every message there.
     always_logged: Vec<QueueId>,
+    /// The strictest level of those, and of those.
+    durability: [Durability; 2],
     /// Whether messages wait in one of them for a limited time only.
     is_timed: bool,
     /// Whether one of them refuses messages when it is full.
@@ -47,7 +51,9 @@ impl SeenBefore {
                 self.notes.extend(note);
                 return true;
             }
-            Verdict::Duplicate(position) => self.position = self.position.max(position),
+            Verdict::Duplicate(position) => {
+                self.position = Position::of_both(self.position, position);
+            }
             Verdict::Undecided => self.is_undecided = true,
         }
         false
@@ -65,7 +71,13 @@ impl Route {
                 .filter(move |queue| queue.is_logging(persistent));
             logging.map(|queue| queue.id()).collect()
         };
+        let strictest = |persistent: bool| {
+            let logging = queues.iter().filter(|queue| queue.is_logging(persistent));
+            let levels = logging.map(|queue| queue.durability());
+            levels.fold(Durability::Write, Durability::stricter)
+        };
         Self {
+            durability: [strictest(true), strictest(false)],
             logged: logging(true),
             always_logged: logging(false),
             is_timed: queues.iter().any(|queue| queue.rules().is_timed()),
@@ -126,6 +138,16 @@ impl Route {
 
     pub(super) fn queues(&self) -> &[Arc<Queue>] {
         &self.queues
+    }
+
+    /// What makes a message durable that goes to the log for one of them.
+    pub(super) fn durability(&self, persistent: bool) -> Durability {
+        #[cfg(test)]
+        if Mutation::ForgetLevel.is_on() {
+            return Durability::Write;
+        }
+        let [of_persistent, of_any] = self.durability;
+        if persistent { of_persistent } else { of_any }
     }
 
     /// For which queues a message goes to the log.

@@ -13,7 +13,7 @@ use super::{
     queue::{Extent, Framing, Queue, Run},
     route::Route,
 };
-use crate::store::{Batch, MessageId, Position};
+use crate::store::{Batch, Durability, MessageId, Position};
 
 /// How many stretches memory is kept for between batches.
 const KEPT_MAX: usize = 16;
@@ -44,6 +44,8 @@ pub(super) struct Staged {
     pub(super) first: usize,
     /// The time, if one of them may expire.
     pub(super) now_ms: Option<u64>,
+    /// What makes the log's entry durable: the strictest level of the queues that it is for.
+    pub(super) durability: Option<Durability>,
 }
 
 impl Staged {
@@ -100,6 +102,9 @@ impl Staged {
             _ => {
                 let mut extent = Extent::default();
                 extent.add(len, message.body.len());
+                if place.is_some() {
+                    self.expect_durability(route.durability(message.persistent));
+                }
                 self.stretches.push(Stretch {
                     route: Arc::clone(route),
                     persistent: message.persistent,
@@ -111,6 +116,12 @@ impl Staged {
             }
         }
         Ok(())
+    }
+
+    /// The log's entry is for a queue of this level as well.
+    pub(super) fn expect_durability(&mut self, level: Durability) {
+        let others = self.durability.unwrap_or(level);
+        self.durability = Some(others.stricter(level));
     }
 
     /// Tells for each queue what it gets, in order. Where the log has the batch: its bytes and its first id. All of it is
@@ -150,6 +161,7 @@ impl Staged {
     /// Forgets the messages, and gives back the room that queues kept for them.
     pub(super) fn unreserve(&mut self) {
         self.unlogged = Vec::new();
+        self.durability = None;
         for stretch in self.stretches.drain(..) {
             stretch.route.unreserve(stretch.extent);
         }

@@ -22,7 +22,7 @@ fn parameter(vhost: &str, component: &str, name: &str, value: Json) -> Parameter
     }
 }
 
-fn set(node: &Node, component: &str, name: &str, pattern: &str, definition: Json) {
+pub(super) fn set(node: &Node, component: &str, name: &str, pattern: &str, definition: Json) {
     let value =
         json!({"pattern": pattern, "definition": definition, "priority": 0, "apply-to": "all"});
     let parameter = parameter(DEFAULT_VHOST, component, name, value);
@@ -30,7 +30,7 @@ fn set(node: &Node, component: &str, name: &str, pattern: &str, definition: Json
     node.wait(position);
 }
 
-fn clear(node: &Node, component: &str, name: &str) {
+pub(super) fn clear(node: &Node, component: &str, name: &str) {
     let position = node.broker.delete_parameter(DEFAULT_VHOST, component, name);
     node.wait(position.unwrap());
 }

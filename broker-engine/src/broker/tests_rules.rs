@@ -8,9 +8,9 @@ use std::sync::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Broker, Clock, DEFAULT_VHOST, Delivery, DeliveryRun, Dialect, Envelope, Error, ExchangeDeclare,
-    Options, Publish, PublishOutcome, Queue, QueueDeclare, Session, Settlement, Table, Value,
-    Verdict,
+    Broker, Clock, DEFAULT_VHOST, Delivery, DeliveryRun, Dialect, Durability, Envelope, Error,
+    ExchangeDeclare, Options, Publish, PublishOutcome, Queue, QueueDeclare, Session, Settlement,
+    Table, Value, Verdict,
 };
 use crate::store::{self, Drive, disk::FaultyDisk};
 
@@ -94,13 +94,17 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn open(disk: &FaultyDisk, now_ms: u64) -> Self {
+        Self::open_with(disk, now_ms, Durability::Sync)
+    }
+
+    pub(super) fn open_with(disk: &FaultyDisk, now_ms: u64, durability: Durability) -> Self {
         let clock = Arc::new(TestClock(AtomicU64::new(now_ms)));
         let options = Options {
             store: store::Options {
+                durability,
                 drive: Drive::Manual,
                 file_bytes: 16 << 10,
                 roll_bytes: 64 << 10,
-                ..Default::default()
             },
             clock: Arc::<TestClock>::clone(&clock),
             envelope: Arc::new(JsonEnvelope),
@@ -147,7 +151,9 @@ impl Node {
     }
 
     pub(super) fn wait(&self, position: Option<super::Position>) {
-        self.broker.wait(position.unwrap_or_default()).unwrap();
+        if let Some(position) = position {
+            self.broker.wait(position).unwrap();
+        }
     }
 
     pub(super) fn send(&self, queue: &str, body: &str, properties: &Properties) -> PublishOutcome {

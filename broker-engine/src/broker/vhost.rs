@@ -26,7 +26,7 @@ use super::{
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
 };
-use crate::store::{Batch, Position, QueueId};
+use crate::store::{Batch, Point, Position, QueueId};
 
 pub(super) const RESERVED_PREFIX: &str = "amq.";
 
@@ -571,13 +571,15 @@ impl Vhost {
 
     /// Something here was defined in an entry that others share.
     pub(super) fn note_defined(&self, position: Position) {
-        self.defined.fetch_max(position.0, Ordering::AcqRel);
+        let Point(point) = position.point();
+        self.defined.fetch_max(point, Ordering::AcqRel);
     }
 
     /// What must be durable before it may be said that something is there: somebody else may have declared it just now.
     pub(super) fn defined(&self) -> Option<Position> {
-        let position = Position(self.defined.load(Ordering::Acquire));
-        (position > self.core.store.durable()).then_some(position)
+        let point = Point(self.defined.load(Ordering::Acquire));
+        let position = Position::new(point, self.core.store.durability());
+        (!self.core.store.progress().covers(position)).then_some(position)
     }
 
     /// Makes a change visible: routes cached before it are not used after the lock is released.

@@ -161,7 +161,7 @@ impl Vhost {
         if !batch.is_empty() {
             // What this does not remove the next start does: the queues are not defined any more.
             match self.core.store.append(batch) {
-                Ok(appended) => position = position.max(appended.position),
+                Ok(appended) => position = position.and(appended.position),
                 Err(error) => tracing::warn!(
                     vhost = %self.name(), %error, "the messages of a deleted vhost stay until restart"
                 ),

@@ -111,6 +111,7 @@ fn describe(node: &Node, queue: &Queue) -> Value {
         "vhost": **queue.vhost(),
         "type": queue.kind().name(),
         "durable": settings.durable,
+        "durability": queue.is_logged().then(|| queue.durability().name()),
         "auto_delete": settings.auto_delete,
         "exclusive": settings.exclusive.is_some(),
         "arguments": tables::from_table(&settings.arguments),

@@ -12,8 +12,8 @@ use super::auth::Administrator;
 use super::body::Body;
 use super::error::Error;
 use super::{State, written};
-use crate::broker::PasswordHash;
 use crate::broker::definitions::document::{Tags, User};
+use crate::broker::{PasswordHash, Position};
 
 /// As many tags as RabbitMQ lets a user have.
 const TAGS_MAX: usize = 20;
@@ -140,7 +140,7 @@ pub(super) async fn delete_many(
         names.ok_or_else(|| Error::BadRequest("users must be a list of names".to_owned()))?;
     let mut last = None;
     for name in names {
-        last = node.broker.delete_user(name)?.max(last);
+        last = Position::of_both(last, node.broker.delete_user(name)?);
     }
     Arc::clone(&node).durable(last).await?;
     Ok(StatusCode::NO_CONTENT)

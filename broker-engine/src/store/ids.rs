@@ -31,10 +31,6 @@ impl MessageId {
     }
 }
 
-/// A point in the log of this process: everything appended up to it. Grows by one per entry, starts at zero at open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(pub u64);
-
 /// The streams of entries that share the log, each with its own consecutive indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {

@@ -1,7 +1,7 @@
 //! The log: entries are appended under one short lock, and applied in the same moment.
 //!
 //! Invariants: an entry has its index, and its messages their ids, from the moment of the append; files are written in
-//! the order of appends; `durable <= written <= position`; after a failure nothing becomes durable any more.
+//! the order of appends; `synced <= written <= position`; after a failure nothing becomes durable any more.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,12 +15,12 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
-    Appended, Drive, Options, Waiter,
+    Appended, Drive, Durability, Options, Point, Position, Progress, Waiter,
     definitions::Change,
     disk::{Disk, DiskFile},
     error::Error,
     hash::IntMap,
-    ids::{Lane, MessageId, Position},
+    ids::{Lane, MessageId},
     ops::Ops,
     reader::Recent,
     record::{self, BodyCrc, FILE_HEAD_LEN, FileHead, HEAD_LEN},
@@ -109,13 +109,14 @@ pub(super) struct Chunk {
 pub(super) struct Inner {
     pub(super) state: State,
     pub(super) next_index: [u64; Lane::COUNT],
-    pub(super) position: Position,
-    pub(super) written: Position,
-    pub(super) durable: Position,
-    /// Somebody waits for this to be written.
-    pub(super) wanted_written: Position,
-    /// Somebody waits for this to be durable.
-    pub(super) wanted: Position,
+    /// The last entry.
+    pub(super) appended: Point,
+    /// How far they are written and synced.
+    pub(super) progress: Progress,
+    /// What somebody waits for.
+    pub(super) wanted: Progress,
+    /// A sync is under way: who waits for a write need not wait for that.
+    pub(super) is_syncing: bool,
     /// The file that is appended to, and where its records end.
     pub(super) current: Arc<OpenFile>,
     pub(super) end: u64,
@@ -175,6 +176,8 @@ pub(super) struct Log {
     /// Held by whoever prepares files or rolls.
     pub(super) keeping: Mutex<()>,
     pub(super) recent: Mutex<Recent>,
+    /// Whether what nobody waits for is synced soon.
+    pub(super) syncs_soon: AtomicBool,
     /// For the writer: something to write, or somebody waits.
     pub(super) work: Condvar,
     /// For the keeper: a file to prepare, or enough to roll.
@@ -199,11 +202,10 @@ impl Log {
         let inner = Inner {
             state: start.state,
             next_index: start.next_index,
-            position: Position(0),
-            written: Position(0),
-            durable: Position(0),
-            wanted_written: Position(0),
-            wanted: Position(0),
+            appended: Point::default(),
+            progress: Progress::default(),
+            wanted: Progress::default(),
+            is_syncing: false,
             written_end: (start.first.number, 0),
             current: start.first,
             end: FILE_HEAD_LEN as u64,
@@ -226,6 +228,7 @@ impl Log {
             _directory: start.directory,
         };
         Self {
+            syncs_soon: AtomicBool::new(options.durability == Durability::Sync),
             disk,
             options,
             node,
@@ -284,12 +287,16 @@ impl Log {
         inner.pending_bytes += need;
         inner.end += need as u64;
         inner.next_index[usize::from(lane.number())] += 1;
-        inner.position.0 += 1;
+        inner.appended.0 += 1;
+        #[cfg(test)]
+        if super::mutation::Mutation::ConfirmBeforeWrite.is_on() {
+            inner.progress.written = inner.appended;
+        }
         if (was_empty && !inner.is_dozing) || inner.pending_bytes > PENDING_BYTES_SOON {
             self.work.notify_one();
         }
         Ok(Appended {
-            position: inner.position,
+            position: Position::new(inner.appended, self.options.durability),
             first: MessageId::new(index, 0),
             bytes,
         })
@@ -368,7 +375,7 @@ impl Log {
     pub(super) fn advance(&self, inner: &mut MutexGuard<'_, Inner>) {
         match self.options.drive {
             Drive::Threads => {
-                inner.wanted_written = inner.position;
+                inner.wanted.written = inner.appended;
                 self.work.notify_one();
                 self.progress.wait(inner);
             }
@@ -383,8 +390,8 @@ impl Log {
         self.inner.lock().failed.clone()
     }
 
-    pub(super) fn durable(&self) -> Position {
-        self.inner.lock().durable
+    pub(super) fn progress(&self) -> Progress {
+        self.inner.lock().progress
     }
 
     pub(super) fn last_message(&self) -> MessageId {

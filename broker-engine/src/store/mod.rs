@@ -20,6 +20,7 @@ mod manifest;
 #[cfg(test)]
 pub(crate) mod mutation;
 mod ops;
+mod position;
 mod reader;
 mod record;
 mod recovery;
@@ -48,23 +49,14 @@ use parking_lot::Mutex;
 pub use self::{
     batch::Batch,
     error::Error,
-    ids::{Lane, MessageId, Position, QueueId},
+    ids::{Lane, MessageId, QueueId},
+    position::{Durability, Point, Position, Progress},
 };
 use self::{
     disk::Disk,
     log::{Entry, Log, Meaning},
     record::BodyCrc,
 };
-
-/// What a durable position promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Synced to the volume: survives a power cut.
-    #[default]
-    Sync,
-    /// Written to the operating system: survives the process, not a power cut.
-    Write,
-}
 
 /// Who does the writing and keeping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +71,7 @@ pub enum Drive {
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What a durable position promises.
+    /// What makes definitions durable, and messages where nobody says otherwise.
     pub durability: Durability,
     /// Who does the writing and keeping.
     pub drive: Drive,
@@ -100,16 +92,17 @@ impl Default for Options {
     }
 }
 
-/// Is told when a position is durable. Called from the writer's thread: must be short and must not call the store.
+/// Is told when a position is durable. Called from the writer's thread, or that of anybody who waits: must be short
+/// and must not call the store.
 pub trait Waiter: Send + Sync {
-    /// Everything up to the position is durable, or the log failed and nothing further ever will be.
-    fn reached(&self, result: Result<Position, Error>);
+    /// The log got so far, or it failed and will not get any further.
+    fn reached(&self, result: Result<Progress, Error>);
 }
 
 /// What an append promised: nothing yet, until `position` is durable.
 #[derive(Clone, Debug)]
 pub struct Appended {
-    /// Durable when the store says so.
+    /// Durable when the store says so, by the store's level unless it is asked for another one.
     pub position: Position,
     /// The id of the entry's first message; the others follow by one.
     pub first: MessageId,
@@ -274,9 +267,19 @@ impl Store {
         self.log.last_message()
     }
 
-    /// Everything up to here is durable.
-    pub fn durable(&self) -> Position {
-        self.log.durable()
+    /// How far the log got.
+    pub fn progress(&self) -> Progress {
+        self.log.progress()
+    }
+
+    /// What makes definitions durable, and messages where nobody says otherwise.
+    pub fn durability(&self) -> Durability {
+        self.log.options.durability
+    }
+
+    /// From now on what nobody waits for is synced soon, even if the store's level does not ask for it.
+    pub fn sync_soon(&self) {
+        self.log.sync_soon();
     }
 
     /// Tells `waiter` when `position` is durable, at once if it is.

@@ -7,8 +7,12 @@ use std::cell::Cell;
 /// One thing done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mutation {
-    /// Entries count as durable when they are written.
+    /// Entries count as synced when they are written.
     ConfirmBeforeSync,
+    /// Entries count as written when they are appended.
+    ConfirmBeforeWrite,
+    /// Messages count as durable when they are written, whatever their queues ask for.
+    ForgetLevel,
     /// Records and messages are taken as they are found.
     SkipChecksum,
     /// Acknowledgements do not reach the log.
@@ -28,8 +32,10 @@ pub(crate) struct Wrong;
 
 impl Mutation {
     /// Every mutation there is.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::ConfirmBeforeSync,
+        Self::ConfirmBeforeWrite,
+        Self::ForgetLevel,
         Self::SkipChecksum,
         Self::ForgetAck,
         Self::LoseRequeue,

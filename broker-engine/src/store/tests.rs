@@ -2,15 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 
 use super::{
-    Batch, Drive, Error, MessageId, Options, Position, QueueId, RecoveredQueue, Recovery, Store,
-    Waiter,
-    disk::{Disk, Fault, FaultyDisk, RealDisk},
+    Batch, Drive, Durability, Error, MessageId, Options, Point, Position, Progress, QueueId,
+    RecoveredQueue, Recovery, Store, Waiter,
+    disk::{Disk, DiskFile, Fault, FaultyDisk, RealDisk},
     mutation::Mutation,
     recovery::comparable,
 };
@@ -98,7 +100,7 @@ fn conforms(disk: &Arc<dyn Disk>, options: &Options) {
     batch.gone(other);
     let position = store.append(batch).unwrap().position;
     store.wait(position).unwrap();
-    assert!(store.durable() >= position);
+    assert!(store.progress().covers(position));
     assert!(matches!(store.read(QUEUE, ids[20]), Err(Error::NoMessage)));
     store.close().unwrap();
     assert!(matches!(
@@ -144,22 +146,26 @@ fn conforms_on_a_real_directory_with_threads() {
     );
 }
 
+/// What a waiter was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<Result<Progress, Error>>>);
+
+impl Waiter for Told {
+    fn reached(&self, result: Result<Progress, Error>) {
+        self.0.lock().push(result);
+    }
+}
+
 #[test]
 fn waiters_are_told_once_their_position_is_durable() {
-    struct Told(Mutex<Vec<Result<Position, Error>>>);
-    impl Waiter for Told {
-        fn reached(&self, result: Result<Position, Error>) {
-            self.0.lock().push(result);
-        }
-    }
     let disk = FaultyDisk::new();
     let (store, _) = open(&disk, manual());
-    let told = Arc::new(Told(Mutex::default()));
+    let told = Arc::new(Told::default());
     let (_, position) = publish(&store, &[QUEUE], b"x").unwrap();
     store.when_durable(position, Arc::clone(&told) as Arc<dyn Waiter>);
     assert!(told.0.lock().is_empty());
     store.write();
-    assert!(matches!(told.0.lock()[..], [Ok(durable)] if durable == position));
+    assert!(matches!(told.0.lock()[..], [Ok(reached)] if reached.covers(position)));
     disk.inject(Fault::SyncFails);
     let (_, position) = publish(&store, &[QUEUE], b"y").unwrap();
     store.when_durable(position, Arc::clone(&told) as Arc<dyn Waiter>);
@@ -259,14 +265,14 @@ impl History {
                 store.keep();
             }
         }
-        self.note(store.durable());
+        self.note(store.progress());
         Ok(())
     }
 
-    fn note(&mut self, durable: Position) {
+    fn note(&mut self, reached: Progress) {
         for (_, fact) in self
             .unsettled
-            .extract_if(.., |(position, _)| *position <= durable)
+            .extract_if(.., |(position, _)| reached.covers(*position))
         {
             match fact {
                 Fact::Published(keys) => self.must_be_there.extend(keys),
@@ -398,7 +404,7 @@ fn crashes_in_a_row_recover_to_what_runs() {
         for life in 0..6 {
             let (store, recovery) = open(&disk, manual());
             assert_eq!(recovery.damage, [], "seed {seed}, life {life}");
-            let mut position = Position(0);
+            let mut position = Position::new(Point(0), Durability::Sync);
             for _ in 0..random.usize(..60) {
                 let queue = QueueId(random.u32(..2));
                 let ids: Vec<_> = {
@@ -659,11 +665,165 @@ fn an_entry_larger_than_a_file_gets_a_larger_file() {
     assert_eq!(store.read(QUEUE, id).unwrap(), large);
 }
 
+/// A disk whose syncs wait until the test lets them go on.
+struct Gate {
+    disk: FaultyDisk,
+    lock: Arc<Mutex<()>>,
+}
+
+struct GatedFile {
+    file: Arc<dyn DiskFile>,
+    lock: Arc<Mutex<()>>,
+}
+
+impl Gate {
+    fn gated(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        let lock = Arc::clone(&self.lock);
+        Arc::new(GatedFile { file, lock })
+    }
+}
+
+impl Disk for Gate {
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.gated(self.disk.create(name)?))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(self.gated(self.disk.open(name)?))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+
+    fn available_bytes(&self) -> io::Result<u64> {
+        self.disk.available_bytes()
+    }
+
+    fn lock(&self) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        self.disk.lock()
+    }
+}
+
+impl DiskFile for GatedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_at(bytes, offset)
+    }
+
+    fn preallocate(&self, len: u64) -> io::Result<()> {
+        self.file.preallocate(len)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let _turn = self.lock.lock();
+        self.file.sync_data()
+    }
+}
+
+fn with_threads(durability: Durability) -> Options {
+    Options {
+        drive: Drive::Threads,
+        durability,
+        file_bytes: 64 << 10,
+        ..manual()
+    }
+}
+
+/// Looks again and again until something is so.
+fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("it never came that {what}");
+}
+
+#[test]
+fn who_waits_for_a_write_does_not_wait_for_a_sync_under_way() {
+    let lock = Arc::new(Mutex::new(()));
+    let disk = Gate {
+        disk: FaultyDisk::new(),
+        lock: Arc::clone(&lock),
+    };
+    let (store, _) = Store::open(Arc::new(disk), with_threads(Durability::Sync)).unwrap();
+    let closed = lock.lock();
+    let (_, synced) = publish(&store, &[QUEUE], b"synced").unwrap();
+    let told = Arc::new(Told::default());
+    store.when_durable(synced, Arc::clone(&told) as Arc<dyn Waiter>);
+    await_that("the sync is under way", || {
+        store.log.inner.lock().is_syncing
+    });
+    let (_, written) = publish(&store, &[QUEUE], b"written").unwrap();
+    let written = written.at(Durability::Write);
+    store.when_durable(written, Arc::clone(&told) as Arc<dyn Waiter>);
+    {
+        let told = told.0.lock();
+        let [Ok(progress)] = told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(progress.covers(written) && !progress.covers(synced));
+    }
+    drop(closed);
+    store.wait(synced).unwrap();
+    await_that("both were told", || told.0.lock().len() == 2);
+}
+
+#[test]
+fn what_nobody_waits_for_is_synced_soon_where_that_is_asked_for() {
+    let (store, _) =
+        Store::open(Arc::new(FaultyDisk::new()), with_threads(Durability::Write)).unwrap();
+    let (_, position) = publish(&store, &[QUEUE], b"x").unwrap();
+    store.wait(position).unwrap();
+    assert!(!store.progress().covers(position.at(Durability::Sync)));
+    store.sync_soon();
+    await_that("it is synced", || {
+        store.progress().covers(position.at(Durability::Sync))
+    });
+}
+
+#[test]
+fn traffic_does_not_put_off_the_sync_of_what_nobody_waits_for() {
+    let (store, _) =
+        Store::open(Arc::new(FaultyDisk::new()), with_threads(Durability::Sync)).unwrap();
+    let (_, first) = publish(&store, &[QUEUE], b"first").unwrap();
+    await_that("the first is synced", || {
+        let (_, position) = publish(&store, &[QUEUE], b"more").unwrap();
+        store.wait(position.at(Durability::Write)).unwrap();
+        store.progress().covers(first)
+    });
+}
+
 #[test]
 fn what_is_written_but_not_synced_survives_the_process() {
     let disk = FaultyDisk::new();
     let options = Options {
-        durability: super::Durability::Write,
+        durability: Durability::Write,
         ..manual()
     };
     let (store, _) = open(&disk, options.clone());

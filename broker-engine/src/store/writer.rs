@@ -1,16 +1,19 @@
 //! The writer: puts what was appended into the files, syncs it for all who wait, and tells them.
 //!
-//! What somebody waits for is written at once. The rest is left for a moment, so that entries nobody waits for cost no
-//! write of their own.
+//! What somebody waits for is written at once, and synced if they wait for that. The rest is left for a moment, so that
+//! entries nobody waits for cost no write of their own.
 
-use std::{io::IoSlice, sync::Arc, time::Duration};
+use std::{
+    io::IoSlice,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use parking_lot::MutexGuard;
 
 use super::{
-    Durability, Waiter,
+    Durability, Point, Position, Waiter,
     error::Error,
-    ids::Position,
     log::{Chunk, Inner, Log, OpenFile, PENDING_BYTES_SOON},
 };
 
@@ -40,18 +43,18 @@ impl Log {
 
     fn is_sync_wanted(&self) -> bool {
         let inner = self.inner.lock();
-        self.options.durability == Durability::Sync && inner.wanted > inner.durable
+        inner.wanted.synced > inner.progress.synced
     }
 
     /// Writes what is pending. Returns what is written now, unless the log failed.
-    fn write_out(&self, mut unsynced: MutexGuard<'_, Vec<Arc<OpenFile>>>) -> Option<Position> {
+    fn write_out(&self, mut unsynced: MutexGuard<'_, Vec<Arc<OpenFile>>>) -> Option<Point> {
         let mut inner = self.inner.lock();
         if inner.failed.is_some() {
             return None;
         }
         let chunks = std::mem::take(&mut inner.pending);
         let bytes = std::mem::take(&mut inner.pending_bytes);
-        let target = inner.position;
+        let target = inner.appended;
         let end = (inner.current.number, inner.end);
         drop(inner);
         if let Err(error) = write_chunks(&chunks, &mut unsynced) {
@@ -63,11 +66,8 @@ impl Log {
         }
         drop(chunks);
         let mut inner = self.inner.lock();
-        inner.written = target;
+        inner.progress.written = target;
         inner.written_end = end;
-        if self.options.durability == Durability::Write {
-            inner.durable = target;
-        }
         drop(unsynced);
         self.tell(inner);
         Some(target)
@@ -80,12 +80,17 @@ impl Log {
         };
         // Others may write on in the meantime.
         let files = std::mem::take(&mut *self.unsynced.lock());
-        if let Err(error) = self.sync(&files) {
+        self.inner.lock().is_syncing = true;
+        let synced = self.sync(&files);
+        if let Err(error) = synced {
+            // The files stay unsynced for good: the system may have dropped what it could not write, and a second sync
+            // would not tell.
             self.fail(Error::Failed(format!("syncing the log: {error}").into()));
             return;
         }
         let mut inner = self.inner.lock();
-        inner.durable = inner.durable.max(target);
+        inner.is_syncing = false;
+        inner.progress.synced = inner.progress.synced.max(target);
         self.tell(inner);
     }
 
@@ -99,54 +104,90 @@ impl Log {
 
     /// Tells who waited for what is reached now.
     fn tell(&self, mut inner: MutexGuard<'_, Inner>) {
-        let durable = inner.durable;
+        let progress = inner.progress;
         let reached: Vec<_> = inner
             .waiters
-            .extract_if(.., |(position, _)| *position <= durable)
+            .extract_if(.., |(position, _)| progress.covers(*position))
             .collect();
         self.progress.notify_all();
         drop(inner);
         for (_, waiter) in reached {
-            waiter.reached(Ok(durable));
+            waiter.reached(Ok(progress));
         }
     }
 
     /// The writer's thread.
     pub(super) fn run_writer(&self) {
-        loop {
-            let mut must_sync = false;
-            let mut inner = self.inner.lock();
-            while !self.is_urgent(&inner) {
-                if inner.failed.is_some() || (inner.is_closed && inner.pending.is_empty()) {
-                    return;
-                }
-                if !inner.pending.is_empty() {
-                    inner.is_dozing = true;
-                    let is_time = self.work.wait_for(&mut inner, UNWRITTEN_MAX).timed_out();
-                    inner.is_dozing = false;
-                    if is_time || inner.is_closed {
-                        break;
-                    }
-                } else if inner.durable == inner.position {
-                    self.work.wait(&mut inner);
-                } else if self.work.wait_for(&mut inner, UNSYNCED_MAX).timed_out() {
-                    must_sync = inner.pending.is_empty();
-                    break;
-                }
-            }
-            if inner.failed.is_some() {
-                return;
-            }
-            drop(inner);
+        let mut overdue = None;
+        while let Some(must_sync) = self.await_work(&mut overdue) {
             self.write(must_sync);
+        }
+    }
+
+    /// Waits until there is something to do, and tells whether what nobody waits for must be synced as well; none when
+    /// nothing will ever be to do.
+    fn await_work(&self, unsynced: &mut Option<Unsynced>) -> Option<bool> {
+        let mut inner = self.inner.lock();
+        loop {
+            if inner.failed.is_some() {
+                return None;
+            }
+            self.note_unsynced(&inner, unsynced);
+            let sync_at = unsynced.as_ref().map(|unsynced| unsynced.sync_at);
+            let must_sync = sync_at.is_some_and(|sync_at| sync_at <= Instant::now());
+            if must_sync || self.is_urgent(&inner) {
+                return Some(must_sync);
+            }
+            if inner.pending.is_empty() {
+                if inner.is_closed {
+                    return None;
+                }
+                if let Some(sync_at) = sync_at {
+                    self.work.wait_until(&mut inner, sync_at);
+                } else {
+                    self.work.wait(&mut inner);
+                }
+            } else {
+                inner.is_dozing = true;
+                let is_time = self.work.wait_for(&mut inner, UNWRITTEN_MAX).timed_out();
+                inner.is_dozing = false;
+                if is_time || inner.is_closed {
+                    return Some(false);
+                }
+            }
+        }
+    }
+
+    /// Keeps the time at which what nobody waits for is to be synced.
+    fn note_unsynced(&self, inner: &Inner, unsynced: &mut Option<Unsynced>) {
+        if unsynced
+            .as_ref()
+            .is_some_and(|unsynced| unsynced.first <= inner.progress.synced)
+        {
+            *unsynced = None;
+        }
+        if unsynced.is_none()
+            && inner.progress.synced < inner.appended
+            && self.syncs_soon.load(Ordering::Relaxed)
+        {
+            *unsynced = Some(Unsynced {
+                first: Point(inner.progress.synced.0 + 1),
+                sync_at: Instant::now() + UNSYNCED_MAX,
+            });
         }
     }
 
     /// Whether somebody waits for the writer.
     fn is_urgent(&self, inner: &Inner) -> bool {
-        inner.wanted > inner.durable
-            || inner.wanted_written > inner.written
-            || inner.pending_bytes > PENDING_BYTES_SOON
+        !inner.progress.includes(inner.wanted) || inner.pending_bytes > PENDING_BYTES_SOON
+    }
+
+    /// From now on what nobody waits for is synced soon.
+    pub(super) fn sync_soon(&self) {
+        if !self.syncs_soon.swap(true, Ordering::Relaxed) {
+            let _inner = self.inner.lock();
+            self.work.notify_one();
+        }
     }
 
     /// Ends the log: every waiter, now or later, gets the error.
@@ -168,14 +209,19 @@ impl Log {
 
     pub(super) fn when_durable(&self, position: Position, waiter: Arc<dyn Waiter>) {
         let mut inner = self.inner.lock();
-        let result = if inner.durable >= position {
-            Ok(inner.durable)
+        let result = if inner.progress.covers(position) {
+            Ok(inner.progress)
         } else if let Some(error) = inner.failed.clone() {
             Err(error)
         } else {
-            inner.wanted = inner.wanted.max(position);
+            inner.wanted = inner.wanted.raised_to(position);
             inner.waiters.push((position, waiter));
+            let is_kept_waiting = inner.is_syncing && position.level() == Durability::Write;
             self.work.notify_one();
+            drop(inner);
+            if is_kept_waiting {
+                self.write_only();
+            }
             return;
         };
         drop(inner);
@@ -184,15 +230,21 @@ impl Log {
 
     pub(super) fn wait(&self, position: Position) -> Result<(), Error> {
         let mut inner = self.inner.lock();
-        while inner.durable < position {
+        while !inner.progress.covers(position) {
             if let Some(error) = inner.failed.clone() {
                 return Err(error);
             }
-            inner.wanted = inner.wanted.max(position);
+            inner.wanted = inner.wanted.raised_to(position);
             self.advance(&mut inner);
         }
         Ok(())
     }
+}
+
+/// What is not synced yet, and when it must be.
+struct Unsynced {
+    first: Point,
+    sync_at: Instant,
 }
 
 /// Writes chunks in order, those that lie together at once.

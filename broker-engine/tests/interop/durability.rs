@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use lapin::BasicProperties;
 use lapin::Confirmation;
-use lapin::options::BasicPublishOptions;
+use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
 
 use crate::support::{Process, TestBroker, confirm_mode, connect, declare, get, publish};
 
@@ -54,11 +55,40 @@ async fn a_clean_restart_keeps_durable_queues_bindings_and_persistent_messages()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_confirmed_message_survives_a_kill_in_the_middle_of_the_stream() {
+    survive_a_kill("sync", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_confirmed_message_of_a_written_queue_survives_a_kill_of_a_node_that_syncs() {
+    survive_a_kill("sync", Some("write")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_confirmed_message_of_a_synced_queue_survives_a_kill_of_a_node_that_writes() {
+    survive_a_kill("write", Some("sync")).await;
+}
+
+/// Publishes to a queue of some level on a node of some level, and kills the node.
+async fn survive_a_kill(node: &str, queue: Option<&str>) {
     let directory = tempfile::tempdir().unwrap();
-    let process = Process::start(directory.path());
+    let process = Process::start_with(directory.path(), &[&format!("--durability={node}")]);
     let connection = connect(process.address).await;
     let channel = connection.create_channel().await.unwrap();
-    declare(&channel, "q").await;
+    let mut arguments = FieldTable::default();
+    if let Some(level) = queue {
+        arguments.insert(
+            "x-warren-durability".into(),
+            AMQPValue::LongString(level.into()),
+        );
+    }
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel
+        .queue_declare("q".into(), options, arguments)
+        .await
+        .unwrap();
     confirm_mode(&channel).await;
 
     let (confirmed, mut seen) = tokio::sync::mpsc::unbounded_channel();

@@ -105,20 +105,22 @@ async fn a_headers_exchange_looks_at_the_headers() {
     assert_eq!(get(&channel, "q").await, None);
 }
 
+/// Properties of which one has this value.
+fn saying(property: &str, value: u64) -> BasicProperties {
+    let (properties, text) = (BasicProperties::default(), value.to_string());
+    match property {
+        "message_id" => properties.with_message_id(text.into()),
+        "correlation_id" => properties.with_correlation_id(text.into()),
+        _ => properties.with_timestamp(value),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consistent_hash_of_a_property_keeps_together_what_has_the_same() {
     let broker = TestBroker::start().await;
     let (_connection, channel) = broker.channel().await;
     confirm_mode(&channel).await;
-    let with_id = |id: &str| BasicProperties::default().with_message_id(id.into());
-    let with_correlation = |id: &str| BasicProperties::default().with_correlation_id(id.into());
-    let at = |id: &str| BasicProperties::default().with_timestamp(id.parse().unwrap());
-    let kinds: [(&str, &dyn Fn(&str) -> BasicProperties); 3] = [
-        ("message_id", &with_id),
-        ("correlation_id", &with_correlation),
-        ("timestamp", &at),
-    ];
-    for (property, properties) in kinds {
+    for property in ["message_id", "correlation_id", "timestamp"] {
         let mut arguments = FieldTable::default();
         let name = AMQPValue::LongString(property.into());
         arguments.insert("hash-property".into(), name);
@@ -135,10 +137,10 @@ async fn a_consistent_hash_of_a_property_keeps_together_what_has_the_same() {
             bind(&channel, queue, &exchange, "1", FieldTable::default()).await;
         }
         // Each of 60 values twice, under other keys; then one without the property twice.
-        for number in 0..122 {
+        for number in 0..122_u64 {
             let properties = match number % 61 {
                 60 => BasicProperties::default(),
-                value => properties(&value.to_string()),
+                value => saying(property, value),
             };
             channel
                 .basic_publish(

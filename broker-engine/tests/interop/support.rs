@@ -95,7 +95,7 @@ impl Process {
         Self::start_with(data_dir, &["--management=127.0.0.1:0"])
     }
 
-    fn start_with(data_dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start_with(data_dir: &Path, more: &[&str]) -> Self {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_brokerd"))
             .arg("--data-dir")
             .arg(data_dir)

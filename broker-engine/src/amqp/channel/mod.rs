@@ -34,7 +34,7 @@ use super::error::Error;
 use super::outbox::Outbox;
 use super::reply_code::ReplyCode;
 use super::server::Server;
-use crate::broker::{self, Credit, Identity, Position, Publisher, Settlements, Waiter};
+use crate::broker::{self, Credit, Identity, Position, Progress, Publisher, Settlements, Waiter};
 use crate::codec::amqp::{
     BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method, encode_method,
 };
@@ -257,12 +257,12 @@ impl Channel {
         !self.is_closing && self.content.is_none()
     }
 
-    /// Confirms what is durable.
-    pub(crate) fn confirm(&mut self, durable: Position) {
+    /// Confirms what need not wait any more, now that the log got so far.
+    pub(crate) fn confirm(&mut self, reached: Progress) {
         if let Some(last) = self
             .confirms
             .as_mut()
-            .and_then(|confirms| confirms.settle(durable))
+            .and_then(|confirms| confirms.settle(reached))
         {
             self.send(&BasicAck {
                 delivery_tag: last,

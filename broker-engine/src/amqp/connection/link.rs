@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::super::outbox::Outbox;
-use crate::broker::{ConnectionReport, Position, StoreError, Waiter};
+use crate::broker::{ConnectionReport, Point, Progress, StoreError, Waiter};
 
 /// The part of a connection that is shared between threads.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     pub(crate) outbox: Arc<Outbox>,
-    durable: AtomicU64,
+    written: AtomicU64,
+    synced: AtomicU64,
     is_log_failed: AtomicBool,
     has_news: AtomicBool,
     /// Why the connection must go, once somebody said so.
@@ -85,9 +86,12 @@ impl Link {
         self.ordered_out.get().map(String::as_str)
     }
 
-    /// Everything the connection waits for up to here is durable.
-    pub(crate) fn durable(&self) -> Position {
-        Position(self.durable.load(Ordering::SeqCst))
+    /// How far the log got, as far as the connection waits for it.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            written: Point(self.written.load(Ordering::SeqCst)),
+            synced: Point(self.synced.load(Ordering::SeqCst)),
+        }
     }
 
     /// Whether nothing further will ever be durable.
@@ -97,10 +101,11 @@ impl Link {
 }
 
 impl Waiter for Link {
-    fn reached(&self, result: Result<Position, StoreError>) {
+    fn reached(&self, result: Result<Progress, StoreError>) {
         match result {
-            Ok(position) => {
-                self.durable.fetch_max(position.0, Ordering::SeqCst);
+            Ok(Progress { written, synced }) => {
+                self.written.fetch_max(written.0, Ordering::SeqCst);
+                self.synced.fetch_max(synced.0, Ordering::SeqCst);
             }
             Err(error) => {
                 tracing::debug!(%error, "a publisher is told that the log failed");

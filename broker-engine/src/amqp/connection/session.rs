@@ -378,9 +378,9 @@ impl Session {
             channel.settle(&mut settlements);
         }
         settlements.apply();
-        let durable = self.link.durable();
+        let reached = self.link.progress();
         for channel in self.channels.values_mut() {
-            channel.confirm(durable);
+            channel.confirm(reached);
         }
     }
 
@@ -401,7 +401,7 @@ impl Session {
                 let _ = to.send(report);
             }
         }
-        let durable = self.link.durable();
+        let reached = self.link.progress();
         if self.link.is_log_failed() {
             for channel in self.channels.values_mut() {
                 channel.fail_confirms();
@@ -412,11 +412,11 @@ impl Session {
             }
         } else {
             for channel in self.channels.values_mut() {
-                channel.confirm(durable);
+                channel.confirm(reached);
             }
         }
         if let Some((position, reply)) = self.pending_reply.take() {
-            if position <= durable {
+            if reached.covers(position) {
                 self.outbox()
                     .append(|buffer| buffer.extend_from_slice(&reply));
             } else {

@@ -5,11 +5,14 @@
 use serde_json::{Map, Value};
 
 use super::{ApplyTo, PolicyKind};
-use crate::broker::{
-    erlang::{Proplist, Term},
-    parameter::Members,
-    pattern::Pattern,
-    queue::{Dialect, QueueKind},
+use crate::{
+    broker::{
+        erlang::{Proplist, Term},
+        parameter::Members,
+        pattern::Pattern,
+        queue::{Dialect, QueueKind},
+    },
+    store::Durability,
 };
 
 /// A policy's value, understood.
@@ -129,7 +132,8 @@ const MIRRORING: [&str; 6] = [
 ];
 
 /// What operators may bound.
-const OPERATOR: [&str; 9] = [
+const OPERATOR: [&str; 10] = [
+    "durability",
     "expires",
     "message-ttl",
     "max-length",
@@ -141,13 +145,14 @@ const OPERATOR: [&str; 9] = [
     "overflow",
 ];
 
-const USER: [&str; 20] = [
+const USER: [&str; 21] = [
     "alternate-exchange",
     "consumer-timeout",
     "dead-letter-exchange",
     "dead-letter-routing-key",
     "dead-letter-strategy",
     "delivery-limit",
+    "durability",
     "expires",
     "initial-cluster-size",
     "max-age",
@@ -201,6 +206,12 @@ fn check(key: &str, value: &Value) -> Result<(), String> {
         "overflow" => (
             one_of(&["drop-head", "reject-publish", "reject-publish-dlx"]),
             "overflow value",
+        ),
+        "durability" => (
+            value
+                .as_str()
+                .is_some_and(|word| Durability::from_name(word).is_some()),
+            "durability: sync or write",
         ),
         "delivery-limit" => (value.is_i64() || value.is_u64(), "delivery limit"),
         "max-age" => (value.as_str().is_some_and(is_age), "max age"),
@@ -269,6 +280,14 @@ pub(super) fn suits(kind: QueueKind, key: &str) -> bool {
 
 /// What holds when a user's and an operator's policy both set something.
 pub(super) fn merge(key: &str, user: Value, operator: Value) -> Value {
+    if key == "durability" {
+        // The stricter level, whoever asks for it.
+        return if user == Durability::Sync.name() {
+            user
+        } else {
+            operator
+        };
+    }
     let (Some(own), Some(bound)) = (user.as_i64(), operator.as_i64()) else {
         return operator;
     };

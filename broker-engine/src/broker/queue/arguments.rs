@@ -4,13 +4,16 @@
 //! that nobody knows is kept and means nothing.
 
 use super::{
-    Queue,
+    Queue, QueueSettings,
     rules::{Dialect, QueueKind},
 };
-use crate::broker::{
-    error::Error,
-    topology::Kind,
-    value::{Table, Value},
+use crate::{
+    broker::{
+        error::Error,
+        topology::Kind,
+        value::{Table, Value},
+    },
+    store::Durability,
 };
 
 /// RabbitMQ's longest time: ten years, in milliseconds.
@@ -53,8 +56,11 @@ const STREAM: [&str; 3] = [
     "x-initial-cluster-size",
 ];
 
+const DURABILITY: &str = "x-warren-durability";
+
 /// What no kind of RabbitMQ's queues knows, but this broker acts on.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
+    DURABILITY,
     "x-consumer-timeout",
     "x-message-deduplication",
     "x-cache-size",
@@ -251,6 +257,31 @@ impl<'a> Arguments<'a> {
             number.map_or(NEVER, |number| u64::try_from(number).unwrap_or(below))
         });
         Ok(limit)
+    }
+
+    /// What makes messages durable; none for the node's level. Quorum queues have one level, and queues that do not
+    /// outlive the node have none.
+    pub(super) fn durability(
+        &self,
+        settings: &QueueSettings,
+        kind: QueueKind,
+    ) -> Result<Option<Durability>, Error> {
+        let only = (kind == QueueKind::Quorum).then_some(Durability::Sync);
+        let Some(word) = self.text(DURABILITY)? else {
+            return Ok(only);
+        };
+        let Some(level) = Durability::from_name(word) else {
+            let reason = format!("\"unknown level '{word}', expected 'sync' or 'write'\"");
+            return Err(self.invalid(DURABILITY, reason));
+        };
+        if !settings.durable || settings.exclusive.is_some() {
+            let reason = "\"only queues that are durable and not exclusive have a level\"";
+            return Err(self.invalid(DURABILITY, reason));
+        }
+        if only.is_some_and(|only| only != level) {
+            return Err(self.invalid(DURABILITY, "\"quorum queues are always 'sync'\""));
+        }
+        Ok(Some(level))
     }
 
     /// What only clusters act on, and the storage of other brokers: checked, and without a meaning on one node.

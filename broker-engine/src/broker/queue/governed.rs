@@ -6,14 +6,17 @@ use super::{
     Queue, QueueSettings,
     rules::{DeadLetter, Dialect, Overflow, QueueKind, Rules},
 };
-use crate::broker::policy::{Applied, AppliedPolicies};
+use crate::{
+    broker::policy::{Applied, AppliedPolicies},
+    store::Durability,
+};
 
 /// RabbitMQ 4's limit for quorum queues that name none.
 const DELIVERY_LIMIT: u64 = 20;
 
 impl Rules {
-    /// What the declaration asks for, under the policies that hold: of two numbers the smaller one, else what the
-    /// declaration says.
+    /// What the declaration asks for, under the policies that hold: of two numbers the smaller one, of two levels of
+    /// durability the stricter one, else what the declaration says.
     pub(super) fn under(
         mut self,
         applied: &Applied,
@@ -32,6 +35,10 @@ impl Rules {
             // No time is no limit: the longest of all.
             .min_by_key(|limit_ms| limit_ms.wrapping_sub(1));
         self.delivery_limit = self.limit_deliveries(applied, dialect);
+        let level = applied.text("durability");
+        if let Some(level) = level.as_deref().and_then(Durability::from_name) {
+            self.durability = Some(level.stricter(self.durability.unwrap_or(level)));
+        }
         if let Some(word) = applied.text("overflow") {
             let is_declared = settings.arguments.get("x-overflow").is_some();
             match (self.kind, Overflow::from_word(&word)) {
@@ -101,6 +108,7 @@ impl Queue {
         }
         state.may_expire |= self.rules().ttl_ms.is_some() && !state.backlog.is_empty();
         self.note_consumer_timeout();
+        self.note_durability();
         self.note_time(&mut state);
         self.touch_locked(&mut state);
         self.pump_locked(&mut state);

@@ -55,7 +55,7 @@ use super::{
     value::Table,
     vhost::Vhost,
 };
-use crate::store::{Batch, MessageId, QueueId};
+use crate::store::{Batch, Durability, MessageId, QueueId};
 
 /// A connection, as the owner of exclusive queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -177,6 +177,7 @@ impl Queue {
         });
         queue.time_from_now();
         queue.note_consumer_timeout();
+        queue.note_durability();
         queue.touch();
         queue
     }
@@ -219,8 +220,21 @@ impl Queue {
     }
 
     /// Whether persistent messages in it go to the log.
-    pub(super) fn is_logged(&self) -> bool {
+    pub fn is_logged(&self) -> bool {
         self.settings.durable && self.settings.exclusive.is_none()
+    }
+
+    /// What makes messages in it durable, where they go to the log.
+    pub fn durability(&self) -> Durability {
+        let level = self.rules().durability;
+        level.unwrap_or_else(|| self.core.store.durability())
+    }
+
+    /// Has the log sync what nobody waits for, such as acknowledgements, if this queue is worth it.
+    fn note_durability(&self) {
+        if self.is_logged() && self.durability() == Durability::Sync {
+            self.core.store.sync_soon();
+        }
     }
 
     /// Its counts now.

@@ -330,7 +330,7 @@ impl Queue {
         let is_late = id > marks.logged;
         let position = self.log_handed_out(marks, id)?;
         if is_late {
-            self.core.store.wait(position)?;
+            self.core.store.wait(position.at(self.durability()))?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::{
     QueueSettings,
     arguments::Arguments,
 };
+use crate::store::Durability;
 
 /// Whose rules about arguments and limits hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,8 @@ pub(crate) struct Rules {
     pub(crate) delivery_limit: Option<u64>,
     /// How long a consumer may keep a message; 0 for ever. Without it the node's limit holds.
     pub(crate) consumer_timeout_ms: Option<u64>,
+    /// What makes messages durable; without it the node's level does.
+    pub(crate) durability: Option<Durability>,
     /// Whether redeliveries tell how often the message came back.
     pub(crate) counts_returns: bool,
     /// How messages that came before are recognised.
@@ -137,6 +140,7 @@ impl Rules {
             delivery_limit: arguments.delivery_limit()?,
             consumer_timeout_ms: arguments.number("x-consumer-timeout", 0, u64::MAX)?,
             counts_returns: kind == QueueKind::Quorum,
+            durability: arguments.durability(settings, kind)?,
             deduplication: Deduplication::new(&arguments)?,
             delays: delay::exchange_of(name, &settings.arguments),
         };

@@ -2,12 +2,19 @@
 //!
 //! A message in a queue is a copy. Its path says where it was when: nowhere, in a queue, in the queue of dead messages,
 //! nowhere again. The log is one sequence: once something that came later is known to be durable, so is every step of
-//! every path before it, and after a crash a copy is where its path was at that step or at a later one.
+//! every path before it, and after a crash a copy is where its path was at that step or at a later one. What is only
+//! written is durable when the process ends, and not when the machine does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::store::Durability;
+
 /// The queues of the simulation, by number.
 pub(super) const QUEUES: [&str; 4] = ["plain", "lazy", "burying", "dead"];
+
+/// The levels that the queues are declared with, where they do not take the node's.
+pub(super) const LEVELS: [Option<Durability>; 4] =
+    [None, Some(Durability::Write), Some(Durability::Sync), None];
 
 /// Where a queue's rejected messages go.
 pub(super) fn dead_of(queue: usize) -> Option<usize> {
@@ -26,8 +33,9 @@ pub(super) struct Copy {
     source: Source,
     /// Time, and where it is from then on; `None` for nowhere.
     path: Vec<(u64, Option<usize>)>,
-    /// The last step of the path that is known to be durable.
-    floor: usize,
+    /// The last step of the path that is known to be written, and to be synced.
+    written: usize,
+    synced: usize,
     /// Whether a client may have seen it where it is.
     delivered: bool,
     /// The transaction whose commit is its last step, while that is not known to be durable.
@@ -46,8 +54,18 @@ impl Copy {
     }
 }
 
-#[derive(Default)]
+/// What ended a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Its process was killed: what was written is there.
+    Kill,
+    /// The power went: what was synced is there.
+    PowerCut,
+}
+
 pub(super) struct Ledger {
+    /// The node's level.
+    level: Durability,
     copies: BTreeMap<Key, Copy>,
     /// Everything that ever was and can never be again.
     gone: BTreeSet<Key>,
@@ -55,6 +73,23 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    pub(super) fn new(level: Durability) -> Self {
+        Self {
+            level,
+            copies: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            now: 0,
+        }
+    }
+
+    /// What makes a message durable that goes to these queues.
+    pub(super) fn level(&self, queues: &[usize]) -> Durability {
+        let levels = queues
+            .iter()
+            .map(|queue| LEVELS[*queue].unwrap_or(self.level));
+        levels.fold(Durability::Write, Durability::stricter)
+    }
+
     /// The time of the next thing that a client says.
     pub(super) fn tick(&mut self) -> u64 {
         self.now += 1;
@@ -75,7 +110,8 @@ impl Ledger {
                 persistent,
                 source,
                 path,
-                floor: 0,
+                written: 0,
+                synced: 0,
                 delivered: false,
                 group: group.map(|group| (1, group)),
             };
@@ -84,10 +120,13 @@ impl Ledger {
     }
 
     /// Everything up to a time is durable.
-    pub(super) fn durable(&mut self, time: u64) {
+    pub(super) fn durable(&mut self, (time, level): (u64, Durability)) {
         for copy in self.copies.values_mut() {
             let floor = copy.path.iter().rposition(|(at, _)| *at <= time);
-            copy.floor = copy.floor.max(floor.unwrap_or(0));
+            copy.written = copy.written.max(floor.unwrap_or(0));
+            if level == Durability::Sync {
+                copy.synced = copy.synced.max(floor.unwrap_or(0));
+            }
         }
     }
 
@@ -137,9 +176,12 @@ impl Ledger {
 
     /// Compares what a restarted node holds with what it may hold. `found` has the contents of every queue, in order,
     /// with their redelivered flags.
-    pub(super) fn crashed(&mut self, found: &[Vec<(u64, bool)>]) -> Result<(), String> {
+    pub(super) fn crashed(&mut self, found: &[Vec<(u64, bool)>], end: End) -> Result<(), String> {
         let mut places: BTreeMap<Key, usize> = BTreeMap::new();
+        let mut forgotten = BTreeSet::new();
         for (queue, messages) in found.iter().enumerate() {
+            // That something was handed out is as durable as the queue.
+            let may_forget = end == End::PowerCut && self.level(&[queue]) == Durability::Write;
             let mut latest: BTreeMap<Source, u64> = BTreeMap::new();
             for (id, redelivered) in messages {
                 let key = self.home(*id, queue)?;
@@ -148,6 +190,10 @@ impl Ledger {
                 }
                 let copy = &self.copies[&key];
                 if copy.was_seen(queue) && !redelivered {
+                    if may_forget {
+                        forgotten.insert(key);
+                        continue;
+                    }
                     return Err(format!("{key:?} was delivered before and does not say so"));
                 }
                 let is_moved = key.1 != queue;
@@ -163,7 +209,11 @@ impl Ledger {
         let mut groups: BTreeMap<u64, (Key, bool)> = BTreeMap::new();
         for (key, copy) in &self.copies {
             let place = places.get(key).copied();
-            let first = if copy.persistent { copy.floor } else { 0 };
+            let floor = match end {
+                End::Kill => copy.written,
+                End::PowerCut => copy.synced,
+            };
+            let first = if copy.persistent { floor } else { 0 };
             let is_allowed = |(_, at): &(u64, Option<usize>)| *at == place;
             let is_lost = !copy.persistent && place.is_none();
             if !is_lost && !copy.path[first..].iter().any(is_allowed) {
@@ -173,7 +223,7 @@ impl Ledger {
             if let Some((step, group)) = copy.group.filter(|_| copy.persistent) {
                 let fits = |steps: &[(u64, Option<usize>)]| steps.iter().any(is_allowed);
                 let (before, after) = copy.path.split_at(step);
-                let has_happened = match (fits(after), fits(&before[copy.floor.min(step)..])) {
+                let has_happened = match (fits(after), fits(&before[floor.min(step)..])) {
                     (true, false) => true,
                     (false, true) => false,
                     _ => continue,
@@ -184,7 +234,7 @@ impl Ledger {
                 }
             }
         }
-        self.settle_on(&places);
+        self.settle_on(&places, &forgotten);
         Ok(())
     }
 
@@ -203,17 +253,18 @@ impl Ledger {
     }
 
     /// What is there after a crash is durable; what is not never comes back.
-    fn settle_on(&mut self, places: &BTreeMap<Key, usize>) {
+    fn settle_on(&mut self, places: &BTreeMap<Key, usize>, forgotten: &BTreeSet<Key>) {
         for (key, copy) in std::mem::take(&mut self.copies) {
             match places.get(&key) {
                 None => {
                     self.gone.insert(key);
                 }
                 Some(place) => {
-                    let delivered = copy.was_seen(*place);
+                    let delivered = copy.was_seen(*place) && !forgotten.contains(&key);
                     let settled = Copy {
                         path: vec![(0, Some(*place))],
-                        floor: 0,
+                        written: 0,
+                        synced: 0,
                         delivered,
                         group: None,
                         ..copy

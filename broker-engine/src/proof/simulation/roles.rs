@@ -16,6 +16,7 @@ use crate::{
         BasicAck, BasicConsume, BasicGet, BasicNack, BasicQos, BasicReject, ConfirmSelect,
         FieldTable, Properties, TxCommit, TxRollback, TxSelect,
     },
+    store::Durability,
 };
 
 /// The channel on which publishers publish and consumers consume.
@@ -53,11 +54,14 @@ pub(super) struct Publisher {
     source: Source,
     is_tx: bool,
     next_tag: u64,
-    /// Publishes that wait for a confirm: when they were sent, if the log has to take them.
-    waiting: BTreeMap<u64, Option<u64>>,
-    /// Commits that wait for their answer: when they were sent, if the log has to take them.
-    commits: VecDeque<Option<u64>>,
+    /// Publishes that wait for a confirm: when they were sent and what it promises, if the log has to take them.
+    waiting: BTreeMap<u64, Option<Promise>>,
+    /// Commits that wait for their answer.
+    commits: VecDeque<Option<Promise>>,
 }
+
+/// A time, and what makes everything up to it durable.
+type Promise = (u64, Durability);
 
 fn properties(persistent: bool) -> Vec<u8> {
     Properties {
@@ -116,7 +120,9 @@ impl Publisher {
         let is_kept = !self.is_tx || random.u8(..) > 40;
         if self.is_tx && is_kept {
             self.client.add(MAIN, &TxCommit {});
-            self.commits.push_back(batch.persistent.then_some(now));
+            let queues: Vec<usize> = batch.ids.iter().flat_map(|(_, all)| all.clone()).collect();
+            let promise = (now, ledger.level(&queues));
+            self.commits.push_back(batch.persistent.then_some(promise));
         } else if self.is_tx {
             self.client.add(MAIN, &TxRollback {});
         }
@@ -126,7 +132,7 @@ impl Publisher {
             let group = self.is_tx.then_some(group);
             ledger.published(*id, queues, (self.source, batch.persistent), group);
             if !self.is_tx {
-                let waits = batch.persistent.then_some(now);
+                let waits = batch.persistent.then(|| (now, ledger.level(queues)));
                 self.waiting.insert(self.next_tag, waits);
                 self.next_tag += 1;
             }
@@ -148,8 +154,8 @@ impl Publisher {
                 }
                 Said::Other { id: (90, 21), .. } => {
                     let waited = self.commits.pop_front().ok_or("a commit nobody sent")?;
-                    if let Some(time) = waited {
-                        ledger.durable(time);
+                    if let Some(promise) = waited {
+                        ledger.durable(promise);
                     }
                 }
                 Said::Other { .. } => {}
@@ -166,7 +172,7 @@ impl Publisher {
         Ok(!self.client.wire.is_finished())
     }
 
-    fn take(&mut self, tag: u64, multiple: bool) -> Result<Vec<Option<u64>>, String> {
+    fn take(&mut self, tag: u64, multiple: bool) -> Result<Vec<Option<Promise>>, String> {
         if !multiple {
             let waited = self.waiting.remove(&tag);
             return waited

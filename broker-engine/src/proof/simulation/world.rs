@@ -7,13 +7,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::node::{Setup, connect, text},
     hostile::{self, Hostile},
-    ledger::{Ledger, QUEUES},
+    ledger::{End, LEVELS, Ledger, QUEUES},
     roles::{Batch, Consumer, Publisher, id_of},
 };
 use crate::{
     amqp::{Identification, Server},
     broker::{Broker, DEFAULT_VHOST, ExchangeDeclare, QueueDeclare, Table, definitions::document},
-    store::disk::{Disk, Fault, FaultyDisk},
+    store::{
+        Durability,
+        disk::{Disk, Fault, FaultyDisk},
+    },
 };
 
 /// Files that stay when no message does: the log being written, the next one, a few to use again, the manifests.
@@ -61,7 +64,13 @@ fn declare(broker: &Broker) -> Result<(), String> {
     session.exchange_declare(exchange("dlx")).map_err(wrong)?;
     for (number, name) in QUEUES.iter().enumerate() {
         let burying = [("x-dead-letter-exchange".to_owned(), text("dlx"))];
-        let arguments: Table = burying.into_iter().filter(|_| number == 2).collect();
+        let level =
+            LEVELS[number].map(|level| ("x-warren-durability".to_owned(), text(level.name())));
+        let arguments: Table = burying
+            .into_iter()
+            .filter(|_| number == 2)
+            .chain(level)
+            .collect();
         let declare = QueueDeclare {
             name: (*name).to_owned(),
             durable: true,
@@ -86,27 +95,31 @@ fn declare(broker: &Broker) -> Result<(), String> {
         read: own(),
     };
     let position = broker.put_permission(&permission).map_err(wrong)?;
-    broker.wait(position).map_err(wrong)
+    // What is declared outlives all that follows, whatever the node's level.
+    broker.wait(position.at(Durability::Sync)).map_err(wrong)
 }
 
 impl World {
     pub(super) fn new(seed: u64) -> Result<Self, String> {
         let mut random = fastrand::Rng::with_seed(seed);
         // Often too little memory for the messages, so that contents come back from the log.
-        let setup = Setup::new([0, 500, 1 << 20][random.usize(..3)]);
+        let mut setup = Setup::new([0, 500, 1 << 20][random.usize(..3)]);
+        if random.u8(..) < 80 {
+            setup.store.durability = Durability::Write;
+        }
         let disk = FaultyDisk::new();
         let broker = setup.open(&disk)?;
         declare(&broker)?;
         Ok(Self {
             server: serve(&broker),
             random,
+            ledger: Ledger::new(setup.store.durability),
             setup,
             disk,
             broker,
             publishers: Vec::new(),
             consumers: Vec::new(),
             hostile: Vec::new(),
-            ledger: Ledger::default(),
             next: 0,
             is_dying: false,
         })
@@ -254,16 +267,16 @@ impl World {
             self.broker.store().write();
         }
         let cut = self.random.u64(..);
-        let disk = if self.random.u8(..) < 80 {
-            self.disk.kill()
+        let (disk, end) = if self.random.u8(..) < 80 {
+            (self.disk.kill(), End::Kill)
         } else {
-            self.disk.power_cut(cut)
+            (self.disk.power_cut(cut), End::PowerCut)
         };
         self.publishers.clear();
         self.consumers.clear();
         self.hostile.clear();
         let found = self.look(&disk.kill())?;
-        self.ledger.crashed(&found)?;
+        self.ledger.crashed(&found, end)?;
         // What was not synced may survive in pieces, and pieces behind a hole look like damage.
         (self.broker, _) = self.setup.open_any(&disk)?;
         self.server = serve(&self.broker);
