@@ -1,4 +1,6 @@
 //! Query strings: repeated keys kept, nothing but percent-encoding decoded.
+//!
+//! What is no text in the database, broken UTF-8 and U+0000, becomes U+FFFD: it is equal to nothing stored.
 
 use percent_encoding::percent_decode_str;
 
@@ -16,7 +18,10 @@ pub(super) fn page(query: Option<&str>) -> Result<PageRequest, Failure> {
 
 /// The decoded values of every parameter named `name`, in order.
 pub(super) fn values(query: Option<&str>, name: &str) -> Vec<String> {
-    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let decode = |text: &str| {
+        let text = percent_decode_str(text).decode_utf8_lossy();
+        text.replace('\0', "\u{fffd}")
+    };
     query
         .unwrap_or_default()
         .split('&')
@@ -41,5 +46,9 @@ mod tests {
         assert_eq!(values(query, "tagKeys"), ["a b", "c&d++", "å", ""]);
         assert_eq!(value(query, "other").as_deref(), Some("1"));
         assert_eq!(value(None, "other"), None);
+        assert_eq!(
+            value(Some("a=b%00c%ff"), "a").as_deref(),
+            Some("b\u{fffd}c\u{fffd}")
+        );
     }
 }

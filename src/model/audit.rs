@@ -121,6 +121,9 @@ pub fn without_secrets(value: Value) -> Value {
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_secrets).collect()),
         Value::String(text) => Value::String(storable(&text)),
+        // The database gives a large one back with more digits than a JSON number may have here; no
+        // operation takes any fraction.
+        Value::Number(number) if number.is_f64() => Value::String(number.to_string()),
         plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
     }
 }
@@ -128,6 +131,12 @@ pub fn without_secrets(value: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_the_database_would_not_give_back_is_told_as_text() {
+        let told = without_secrets(json!({"a": [1.797e308, 7, -1]}));
+        assert_eq!(told, json!({"a": ["1.797e308", 7, -1]}));
+    }
 
     #[test]
     fn passwords_and_data_are_hidden_wherever_they_stand() {

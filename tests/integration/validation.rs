@@ -175,3 +175,58 @@ async fn a_body_without_end_is_refused() {
     crate::shapes::check("CreateBroker", &answer);
     answer.is_error(413, "RequestEntityTooLargeException");
 }
+
+/// The database keeps it with more digits than can be read back: nobody's log may be lost by it.
+#[tokio::test]
+async fn a_huge_number_in_a_request_leaves_the_audit_log_readable() {
+    let server = Server::start().await;
+    let body = br#"{"brokerName": 1.7976931348623157e308, "huge": [-1e308]}"#;
+    let answer = server
+        .send(&server.key, "POST", "/v1/brokers", "", body)
+        .await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    let answer = server
+        .send(&server.key, "GET", "/v1/audit-events", "", b"")
+        .await;
+    assert!(answer.ok()["events"][0]["requestParameters"]["huge"].is_array());
+}
+
+/// Postgres has no such character in a text: it must not get as far.
+#[tokio::test]
+async fn the_zero_character_is_no_servers_error_anywhere() {
+    let server = Server::start().await;
+    for (method, path, operation) in warren::api::ROUTES {
+        let path = path
+            .split('/')
+            .map(|part| if part.starts_with('{') { "%00" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        for name in [
+            "maxResults",
+            "nextToken",
+            "tagKeys",
+            "eventName",
+            "principalArn",
+        ] {
+            let query = format!("{name}=%00");
+            let answer = server.send(&server.key, method, &path, &query, b"{}").await;
+            assert!(answer.status < 500, "{operation}: {}", answer.text);
+        }
+    }
+    for member in [
+        "brokerName",
+        "engineType",
+        "creatorRequestId",
+        "tags",
+        "users",
+    ] {
+        let mut request = crate::server::broker("zero");
+        request[member] = match member {
+            "tags" => json!({"a": "\0"}),
+            "users" => json!([{"username": "\0", "password": "correct-horse-\0battery"}]),
+            _ => json!("\0"),
+        };
+        let answer = server.post("CreateBroker", "/v1/brokers", &request).await;
+        assert!(answer.status < 500, "{member}: {}", answer.text);
+    }
+}
