@@ -14,6 +14,7 @@ mod catalogue;
 mod configurations;
 mod contract;
 mod db;
+mod generated;
 mod idempotency;
 mod isolation;
 mod jobs;

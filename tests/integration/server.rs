@@ -20,7 +20,7 @@ use warren::secrets::MasterKey;
 use crate::shapes;
 use crate::signer::{Key, Signing};
 
-const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
 
 pub(crate) struct Server {
     pub(crate) account: String,

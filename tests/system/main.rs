@@ -12,10 +12,12 @@ mod tree;
 
 mod accounts;
 mod api_tls;
+mod clients;
 mod command_line;
 mod crash_points;
 mod durability;
 mod engine;
+mod examples;
 mod lifecycle;
 mod one_machine;
 mod readme;

@@ -1,12 +1,9 @@
-//! Clients written in other languages: their packages fetched by name and pinned version, their
-//! programs built, once for all of these tests, in cargo's target directory.
-//!
-//! Without a language's tools a test says so and passes; with `WARREN_CI` set it fails.
+//! Clients written in other languages, each in the directory of its name beside this file.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use test_support::{directory, python as support};
+use test_support::programs::{self, Sources};
 
 /// Copies Maven's dependencies without a plugin's version being left to chance.
 const COPY_DEPENDENCIES: &str =
@@ -16,10 +13,7 @@ const COPY_DEPENDENCIES: &str =
 pub(crate) fn node() -> Option<Command> {
     let sources = ["package.json", "package-lock.json", "program.js"];
     let place = prepared("amqplib", &sources, &["node", "npm"], |place| {
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
-        npm.current_dir(place);
-        vec![npm]
+        vec![programs::npm_ci(place)]
     })?;
     let mut command = Command::new("node");
     command.arg(place.join("program.js"));
@@ -59,56 +53,16 @@ pub(crate) fn go() -> Option<Command> {
     Some(Command::new(place.join("program")))
 }
 
-/// The directory in which the client called `name` is built from `sources`; none without `tools`.
+/// The directory in which the client called `name` is built from `files`; none without `tools`.
 fn prepared(
     name: &str,
-    sources: &[&str],
+    files: &[&str],
     tools: &[&str],
     steps: impl FnOnce(&Path) -> Vec<Command>,
 ) -> Option<PathBuf> {
-    let missing: Vec<_> = tools.iter().filter(|tool| !is_there(tool)).collect();
-    if !missing.is_empty() {
-        assert!(
-            std::env::var_os("WARREN_CI").is_none(),
-            "not installed: {missing:?}"
-        );
-        eprintln!("the client {name} is not tested, not installed: {missing:?}");
-        return None;
-    }
-    let place = directory::target().join(format!("clients-{name}"));
-    directory::exclusively(&format!("clients-{name}.lock"), || {
-        let here = crate::python::here().join(name);
-        let texts: Vec<String> = sources
-            .iter()
-            .map(|file| std::fs::read_to_string(here.join(file)).expect("the source is there"))
-            .collect();
-        let stamp = place.join("prepared");
-        let wanted = texts.join("\n");
-        if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-            return;
-        }
-        if place.exists() {
-            std::fs::remove_dir_all(&place).expect("an outdated build can be removed");
-        }
-        std::fs::create_dir_all(&place).expect("the target directory is writable");
-        for (file, text) in sources.iter().zip(&texts) {
-            std::fs::write(place.join(file), text).expect("the target directory is writable");
-        }
-        for mut step in steps(&place) {
-            support::succeed(&mut step);
-        }
-        std::fs::write(stamp, wanted).expect("the target directory is writable");
-    });
-    Some(place)
-}
-
-fn is_there(tool: &str) -> bool {
-    let flag = if tool == "go" { "version" } else { "--version" };
-    Command::new(tool)
-        .arg(flag)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    let sources = Sources {
+        directory: crate::python::here().join(name),
+        files,
+    };
+    programs::prepared(&format!("clients-{name}"), &sources, tools, steps)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use crate::directory;
+use crate::{directory, programs};
 
 /// The oldest Python that the pinned clients support.
 pub(crate) const MINOR_MIN: u32 = 10;
@@ -67,17 +67,7 @@ pub fn script(name: &str) -> Command {
 /// account reaches it.
 pub fn client(name: &str) -> Command {
     let mut command = Command::new(environment().join("bin").join(name));
-    for (variable, _) in std::env::vars_os() {
-        if variable.to_string_lossy().starts_with("AWS_") {
-            command.env_remove(variable);
-        }
-    }
-    command
-        .env("AWS_CONFIG_FILE", "/dev/null")
-        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_PAGER", "")
-        .env("NO_PROXY", "*");
+    programs::without_settings_of_aws(&mut command);
     command
 }
 
