@@ -220,7 +220,7 @@ async fn the_zero_character_is_no_servers_error_anywhere() {
         "tags",
         "users",
     ] {
-        let mut request = crate::server::broker("zero");
+        let mut request = broker("zero");
         request[member] = match member {
             "tags" => json!({"a": "\0"}),
             "users" => json!([{"username": "\0", "password": "correct-horse-\0battery"}]),

@@ -76,10 +76,10 @@ const rebooted = await untilRunning(id);
 assert.deepEqual(rebooted.Configurations.Current, { Id, Revision: 2 });
 await refused(() => send(mq.DeleteConfigurationCommand, { ConfigurationId: Id }), mq.ConflictException, "configuration_id");
 
-await send(mq.CreateTagsCommand, { ResourceArn: arn, Tags: { stage: "test, 1 & 2" } });
+await send(mq.CreateTagsCommand, { ResourceArn: arn, Tags: { stage: "test: 1 + 2" } });
 await send(mq.DeleteTagsCommand, { ResourceArn: arn, TagKeys: ["team"] });
 const { Tags } = await send(mq.ListTagsCommand, { ResourceArn: arn });
-assert.deepEqual(Tags, { stage: "test, 1 & 2" });
+assert.deepEqual(Tags, { stage: "test: 1 + 2" });
 
 const listed = [];
 for await (const page of mq.paginateListBrokers({ client, pageSize: 1 }, {})) listed.push(...page.BrokerSummaries);
