@@ -14,7 +14,7 @@ use crate::{
     model::{
         configuration::{
             Configuration, ConfigurationRevision, CreateConfiguration, RevisionSummary,
-            UpdateConfiguration,
+            SanitizationWarning, UpdateConfiguration,
         },
         tag::Tags,
     },
@@ -39,8 +39,16 @@ pub(super) struct Updated {
     id: String,
     latest_revision: Revision,
     name: String,
-    /// Of sanitised XML: there is none for these engines.
-    warnings: [Value; 0],
+    warnings: Vec<Warning>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Warning {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attribute_name: Option<String>,
+    element_name: String,
+    reason: &'static str,
 }
 
 #[derive(Serialize)]
@@ -132,11 +140,14 @@ pub(super) async fn update(
     body: Bytes,
 ) -> Result<Json<Updated>, Failure> {
     let request: UpdateConfiguration = body::json(&body)?;
-    let updated = state
+    let (updated, warnings) = state
         .app
         .update_configuration(&caller, &id, request)
         .await?;
-    Ok(Json(updated.into()))
+    Ok(Json(Updated {
+        warnings: warnings.into_iter().map(Warning::from).collect(),
+        ..updated.into()
+    }))
 }
 
 pub(super) async fn delete(
@@ -221,7 +232,17 @@ impl From<Configuration> for Updated {
             id: configuration.id.to_string(),
             latest_revision: configuration.latest.into(),
             name: configuration.name,
-            warnings: [],
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl From<SanitizationWarning> for Warning {
+    fn from(warning: SanitizationWarning) -> Self {
+        Self {
+            attribute_name: warning.attribute,
+            element_name: warning.element,
+            reason: warning.reason.name(),
         }
     }
 }

@@ -11,24 +11,29 @@ use crate::{
         authorisation::Action,
         configuration::{
             Configuration, ConfigurationRevision, REVISIONS_MAX, RevisionSummary,
-            UpdateConfiguration,
+            SanitizationWarning, UpdateConfiguration,
         },
     },
 };
 
 impl App {
-    /// Adds a revision. Brokers get it when they are updated to it and rebooted.
+    /// Adds a revision, and tells what of it could not be kept. Brokers get it when they are
+    /// updated to it and rebooted.
     pub async fn update_configuration(
         &self,
         caller: &Caller,
         id: &str,
         request: UpdateConfiguration,
-    ) -> Result<Configuration, Error> {
+    ) -> Result<(Configuration, Vec<SanitizationWarning>), Error> {
         let action = Action::UpdateConfiguration;
         let now = self.clock.now();
         let mut tx = self.begin().await?;
         let configuration = lock(&mut tx, caller, action, id).await?;
-        let content = request.check(configuration.engine_type, &configuration.engine_version)?;
+        let content = request.check(
+            configuration.engine_type,
+            &configuration.engine_version,
+            configuration.authentication_strategy,
+        )?;
         if configuration.latest.revision >= REVISIONS_MAX {
             return Err(Error::QuotaExceeded {
                 attribute: "configuration_id",
@@ -56,9 +61,10 @@ impl App {
         };
         self.audit(&mut tx, caller, change).await?;
         tx.commit().await?;
-        Ok(Configuration {
+        let updated = Configuration {
             latest: revision.summary,
             ..configuration
-        })
+        };
+        Ok((updated, content.warnings))
     }
 }

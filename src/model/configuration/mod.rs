@@ -1,8 +1,9 @@
 //! Customers' versioned broker settings.
 //!
 //! Data is kept byte for byte as it was sent: clients compare what they wrote with what they
-//! read.
+//! read. Only what an ActiveMQ configuration must not have is taken out, and told.
 
+mod activemq;
 pub mod cuttlefish;
 pub mod request;
 mod settings;
@@ -11,6 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use activemq::{Reason, SanitizationWarning};
 pub use request::{CreateConfiguration, UpdateConfiguration};
 
 use super::{
@@ -62,7 +64,7 @@ impl Configuration {
 pub struct ConfigurationRevision {
     pub configuration_id: ConfigurationId,
     pub summary: RevisionSummary,
-    /// Base64, as it was sent.
+    /// Base64, as it was sent if nothing had to be taken out.
     pub data: String,
 }
 
@@ -87,13 +89,26 @@ pub fn default_data(engine: EngineType) -> String {
             "# Default RabbitMQ delivery acknowledgement timeout is 30 minutes in milliseconds\n\
              consumer_timeout = 1800000\n"
         }
-        EngineType::ActiveMq => "",
+        EngineType::ActiveMq => activemq::DEFAULT,
     };
     STANDARD.encode(text)
 }
 
-/// Decodes and checks data that a caller wants to keep. What is kept is what was sent.
-pub fn check_data(data: &str, engine: EngineType, version: &EngineVersion) -> Result<(), Invalid> {
+/// Data that passed its check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedData {
+    /// Base64, as it was sent if nothing had to be taken out.
+    pub data: String,
+    pub warnings: Vec<SanitizationWarning>,
+}
+
+/// Decodes and checks data that a caller wants to keep.
+pub fn check_data(
+    data: String,
+    engine: EngineType,
+    version: &EngineVersion,
+    strategy: AuthenticationStrategy,
+) -> Result<CheckedData, Invalid> {
     // `base64` of the command line breaks its lines.
     let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let bytes = STANDARD
@@ -101,7 +116,25 @@ pub fn check_data(data: &str, engine: EngineType, version: &EngineVersion) -> Re
         .map_err(|_| Invalid::new("data", "The configuration data must be base64 encoded."))?;
     let text = String::from_utf8(bytes)
         .map_err(|_| Invalid::new("data", "The configuration data must be UTF-8 text."))?;
-    settings::check(&cuttlefish::parse(&text)?, engine, version)
+    match engine {
+        EngineType::RabbitMq | EngineType::LavinMq => {
+            settings::check(&cuttlefish::parse(&text)?, engine, version)?;
+            Ok(CheckedData {
+                data,
+                warnings: Vec::new(),
+            })
+        }
+        EngineType::ActiveMq => {
+            let sanitized = activemq::sanitize(&text, strategy)?;
+            Ok(CheckedData {
+                data: match sanitized.text {
+                    Some(kept) => STANDARD.encode(kept),
+                    None => data,
+                },
+                warnings: sanitized.warnings,
+            })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -114,20 +147,40 @@ mod tests {
             (EngineType::RabbitMq, "3.13"),
             (EngineType::RabbitMq, "4.2"),
             (EngineType::LavinMq, "2.9"),
+            (EngineType::ActiveMq, "5.19"),
         ] {
             let version = EngineVersion::parse(version).unwrap();
-            assert_eq!(check_data(&default_data(engine), engine, &version), Ok(()));
+            let data = default_data(engine);
+            let simple = AuthenticationStrategy::Simple;
+            let checked = check_data(data.clone(), engine, &version, simple).unwrap();
+            assert_eq!((checked.data, checked.warnings), (data, Vec::new()));
         }
     }
 
     #[test]
     fn data_is_base64_of_text_in_any_layout() {
         let version = EngineVersion::parse("4.2").unwrap();
-        let check = |data: &str| check_data(data, EngineType::RabbitMq, &version);
+        let simple = AuthenticationStrategy::Simple;
+        let check =
+            |data: &str| check_data(data.to_owned(), EngineType::RabbitMq, &version, simple);
         assert!(check("").is_ok());
         assert!(check("aGVhcnRi\nZWF0ID0g\r\nNjAK\n").is_ok());
         for data in ["heartbeat = 60", "aGVhcnR", "/w=="] {
             assert_eq!(check(data).unwrap_err().attribute, "data", "{data}");
         }
+    }
+
+    #[test]
+    fn xml_comes_back_as_it_was_sent_or_without_what_had_to_go() {
+        let version = EngineVersion::parse("5.19").unwrap();
+        let check = |data: String| {
+            let simple = AuthenticationStrategy::Simple;
+            check_data(data, EngineType::ActiveMq, &version, simple).unwrap()
+        };
+        let broken_lines = "PGJyb2tl\nci8+\n".to_owned();
+        assert_eq!(check(broken_lines.clone()).data, broken_lines);
+        let checked = check(STANDARD.encode(r#"<broker start="false"/>"#));
+        assert_eq!(checked.data, STANDARD.encode("<broker/>"));
+        assert_eq!(checked.warnings.len(), 1);
     }
 }

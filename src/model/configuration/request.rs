@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check_data;
+use super::{SanitizationWarning, check_data};
 use crate::model::{
     Invalid,
     broker::AuthenticationStrategy,
@@ -55,8 +55,10 @@ pub struct Draft {
 /// A valid UpdateConfiguration request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// Base64, as it was sent.
+    /// Base64, as it was sent if nothing had to be taken out.
     pub data: String,
+    /// What was taken out.
+    pub warnings: Vec<SanitizationWarning>,
     /// Empty when there is none.
     pub description: String,
 }
@@ -87,7 +89,12 @@ impl CreateConfiguration {
 
 impl UpdateConfiguration {
     /// Checks the data against what the configuration is for.
-    pub fn check(self, engine: EngineType, version: &EngineVersion) -> Result<Content, Invalid> {
+    pub fn check(
+        self,
+        engine: EngineType,
+        version: &EngineVersion,
+        strategy: AuthenticationStrategy,
+    ) -> Result<Content, Invalid> {
         let data = self.data.ok_or_else(|| Invalid::missing("data"))?;
         let description = self.description.unwrap_or_default();
         let plain = !description
@@ -102,8 +109,12 @@ impl UpdateConfiguration {
                 ),
             ));
         }
-        check_data(&data, engine, version)?;
-        Ok(Content { data, description })
+        let checked = check_data(data, engine, version, strategy)?;
+        Ok(Content {
+            data: checked.data,
+            warnings: checked.warnings,
+            description,
+        })
     }
 }
 
@@ -160,7 +171,8 @@ mod tests {
                 data: Some(String::new()),
                 description: Some(description.to_owned()),
             };
-            request.check(EngineType::RabbitMq, &version)
+            let simple = AuthenticationStrategy::Simple;
+            request.check(EngineType::RabbitMq, &version, simple)
         };
         assert!(check("Raise the timeout: über 9 min").is_ok());
         for text in ["nul\u{0}", &"d".repeat(1025)] {
