@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use warren::config::{AccessKeyCommand, Policy, PolicyCommand, RoleCommand, Simulate, UserCommand};
+use warren::config::{
+    AccessKeyCommand, Policy, PolicyCommand, QuotaCommand, RoleCommand, Simulate, UserCommand,
+};
 use warren::model::policy::{Context, PolicyDocument};
+use warren::model::quota::Quota;
 use warren::model::role::{Role, RoleTerms};
 use warren::model::{
     AccessKeyId,
@@ -196,4 +199,29 @@ fn subject(text: &str) -> anyhow::Result<Subject> {
 
 fn key_id(text: &str) -> anyhow::Result<AccessKeyId> {
     AccessKeyId::parse(text).with_context(|| format!("{text:?} is no access key id"))
+}
+
+pub(crate) async fn quota(
+    installation: &Installation,
+    command: QuotaCommand,
+) -> anyhow::Result<()> {
+    let parse = |name: &str| {
+        let names: Vec<_> = Quota::ALL.into_iter().map(Quota::name).collect();
+        Quota::parse(name)
+            .with_context(|| format!("{name:?} is no quota; there are {}", names.join(", ")))
+    };
+    match command {
+        QuotaCommand::List { account } => {
+            roles::admin::list_quotas(installation, &account).await?;
+        }
+        QuotaCommand::Set {
+            account,
+            name,
+            value,
+        } => roles::admin::set_quota(installation, &account, parse(&name)?, value).await?,
+        QuotaCommand::Reset { account, name } => {
+            roles::admin::reset_quota(installation, &account, parse(&name)?).await?;
+        }
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Invalid, authorisation::Denied, broker::state::NotAllowed};
+use crate::model::{Invalid, authorisation::Denied, broker::state::NotAllowed, quota::Exceeded};
 
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -116,6 +116,15 @@ impl Kind {
         let noun = self.noun();
         let noun = noun[..1].to_uppercase() + &noun[1..];
         format!("{noun} name [{name}] already exists. Retry your request with another name.")
+    }
+}
+
+impl From<Exceeded> for Error {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::QuotaExceeded {
+            attribute: exceeded.quota.attribute(),
+            public: exceeded.to_string(),
+        }
     }
 }
 

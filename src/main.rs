@@ -11,8 +11,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use host_agent::OnStop;
 use tokio_util::sync::CancellationToken;
 use warren::config::{self, LogFormat};
-use warren::model::{Region, throttle::Rate};
-use warren::provision::Range;
+use warren::model::{Region, broker::SimulatedHosts, throttle::Rate};
+use warren::provision::{Range, local, simulated};
 use warren::roles::{self, Installation};
 use warren::secrets::MasterKey;
 use warren::workflows::{AbortAt, Faults, NoFaults};
@@ -147,6 +147,7 @@ async fn serve(config: config::Serve, shutdown: CancellationToken) -> anyhow::Re
         trusted_proxies: config.trusted_proxies,
         regions,
         parity: config.parity.parity.parse().map_err(anyhow::Error::msg)?,
+        simulated_hosts: SimulatedHosts::when(config.parity.simulated_hosts),
         requests: (config.requests_per_second > 0).then_some(Rate {
             per_second: config.requests_per_second,
             burst: config.requests_burst,
@@ -198,10 +199,17 @@ async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Re
             host_name,
             zone,
             valid_min,
+            simulated,
         }) => {
             let valid = Duration::from_secs(u64::from(valid_min) * 60);
-            roles::admin::create_host_token(&installation, &host_name, &zone, valid).await?;
+            let kind = if simulated {
+                simulated::NAME
+            } else {
+                local::NAME
+            };
+            roles::admin::create_host_token(&installation, &host_name, &zone, valid, kind).await?;
         }
+        AdminCommand::Quota(command) => access::quota(&installation, command).await?,
         AdminCommand::Audit(AuditCommand::Follow { after, once }) => {
             roles::admin::follow_audit(&installation, after, !once, shutdown).await?;
         }

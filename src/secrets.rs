@@ -26,6 +26,11 @@ const TAG_BYTES: usize = 16;
 /// Room for the key in force and many before it.
 const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
 
+/// What a broker's secret of this id is sealed for.
+pub fn broker_purpose(id: uuid::Uuid) -> String {
+    format!("broker-secret:{id}")
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read the master key file {path}: {source}")]

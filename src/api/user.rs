@@ -2,13 +2,17 @@
 
 use axum::{
     Extension, Json,
+    body::Bytes,
     extract::{Path, RawQuery, State},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{error::Failure, query, router::ApiState};
-use crate::{app::Caller, model::authorisation::Action};
+use super::{body, error::Failure, query, router::ApiState};
+use crate::{
+    app::Caller,
+    model::broker::{BrokerUser, UserChange, user::ChangeUser},
+};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,7 +25,10 @@ pub(super) struct List {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Summary {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_change: Option<&'static str>,
     username: String,
 }
 
@@ -31,8 +38,18 @@ pub(super) struct Description {
     broker_id: String,
     console_access: bool,
     groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<Pending>,
     replication_user: bool,
     username: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pending {
+    console_access: bool,
+    groups: Vec<String>,
+    pending_change: &'static str,
 }
 
 pub(super) async fn list(
@@ -43,12 +60,15 @@ pub(super) async fn list(
 ) -> Result<Json<List>, Failure> {
     let request = query::page(query.as_deref())?;
     let (broker, page) = state.app.list_users(&caller, &id, &request).await?;
-    let summary = |username| Summary { username };
+    let summary = |user: BrokerUser| Summary {
+        pending_change: broker.pending_change(&user).map(UserChange::name),
+        username: user.username,
+    };
     Ok(Json(List {
-        broker_id: broker.id.to_string(),
         max_results: page.size,
         next_token: page.next_token,
         users: page.items.into_iter().map(summary).collect(),
+        broker_id: broker.id.to_string(),
     }))
 }
 
@@ -58,45 +78,58 @@ pub(super) async fn describe(
     Path((id, username)): Path<(String, String)>,
 ) -> Result<Json<Description>, Failure> {
     let (broker, user) = state.app.describe_user(&caller, &id, &username).await?;
+    let pending = broker.pending_change(&user).map(|change| {
+        let next = user.next();
+        Pending {
+            console_access: next.console_access,
+            groups: next.groups,
+            pending_change: change.name(),
+        }
+    });
     Ok(Json(Description {
         broker_id: broker.id.to_string(),
         console_access: user.console_access,
         groups: user.groups,
+        pending,
         replication_user: user.replication_user,
         username: user.username,
     }))
 }
 
 pub(super) async fn create(
-    state: State<ApiState>,
-    caller: Extension<Caller>,
-    path: Path<(String, String)>,
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path((id, username)): Path<(String, String)>,
+    body: Bytes,
 ) -> Result<Json<Value>, Failure> {
-    change(Action::CreateUser, state, caller, path).await
+    let request: ChangeUser = body::json(&body)?;
+    let app = state.app;
+    app.create_broker_user(&caller, &id, &username, request)
+        .await?;
+    Ok(Json(json!({})))
 }
 
 pub(super) async fn update(
-    state: State<ApiState>,
-    caller: Extension<Caller>,
-    path: Path<(String, String)>,
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path((id, username)): Path<(String, String)>,
+    body: Bytes,
 ) -> Result<Json<Value>, Failure> {
-    change(Action::UpdateUser, state, caller, path).await
+    let request: ChangeUser = body::json(&body)?;
+    let app = state.app;
+    app.update_broker_user(&caller, &id, &username, request)
+        .await?;
+    Ok(Json(json!({})))
 }
 
 pub(super) async fn delete(
-    state: State<ApiState>,
-    caller: Extension<Caller>,
-    path: Path<(String, String)>,
-) -> Result<Json<Value>, Failure> {
-    change(Action::DeleteUser, state, caller, path).await
-}
-
-async fn change(
-    action: Action,
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
-    Path((id, _)): Path<(String, String)>,
+    Path((id, username)): Path<(String, String)>,
 ) -> Result<Json<Value>, Failure> {
-    state.app.change_user(&caller, action, &id).await?;
-    Ok(Json(Value::Object(serde_json::Map::new())))
+    state
+        .app
+        .delete_broker_user(&caller, &id, &username)
+        .await?;
+    Ok(Json(json!({})))
 }

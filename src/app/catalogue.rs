@@ -1,5 +1,7 @@
 //! DescribeBrokerEngineTypes and DescribeBrokerInstanceOptions: what brokers there can be.
 
+use sqlx::PgConnection;
+
 use super::{App, Caller, Page, PageRequest, caller::RequestTags, page::bad_token};
 use crate::{
     db,
@@ -7,7 +9,7 @@ use crate::{
     model::{
         Invalid,
         authorisation::Action,
-        broker::{DeploymentMode, StorageType},
+        broker::{DeploymentMode, SimulatedHosts, StorageType},
         engine::{Catalogue, EngineType},
         instance_type::InstanceType,
     },
@@ -76,26 +78,49 @@ impl App {
             instance.is_none_or(|name| option.instance_type.name == name)
                 && storage.is_none_or(|storage| option.storage_type == storage)
         };
+        let served = |engine: EngineType| match self.settings.simulated_hosts {
+            SimulatedHosts::Present => DeploymentMode::of(engine),
+            SimulatedHosts::Absent => &DeploymentMode::of(engine)[..1],
+        };
         let options = engines.iter().flat_map(|engine| {
-            let types = InstanceType::all().iter();
-            types
-                .filter(|instance| instance.serves(engine.engine_type))
-                .map(|instance_type| InstanceOption {
-                    engine_type: engine.engine_type,
-                    instance_type,
-                    storage_type: StorageType::Ebs,
-                    availability_zones: zones.clone(),
-                    deployment_modes: vec![DeploymentMode::SingleInstance],
-                    versions: engine.versions.clone(),
+            let kind = engine.engine_type;
+            let zones = &zones;
+            InstanceType::all().iter().flat_map(move |instance_type| {
+                StorageType::ALL.into_iter().map(move |storage_type| {
+                    let fits = |mode: &DeploymentMode| {
+                        let storage = Some(storage_type.name());
+                        instance_type.serves(kind, *mode)
+                            && StorageType::choose(storage, kind, *mode, instance_type).is_ok()
+                    };
+                    InstanceOption {
+                        engine_type: kind,
+                        instance_type,
+                        storage_type,
+                        availability_zones: zones.clone(),
+                        deployment_modes: served(kind).iter().copied().filter(fits).collect(),
+                        versions: engine.versions.clone(),
+                    }
                 })
+            })
         });
+        let options = options.filter(|option| !option.deployment_modes.is_empty());
         let options = options.filter(wanted).collect();
         self.page_of_all(caller, action, request, options, |option| {
             format!(
-                "{}/{}",
+                "{}/{}/{}",
                 option.engine_type.name(),
-                option.instance_type.name
+                option.instance_type.name,
+                option.storage_type.name()
             )
+        })
+    }
+
+    /// Every engine type and version that this installation's hosts can run, or play.
+    pub(super) async fn catalogue(&self, conn: &mut PgConnection) -> Result<Catalogue, Error> {
+        let catalogue = db::catalogue_fetch(conn).await?;
+        Ok(match self.settings.simulated_hosts {
+            SimulatedHosts::Present => catalogue,
+            SimulatedHosts::Absent => catalogue.without_simulated(),
         })
     }
 
@@ -106,7 +131,7 @@ impl App {
         filter: Option<&str>,
     ) -> Result<Vec<EngineVersions>, Error> {
         caller.may(action, RequestTags::None)?;
-        let catalogue = db::catalogue_fetch(&mut *self.pool.acquire().await?).await?;
+        let catalogue = self.catalogue(&mut *self.pool.acquire().await?).await?;
         let filter = filter.map(|text| catalogue.engine_type(text)).transpose()?;
         Ok(engines(&catalogue, filter))
     }

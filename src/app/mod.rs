@@ -14,6 +14,7 @@ mod configuration;
 mod credential;
 mod page;
 mod principal;
+mod quota;
 mod session;
 mod settings;
 mod tag;

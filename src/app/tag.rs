@@ -12,6 +12,7 @@ use crate::{
         Invalid,
         arn::{Resource, ResourceArn},
         authorisation::Action,
+        quota::Quota,
         tag::{self, Tags},
     },
 };
@@ -32,7 +33,9 @@ impl App {
         .await?;
         db::tags_lock(&mut tx, &arn).await?;
         db::tags_put(&mut tx, &arn, &tags).await?;
-        tag::check_count(db::tags_fetch(&mut tx, &arn).await?.len())?;
+        let count = db::tags_fetch(&mut tx, &arn).await?.len();
+        let quotas = db::quotas_fetch(&mut tx, &arn.scope.account_id).await?;
+        quotas.allow(Quota::TagsPerResource, count)?;
         let change = Change {
             action: Action::CreateTags,
             resource: &arn,

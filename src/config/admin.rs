@@ -35,6 +35,9 @@ pub enum AdminCommand {
     /// Access keys, which sign requests for an account or a user
     #[command(subcommand)]
     AccessKey(AccessKeyCommand),
+    /// How much accounts may have
+    #[command(subcommand)]
+    Quota(QuotaCommand),
     /// The audit log of all accounts
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -267,6 +270,37 @@ pub enum MasterKeyCommand {
 }
 
 #[derive(Debug, Clone, Subcommand)]
+pub enum QuotaCommand {
+    /// Print an account's quotas, and which of them are adjusted
+    List {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+    },
+    /// Adjust a quota; what the account has already, it keeps
+    Set {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the quota, as listed
+        #[arg(long)]
+        name: String,
+        /// How many there may be
+        #[arg(long, value_parser = clap::value_parser!(i64).range(0..))]
+        value: i64,
+    },
+    /// Make a quota the standard one again
+    Reset {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the quota, as listed
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
 pub enum HostTokenCommand {
     /// Make a token that enrols one host once; prints it
     Create {
@@ -279,6 +313,9 @@ pub enum HostTokenCommand {
         /// How long the token can be used, in minutes
         #[arg(long, value_name = "MINUTES", default_value_t = 60)]
         valid_min: u32,
+        /// For a host that runs no engine and only reports what its nodes would do: in tests
+        #[arg(long)]
+        simulated: bool,
     },
 }
 

@@ -12,7 +12,7 @@ mod policy;
 
 pub use admin::{
     AccessKeyCommand, AccountCommand, Admin, AdminCommand, AuditCommand, CaCommand,
-    HostTokenCommand, MasterKeyCommand, PolicyCommand, RoleCommand, UserCommand,
+    HostTokenCommand, MasterKeyCommand, PolicyCommand, QuotaCommand, RoleCommand, UserCommand,
 };
 pub use policy::{Policy, PolicyRole, Simulate};
 
@@ -105,6 +105,10 @@ pub struct Parity {
         env = "WARREN_PARITY"
     )]
     pub parity: String,
+    /// Accept brokers that no engine serves yet, ActiveMQ's and clusters, for hosts that only
+    /// simulate their nodes. For tests: no message is ever taken by such a broker
+    #[arg(long, env = "WARREN_SIMULATED_HOSTS")]
+    pub simulated_hosts: bool,
 }
 
 #[derive(Debug, Clone, Args)]

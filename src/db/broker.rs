@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 
 use super::{
     Error, Result,
+    broker_user::broker_users_start,
     maintenance::maintenance_run_finish,
     row::{Place, to_json},
 };
@@ -239,7 +240,8 @@ pub async fn broker_list(
     rows.into_iter().map(Broker::try_from).collect()
 }
 
-/// Writes the launch values and the generation after [`Broker::next_generation`]. `Stale` when
+/// Writes the launch values and the generation after [`Broker::next_generation`], and makes true
+/// what waited of the logins. `Stale` when
 /// another writer started a generation meanwhile.
 pub async fn broker_relaunch(conn: &mut PgConnection, broker: &Broker) -> Result<()> {
     let done = sqlx::query(
@@ -252,13 +254,12 @@ pub async fn broker_relaunch(conn: &mut PgConnection, broker: &Broker) -> Result
     .bind(to_json(&broker.staged)?)
     .bind(broker.generation)
     .bind(broker.updated_at)
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    if done.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(Error::Stale)
+    if done.rows_affected() != 1 {
+        return Err(Error::Stale);
     }
+    broker_users_start(conn, &broker.id).await
 }
 
 /// Writes the settings and what is staged of a broker that the transaction has locked.

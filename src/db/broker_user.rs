@@ -1,9 +1,13 @@
 //! Logins on brokers.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::Result;
+use super::{
+    Error, Result,
+    row::{Place, to_json},
+};
 use crate::model::{BrokerId, broker::BrokerUser};
 
 pub async fn broker_user_create(
@@ -14,8 +18,8 @@ pub async fn broker_user_create(
 ) -> Result<()> {
     sqlx::query(
         "insert into broker_users (broker_id, username, password_hash, console_access,
-                                   replication_user, groups, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+                                   replication_user, groups, created_at, pending)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(broker_id.as_str())
     .bind(&user.username)
@@ -24,6 +28,80 @@ pub async fn broker_user_create(
     .bind(user.replication_user)
     .bind(&user.groups)
     .bind(now)
+    .bind(user.pending.as_ref().map(to_json).transpose()?)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes what the next start makes of a login of a broker that the transaction has locked.
+pub async fn broker_user_stage(
+    conn: &mut PgConnection,
+    broker_id: &BrokerId,
+    user: &BrokerUser,
+) -> Result<()> {
+    sqlx::query("update broker_users set pending = $3 where broker_id = $1 and username = $2")
+        .bind(broker_id.as_str())
+        .bind(&user.username)
+        .bind(user.pending.as_ref().map(to_json).transpose()?)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Removes a login that no start has made yet.
+pub async fn broker_user_delete(
+    conn: &mut PgConnection,
+    broker_id: &BrokerId,
+    username: &str,
+) -> Result<()> {
+    sqlx::query("delete from broker_users where broker_id = $1 and username = $2")
+        .bind(broker_id.as_str())
+        .bind(username)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// How many logins a broker has, those included that wait for a start.
+pub async fn broker_user_count(conn: &mut PgConnection, broker_id: &BrokerId) -> Result<i64> {
+    let count = sqlx::query_scalar("select count(*) from broker_users where broker_id = $1")
+        .bind(broker_id.as_str())
+        .fetch_one(conn)
+        .await?;
+    Ok(count)
+}
+
+/// Whether a change of a login waits for the next start of the broker.
+pub async fn broker_users_pending(conn: &mut PgConnection, broker_id: &BrokerId) -> Result<bool> {
+    let pending = sqlx::query_scalar(
+        "select exists (select from broker_users where broker_id = $1 and pending is not null)",
+    )
+    .bind(broker_id.as_str())
+    .fetch_one(conn)
+    .await?;
+    Ok(pending)
+}
+
+/// Makes true what waited for a start of the broker, which the transaction begins.
+pub(super) async fn broker_users_start(
+    conn: &mut PgConnection,
+    broker_id: &BrokerId,
+) -> Result<()> {
+    sqlx::query("delete from broker_users where broker_id = $1 and pending->>'change' = 'DELETE'")
+        .bind(broker_id.as_str())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "update broker_users
+         set password_hash = pending->>'password_hash',
+             console_access = (pending->>'console_access')::boolean,
+             replication_user = (pending->>'replication_user')::boolean,
+             groups = array(select jsonb_array_elements_text(pending->'groups')),
+             pending = null
+         where broker_id = $1 and pending is not null",
+    )
+    .bind(broker_id.as_str())
     .execute(conn)
     .await?;
     Ok(())
@@ -36,17 +114,27 @@ struct Row {
     console_access: bool,
     replication_user: bool,
     groups: Vec<String>,
+    pending: Option<Value>,
 }
 
-impl From<Row> for BrokerUser {
-    fn from(row: Row) -> Self {
-        Self {
+impl TryFrom<Row> for BrokerUser {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let place = Place {
+            table: "broker_users",
+            row: &row.username,
+        };
+        let pending = row.pending;
+        let pending = pending.map(|value| place.json("pending", value));
+        Ok(Self {
+            pending: pending.transpose()?,
             username: row.username,
             password_hash: row.password_hash,
             console_access: row.console_access,
             replication_user: row.replication_user,
             groups: row.groups,
-        }
+        })
     }
 }
 
@@ -56,32 +144,32 @@ pub async fn broker_users(
     broker_id: &BrokerId,
 ) -> Result<Vec<BrokerUser>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select username, password_hash, console_access, replication_user, groups
+        "select username, password_hash, console_access, replication_user, groups, pending
          from broker_users where broker_id = $1 order by username",
     )
     .bind(broker_id.as_str())
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(BrokerUser::from).collect())
+    rows.into_iter().map(BrokerUser::try_from).collect()
 }
 
-/// The names of a broker's logins after `after`, in their order, at most `limit` of them.
-pub async fn broker_user_names(
+/// The logins of a broker after `after`, by name, at most `limit` of them.
+pub async fn broker_user_list(
     conn: &mut PgConnection,
     broker_id: &BrokerId,
     after: &str,
     limit: u32,
-) -> Result<Vec<String>> {
-    let names = sqlx::query_scalar(
-        "select username from broker_users where broker_id = $1 and username > $2
-         order by username limit $3",
+) -> Result<Vec<BrokerUser>> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "select username, password_hash, console_access, replication_user, groups, pending
+         from broker_users where broker_id = $1 and username > $2 order by username limit $3",
     )
     .bind(broker_id.as_str())
     .bind(after)
     .bind(i64::from(limit))
     .fetch_all(conn)
     .await?;
-    Ok(names)
+    rows.into_iter().map(BrokerUser::try_from).collect()
 }
 
 /// A login of a broker that the caller has already found in its scope.
@@ -91,12 +179,12 @@ pub async fn broker_user_fetch(
     username: &str,
 ) -> Result<Option<BrokerUser>> {
     let row: Option<Row> = sqlx::query_as(
-        "select username, password_hash, console_access, replication_user, groups
+        "select username, password_hash, console_access, replication_user, groups, pending
          from broker_users where broker_id = $1 and username = $2",
     )
     .bind(broker_id.as_str())
     .bind(username)
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(BrokerUser::from))
+    row.map(BrokerUser::try_from).transpose()
 }

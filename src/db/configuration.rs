@@ -191,6 +191,18 @@ pub async fn configuration_name_taken(
     Ok(taken)
 }
 
+/// How many configurations a scope has.
+pub async fn configuration_count(conn: &mut PgConnection, scope: &Scope) -> Result<i64> {
+    let count = sqlx::query_scalar(
+        "select count(*) from configurations where account_id = $1 and region = $2",
+    )
+    .bind(scope.account_id.as_str())
+    .bind(scope.region.as_str())
+    .fetch_one(conn)
+    .await?;
+    Ok(count)
+}
+
 /// The configurations of a scope after `after`, oldest first, at most `limit` of them.
 pub async fn configuration_list(
     conn: &mut PgConnection,

@@ -8,6 +8,7 @@ mod access_key;
 mod account;
 mod audit;
 mod broker;
+mod broker_secret;
 mod broker_user;
 mod certificate_authority;
 mod configuration;
@@ -22,6 +23,7 @@ mod maintenance;
 mod node;
 mod policy;
 mod principal;
+mod quota;
 mod row;
 mod tag;
 
@@ -42,14 +44,20 @@ pub use broker::{
     broker_find_locked, broker_list, broker_lock, broker_mark_applied, broker_mark_failed,
     broker_relaunch, broker_request_deletion, broker_update,
 };
-pub use broker_user::{broker_user_create, broker_user_fetch, broker_user_names, broker_users};
+pub use broker_secret::{
+    broker_secret_create, broker_secret_fetch, broker_secret_reseal, broker_secrets,
+};
+pub use broker_user::{
+    broker_user_count, broker_user_create, broker_user_delete, broker_user_fetch, broker_user_list,
+    broker_user_stage, broker_users, broker_users_pending,
+};
 pub use certificate_authority::{
     StoredAuthority, certificate_authority_create, certificate_authority_fetch,
     certificate_authority_reseal,
 };
 pub use configuration::{
-    configuration_create, configuration_delete, configuration_fetch, configuration_hold,
-    configuration_list, configuration_lock, configuration_name_taken,
+    configuration_count, configuration_create, configuration_delete, configuration_fetch,
+    configuration_hold, configuration_list, configuration_lock, configuration_name_taken,
     configuration_revision_create, configuration_revision_fetch, configuration_revisions,
     configuration_used_by,
 };
@@ -79,6 +87,7 @@ pub use principal::{
     StoredPrincipal, principal_create, principal_delete, principal_fetch, principal_hold,
     principal_list, role_update,
 };
+pub use quota::{quota_delete, quota_lock, quota_put, quotas_fetch};
 pub use tag::{tags_fetch, tags_fetch_all, tags_lock, tags_put, tags_remove};
 
 pub type Pool = sqlx::PgPool;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use super::data_dir::DataDir;
 use crate::db;
+use crate::provision::local;
 use crate::roles::{self, Installation, admin, agent};
 
 pub(super) const ZONES: [&str; 3] = ["a", "b", "c"];
@@ -42,7 +43,10 @@ pub(super) async fn start(
         let token = if home.join(IDENTITY).exists() {
             None
         } else {
-            Some(admin::new_host_token(installation, &name(zone), zone, TOKEN_TTL).await?)
+            Some(
+                admin::new_host_token(installation, &name(zone), zone, TOKEN_TTL, local::NAME)
+                    .await?,
+            )
         };
         let options = agent::Options {
             control_url: format!("https://127.0.0.1:{}", setting.agent_port),

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Settings;
 use crate::config;
 use crate::db;
-use crate::model::{Region, parity::Parity};
+use crate::model::{Region, broker::SimulatedHosts, parity::Parity};
 use crate::reconcilers::{AUDIT_DAYS, MAINTENANCE_RUNNING_MAX};
 use crate::roles::{self, Installation, serve, worker};
 use crate::secrets::MasterKey;
@@ -166,6 +166,7 @@ impl Start<'_> {
             trusted_proxies: Vec::new(),
             regions: regions.clone(),
             parity: self.parity,
+            simulated_hosts: SimulatedHosts::when(self.config.parity.simulated_hosts),
             requests: None,
         };
         let server = serve::Server::bind(installation.clone(), authority, options).await?;

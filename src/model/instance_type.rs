@@ -4,7 +4,7 @@
 //! instance types" and "Sizing guidelines", single instance. It gives no limits for
 //! `mq.t3.micro`; those of the other evaluation type, `mq.m7g.medium`, are used.
 
-use super::{Invalid, engine::EngineType};
+use super::{Invalid, broker::DeploymentMode, engine::EngineType};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstanceType {
@@ -15,6 +15,8 @@ pub struct InstanceType {
     pub memory_gib: u32,
     /// Size of the volume of a single instance.
     pub disk_gb: u32,
+    /// Size of the volume of each node of a cluster, when its owner does not choose it.
+    pub cluster_disk_gb: i32,
     pub connections_max: u32,
     pub channels_max: u32,
     pub queues_max: u32,
@@ -30,7 +32,7 @@ pub enum Family {
 const fn row(
     name: &'static str,
     family: Family,
-    (vcpus, memory_gib, disk_gb): (u32, u32, u32),
+    (vcpus, memory_gib, disk_gb, cluster_disk_gb): (u32, u32, u32, i32),
     (connections_max, channels_max, queues_max): (u32, u32, u32),
 ) -> InstanceType {
     InstanceType {
@@ -39,6 +41,7 @@ const fn row(
         vcpus,
         memory_gib,
         disk_gb,
+        cluster_disk_gb,
         connections_max,
         channels_max,
         queues_max,
@@ -46,72 +49,77 @@ const fn row(
 }
 
 const TABLE: [InstanceType; 13] = [
-    row("mq.t3.micro", Family::T3, (2, 1, 20), (100, 500, 2_500)),
+    row("mq.t3.micro", Family::T3, (2, 1, 20, 20), (100, 500, 2_500)),
     row(
         "mq.m5.large",
         Family::M5,
-        (2, 8, 200),
+        (2, 8, 200, 200),
         (5_000, 15_000, 30_000),
     ),
     row(
         "mq.m5.xlarge",
         Family::M5,
-        (4, 16, 200),
+        (4, 16, 200, 200),
         (10_000, 30_000, 60_000),
     ),
     row(
         "mq.m5.2xlarge",
         Family::M5,
-        (8, 32, 200),
+        (8, 32, 200, 200),
         (20_000, 60_000, 120_000),
     ),
     row(
         "mq.m5.4xlarge",
         Family::M5,
-        (16, 64, 200),
+        (16, 64, 200, 200),
         (40_000, 120_000, 240_000),
     ),
-    row("mq.m7g.medium", Family::M7g, (1, 4, 200), (100, 500, 2_500)),
+    row(
+        "mq.m7g.medium",
+        Family::M7g,
+        (1, 4, 200, 5),
+        (100, 500, 2_500),
+    ),
     row(
         "mq.m7g.large",
         Family::M7g,
-        (2, 8, 200),
+        (2, 8, 200, 15),
         (5_000, 15_000, 20_000),
     ),
     row(
         "mq.m7g.xlarge",
         Family::M7g,
-        (4, 16, 200),
+        (4, 16, 200, 25),
         (10_000, 30_000, 30_000),
     ),
     row(
         "mq.m7g.2xlarge",
         Family::M7g,
-        (8, 32, 200),
+        (8, 32, 200, 45),
         (20_000, 60_000, 40_000),
     ),
     row(
         "mq.m7g.4xlarge",
         Family::M7g,
-        (16, 64, 200),
+        (16, 64, 200, 90),
         (40_000, 120_000, 60_000),
     ),
     row(
         "mq.m7g.8xlarge",
         Family::M7g,
-        (32, 128, 200),
+        (32, 128, 200, 175),
         (80_000, 240_000, 80_000),
     ),
     row(
         "mq.m7g.12xlarge",
         Family::M7g,
-        (48, 192, 200),
+        (48, 192, 200, 260),
         (120_000, 360_000, 100_000),
     ),
     row(
         "mq.m7g.16xlarge",
         Family::M7g,
-        (64, 256, 200),
+        (64, 256, 200, 345),
         (160_000, 480_000, 120_000),
     ),
 ];
@@ -125,14 +133,18 @@ impl InstanceType {
         TABLE.iter().find(|instance| instance.name == name)
     }
 
-    /// Reads a requested type for an engine.
-    pub fn choose(name: &str, engine: EngineType) -> Result<&'static Self, Invalid> {
+    /// Reads a requested type for a broker.
+    pub fn choose(
+        name: &str,
+        engine: EngineType,
+        mode: DeploymentMode,
+    ) -> Result<&'static Self, Invalid> {
         Self::find(name)
-            .filter(|instance| instance.serves(engine))
+            .filter(|instance| instance.serves(engine, mode))
             .ok_or_else(|| {
                 let valid: Vec<_> = TABLE
                     .iter()
-                    .filter(|instance| instance.serves(engine))
+                    .filter(|instance| instance.serves(engine, mode))
                     .map(|instance| instance.name)
                     .collect();
                 Invalid::new(
@@ -148,8 +160,13 @@ impl InstanceType {
     }
 
     /// Reads the type that a broker of type `from` shall have next.
-    pub fn change(from: &str, name: &str, engine: EngineType) -> Result<&'static Self, Invalid> {
-        let to = Self::choose(name, engine)?;
+    pub fn change(
+        from: &str,
+        name: &str,
+        engine: EngineType,
+        mode: DeploymentMode,
+    ) -> Result<&'static Self, Invalid> {
+        let to = Self::choose(name, engine, mode)?;
         let from = Self::find(from).map(|instance| instance.family);
         if from == Some(Family::M5) && to.family == Family::T3 {
             return Err(Invalid::new(
@@ -163,10 +180,12 @@ impl InstanceType {
         Ok(to)
     }
 
-    /// Whether brokers of this engine type can be of this instance type.
-    pub fn serves(&self, engine: EngineType) -> bool {
+    /// Whether brokers of this engine type, laid out like that, can be of this instance type:
+    /// Graviton is not for ActiveMQ, and the evaluation type too small for a cluster.
+    pub fn serves(&self, engine: EngineType, mode: DeploymentMode) -> bool {
         match self.family {
-            Family::T3 | Family::M5 => true,
+            Family::T3 => mode != DeploymentMode::ClusterMultiAz,
+            Family::M5 => true,
             Family::M7g => engine.is_rabbitmq_like(),
         }
     }
@@ -196,8 +215,10 @@ mod tests {
 
     #[test]
     fn graviton_types_are_not_for_activemq() {
-        assert!(InstanceType::choose("mq.m7g.large", EngineType::RabbitMq).is_ok());
-        let refused = InstanceType::choose("mq.m7g.large", EngineType::ActiveMq).unwrap_err();
+        let choose =
+            |engine| InstanceType::choose("mq.m7g.large", engine, DeploymentMode::SingleInstance);
+        assert!(choose(EngineType::RabbitMq).is_ok());
+        let refused = choose(EngineType::ActiveMq).unwrap_err();
         assert_eq!(refused.attribute, "hostInstanceType");
         assert!(refused.message.starts_with(
             "Broker instance type [mq.m7g.large] is invalid for broker engine type [ACTIVEMQ]. \
@@ -206,8 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn the_evaluation_type_makes_no_cluster() {
+        let cluster = DeploymentMode::ClusterMultiAz;
+        let rabbit = EngineType::RabbitMq;
+        let refused = InstanceType::choose("mq.t3.micro", rabbit, cluster).unwrap_err();
+        assert!(
+            !refused.message.contains("Valid values: [mq.t3.micro"),
+            "{refused}"
+        );
+        assert!(InstanceType::choose("mq.m7g.medium", rabbit, cluster).is_ok());
+    }
+
+    #[test]
     fn a_broker_changes_its_type_except_from_m5_to_t3() {
-        let change = |from, to| InstanceType::change(from, to, EngineType::RabbitMq);
+        let change = |from, to| {
+            let single = DeploymentMode::SingleInstance;
+            InstanceType::change(from, to, EngineType::RabbitMq, single)
+        };
         assert!(change("mq.m7g.medium", "mq.m7g.large").is_ok());
         assert!(change("mq.t3.micro", "mq.m5.large").is_ok());
         assert!(change("mq.m5.large", "mq.m7g.medium").is_ok());

@@ -25,6 +25,7 @@ pub mod parity;
 pub mod password;
 pub mod policy;
 pub mod principal;
+pub mod quota;
 pub mod region;
 pub mod role;
 pub mod tag;

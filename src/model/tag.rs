@@ -6,14 +6,11 @@ use super::Invalid;
 
 pub type Tags = BTreeMap<String, String>;
 
-/// Most tags that one resource may have.
-pub const TAGS_MAX: usize = 50;
 const KEY_CHARS_MAX: usize = 128;
 const VALUE_CHARS_MAX: usize = 256;
 
 /// Checks tags that a caller wants to set.
 pub fn check(tags: &Tags) -> Result<(), Invalid> {
-    check_count(tags.len())?;
     for (key, value) in tags {
         check_key(key)?;
         if value.chars().count() > VALUE_CHARS_MAX {
@@ -26,16 +23,6 @@ pub fn check(tags: &Tags) -> Result<(), Invalid> {
                 "The value of tag [{key}] contains invalid characters. {CHARSET}"
             )));
         }
-    }
-    Ok(())
-}
-
-/// Checks how many tags a resource would have after a change.
-pub fn check_count(count: usize) -> Result<(), Invalid> {
-    if count > TAGS_MAX {
-        return Err(refused(format!(
-            "A resource can have at most {TAGS_MAX} tags."
-        )));
     }
     Ok(())
 }
@@ -88,13 +75,6 @@ mod tests {
         assert!(check(&tag("", "v")).is_err());
         assert!(check(&tag("Cost Center/å", "a@b:c=d+e-f.g_h")).is_ok());
         assert!(check(&tag("k", "semi;colon")).is_err());
-        let many = |n: usize| {
-            (0..n)
-                .map(|i| (i.to_string(), String::new()))
-                .collect::<Tags>()
-        };
-        assert!(check(&many(50)).is_ok());
-        assert!(check(&many(51)).is_err());
     }
 
     #[test]

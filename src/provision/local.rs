@@ -104,6 +104,8 @@ mod tests {
             .collect();
         PlacementRequest {
             instance_type: "mq.m5.large".to_owned(),
+            is_simulated: false,
+            zones_taken: Vec::new(),
             hosts,
             taken,
         }

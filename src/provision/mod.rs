@@ -8,6 +8,7 @@ mod error;
 pub mod fake;
 pub mod local;
 mod range;
+pub mod simulated;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -50,6 +51,10 @@ pub enum Progress<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacementRequest {
     pub instance_type: String,
+    /// Whether only a host that simulates its nodes can have it.
+    pub is_simulated: bool,
+    /// Where the broker has a node already.
+    pub zones_taken: Vec<String>,
     /// Hosts whose agents were heard of lately.
     pub hosts: Vec<HostLoad>,
     /// Addresses of all nodes with their AMQPS and management ports.

@@ -82,7 +82,7 @@ async fn use_window(
     let Some(schedule) = db::maintenance_schedule_fetch(tx, id).await? else {
         return Ok(None);
     };
-    let waits = broker.staged != Default::default();
+    let waits = broker.staged != Default::default() || db::broker_users_pending(tx, id).await?;
     let outcome = match schedule.opening(now) {
         Opening::NotYet => return Ok(None),
         Opening::Over if waits => MaintenanceOutcome::Missed,

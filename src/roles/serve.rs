@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::app::Settings;
 use crate::listener::{self, Certificates, Clients, Listener, Peer, Tls, attach_peer_certificate};
-use crate::model::{Region, parity::Parity, throttle::Rate};
+use crate::model::{Region, broker::SimulatedHosts, parity::Parity, throttle::Rate};
 use crate::pki::Authority;
 
 /// Validity of the agents' endpoint's own certificate, which lives in this process only.
@@ -37,6 +37,7 @@ pub struct Options {
     pub trusted_proxies: Vec<IpAddr>,
     pub regions: Vec<Region>,
     pub parity: Parity,
+    pub simulated_hosts: SimulatedHosts,
     pub requests: Option<Rate>,
 }
 
@@ -144,6 +145,7 @@ impl Server {
         let proxies: Arc<[IpAddr]> = self.options.trusted_proxies.clone().into();
         let settings = Settings::new(self.options.regions.clone())
             .with_parity(self.options.parity)
+            .with_simulated_hosts(self.options.simulated_hosts)
             .with_requests(self.options.requests);
         let state = ApiState::new(self.installation.app(settings));
         let router = api::router(state.trusting(proxies.to_vec()));

@@ -12,6 +12,7 @@ use crate::jobs;
 use crate::pki::Authority;
 use crate::provision::Range;
 use crate::provision::local::Local;
+use crate::provision::simulated::Simulated;
 use crate::reconcilers;
 use crate::workflows::{self, Faults};
 
@@ -46,7 +47,7 @@ pub async fn run(installation: Installation, options: Options, shutdown: Cancell
     };
     let workflows = workflows::worker(
         pool.clone(),
-        Arc::new(Local::new(options.range)),
+        Arc::new(Simulated::beside(Local::new(options.range))),
         clock.clone(),
         entropy.clone(),
         options_of_workflows,

@@ -1,4 +1,4 @@
-//! A broker's first generation: node row, place, intent, a node that serves.
+//! A broker's first generation: node rows, place, intent, a node that serves.
 
 use super::context::Flow;
 use super::launch;
@@ -9,8 +9,8 @@ pub(super) const NAME: &str = "broker_create";
 
 pub(super) async fn run(flow: &Flow<'_>, id: &BrokerId, generation: i64) -> Result<(), Halt> {
     flow.step(
-        "ensure_node_row",
-        launch::ensure_node_row(flow.context, id, generation),
+        "ensure_node_rows",
+        launch::ensure_node_rows(flow.context, id, generation),
     )
     .await?;
     flow.step(

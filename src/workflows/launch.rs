@@ -8,12 +8,10 @@ use super::context::Context;
 use super::step::Halt;
 use crate::db::{self, Unique};
 use crate::model::broker::Broker;
+use crate::model::host::Host;
 use crate::model::node::{Node, Placement};
 use crate::model::{BrokerId, NodeId, node_intent};
 use crate::provision::{HostLoad, PlacementRequest, Progress};
-
-/// The only node of a single-instance broker.
-const ORDINAL: i32 = 0;
 
 /// The broker, while `generation` still is what it shall become.
 async fn current(
@@ -37,7 +35,7 @@ async fn nodes(conn: &mut sqlx::PgConnection, id: &BrokerId) -> Result<Vec<Node>
     Ok(nodes)
 }
 
-pub(super) async fn ensure_node_row(
+pub(super) async fn ensure_node_rows(
     context: &Context,
     id: &BrokerId,
     generation: i64,
@@ -45,8 +43,10 @@ pub(super) async fn ensure_node_row(
     let mut conn = context.pool.acquire().await?;
     let broker = current(&mut conn, id, generation).await?;
     let now = context.clock.now();
-    let node_id = NodeId(context.entropy.uuid_at(now));
-    db::node_create(&mut conn, node_id, &broker, ORDINAL, now).await?;
+    for ordinal in (0..).take(broker.deployment_mode.nodes()) {
+        let node_id = NodeId(context.entropy.uuid_at(now));
+        db::node_create(&mut conn, node_id, &broker, ordinal, now).await?;
+    }
     Ok(())
 }
 
@@ -87,11 +87,19 @@ async fn placement_request(
 ) -> Result<PlacementRequest, Halt> {
     let now = context.clock.now();
     let loads = db::host_loads(conn).await?;
+    let siblings = db::nodes_of_broker(conn, &broker.id).await?;
+    let is_home = |host: &Host| {
+        let mut places = siblings.iter().filter_map(|node| node.placement);
+        places.any(|place| place.host_id == host.id)
+    };
     let heard_of = |seen: chrono::DateTime<chrono::Utc>| {
         (now - seen).to_std().unwrap_or_default() <= context.timing.host_silent_after
     };
-    let hosts = db::host_list(conn, None).await?.into_iter();
+    let hosts = db::host_list(conn, None).await?;
+    let homes = hosts.iter().filter(|host| is_home(host));
+    let zones_taken = homes.map(|host| host.zone.clone()).collect();
     let hosts = hosts
+        .into_iter()
         .filter(|host| host.last_seen_at.is_some_and(heard_of))
         .map(|host| HostLoad {
             nodes: loads
@@ -104,6 +112,8 @@ async fn placement_request(
         });
     Ok(PlacementRequest {
         instance_type: broker.intended.host_instance_type.clone(),
+        is_simulated: broker.is_simulated(),
+        zones_taken,
         hosts: hosts.collect(),
         taken: db::addresses_taken(conn).await?,
     })

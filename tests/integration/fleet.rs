@@ -23,6 +23,7 @@ use warren::model::policy::Grants;
 use warren::model::principal::Principal;
 use warren::model::{AccessKeyId, BrokerId, HostId, Region, RequestId};
 use warren::provision::fake::Fake;
+use warren::provision::simulated::{self, Simulated};
 use warren::secrets::MasterKey;
 use warren::workflows::{self, Faults, NoFaults};
 use warren::{db, jobs};
@@ -241,6 +242,39 @@ impl Fleet {
             ended.unwrap();
         }
     }
+}
+
+/// A worker, and a simulated host in each of three zones; they end with what is returned.
+pub(crate) async fn simulate(pool: PgPool) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for zone in ["a", "b", "c"] {
+        let host_id = HostId(SystemEntropy.uuid());
+        let mut conn = pool.acquire().await.unwrap();
+        let now = SystemClock.now();
+        let name = format!("simulated-{zone}");
+        db::host_create(&mut conn, host_id, &name, zone, simulated::NAME, now)
+            .await
+            .unwrap();
+        let capacity = Capacity {
+            cpus: 2,
+            memory_bytes: 1 << 33,
+            disk_free_bytes: 1 << 36,
+        };
+        db::host_touch(&mut conn, host_id, &capacity, now)
+            .await
+            .unwrap();
+        tasks.spawn(act(pool.clone(), host_id, Agents::Willing));
+    }
+    let no_places = Fake::new(std::iter::empty());
+    tasks.spawn(workflows::worker(
+        pool,
+        Arc::new(Simulated::beside(no_places)),
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+        Fleet::options(Arc::new(NoFaults)),
+        CancellationToken::new(),
+    ));
+    tasks
 }
 
 /// Reports every intent as true, as an agent would some time later.

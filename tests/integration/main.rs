@@ -7,6 +7,7 @@ mod shapes;
 mod signer;
 
 mod access;
+mod activemq;
 mod agents;
 mod audit;
 mod brokers;
@@ -20,6 +21,7 @@ mod isolation;
 mod jobs;
 mod maintenance;
 mod parity;
+mod quotas;
 mod signatures;
 mod tags;
 mod terraform;

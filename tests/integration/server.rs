@@ -11,6 +11,7 @@ use test_support::postgres::{self, Database};
 use warren::api::ApiState;
 use warren::app::{App, Settings};
 use warren::db;
+use warren::model::broker::SimulatedHosts;
 use warren::model::clock::{Clock, SystemClock};
 use warren::model::entropy::SystemEntropy;
 use warren::model::parity::Parity;
@@ -67,6 +68,20 @@ impl Answer {
     }
 }
 
+/// A request that CreateBroker accepts where hosts are simulated.
+pub(crate) fn activemq(name: &str) -> Value {
+    json!({
+        "brokerName": name,
+        "engineType": "ACTIVEMQ",
+        "engineVersion": "5.19",
+        "deploymentMode": "SINGLE_INSTANCE",
+        "hostInstanceType": "mq.m5.large",
+        "publiclyAccessible": false,
+        "autoMinorVersionUpgrade": true,
+        "users": [{"username": "operator", "password": "correct-horse-battery"}],
+    })
+}
+
 /// A request that CreateBroker accepts.
 pub(crate) fn broker(name: &str) -> Value {
     json!({
@@ -87,6 +102,15 @@ impl Server {
     }
 
     pub(crate) async fn start_with(parity: Parity) -> Self {
+        Self::start_as(parity, SimulatedHosts::Absent).await
+    }
+
+    /// A server that accepts what only simulated hosts can have.
+    pub(crate) async fn start_simulated() -> Self {
+        Self::start_as(Parity::Extended, SimulatedHosts::Present).await
+    }
+
+    pub(crate) async fn start_as(parity: Parity, hosts: SimulatedHosts) -> Self {
         // Another test of this binary may have installed the same one before.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let database = postgres::database().await;
@@ -96,7 +120,11 @@ impl Server {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             master_key: MasterKey::from_bytes([7; 32]),
-            settings: Arc::new(Settings::new(vec![region]).with_parity(parity)),
+            settings: Arc::new(
+                Settings::new(vec![region])
+                    .with_parity(parity)
+                    .with_simulated_hosts(hosts),
+            ),
         };
         let mut keys = Vec::new();
         for name in ["ours", "theirs"] {
@@ -188,6 +216,25 @@ impl Server {
     pub(crate) async fn create(&self, request: &Value) -> String {
         let created = self.post("CreateBroker", "/v1/brokers", request).await.ok();
         created["brokerId"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits until the broker is in this state.
+    pub(crate) async fn reaches(&self, id: &str, state: &str) -> Value {
+        let search = async {
+            loop {
+                let broker = self.describe(id).await;
+                if broker["brokerState"] == state {
+                    return broker;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(60), search).await;
+        found.expect("the broker gets there")
+    }
+
+    pub(crate) fn pool(&self) -> sqlx::PgPool {
+        self.database.pool.clone()
     }
 
     pub(crate) async fn describe(&self, id: &str) -> Value {

@@ -212,7 +212,8 @@ async fn what_cannot_be_is_refused_and_nothing_of_it_is_kept() {
         (
             json!({"storageSize": 25}),
             "storageSize",
-            "[storageSize] is not available yet.",
+            "[storageSize] is only supported for RabbitMQ brokers on version [4.2] and newer in \
+             [CLUSTER_MULTI_AZ] deployment mode on mq.m7g instance types.",
         ),
     ] {
         let body = broker.refusal(change).await;

@@ -17,7 +17,7 @@ use crate::fleet::{Agents, Fleet};
 
 /// Every step of the three workflows, in order.
 const STEPS: [&str; 12] = [
-    "broker_create.ensure_node_row",
+    "broker_create.ensure_node_rows",
     "broker_create.ensure_placement",
     "broker_create.ensure_intent",
     "broker_create.wait_ready",

@@ -1,22 +1,21 @@
 //! DescribeBroker's answer: what the broker is, and what is pending.
 
-use std::net::{IpAddr, SocketAddr};
-
 use serde::Serialize;
 
-use super::{NO_REPLICATION, Window};
+use super::{
+    NO_REPLICATION, Window,
+    instance::{self, Instance},
+    ldap::LdapServer,
+};
 use crate::{
     api::timestamp,
     app::BrokerDescription,
     model::{
-        broker::{Broker, Launch, State as BrokerState},
+        broker::{Broker, Launch, State as BrokerState, UserChange},
         configuration::ConfigurationRef,
-        node::Placement,
         tag::Tags,
     },
 };
-
-const HTTPS_PORT: u16 = 443;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,18 +36,28 @@ pub(in crate::api) struct Description {
     engine_type: &'static str,
     engine_version: String,
     host_instance_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ldap_server_metadata: Option<LdapServer>,
     logs: Logs,
     maintenance_window_start_time: Window,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_authentication_strategy: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_engine_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_host_instance_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pending_ldap_server_metadata: Option<LdapServer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pending_security_groups: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_storage_size: Option<i32>,
     publicly_accessible: bool,
     /// Absent unless the client set some: an invented value is a lasting difference to Terraform.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     security_groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage_size: Option<i32>,
     storage_type: &'static str,
     subnet_ids: Vec<String>,
     tags: Tags,
@@ -60,15 +69,6 @@ pub(in crate::api) struct Description {
 struct ActionRequired {
     action_required_code: &'static str,
     action_required_info: &'static str,
-}
-
-#[derive(Serialize)]
-struct Instance {
-    #[serde(rename = "consoleURL")]
-    console_url: String,
-    endpoints: Vec<String>,
-    #[serde(rename = "ipAddress")]
-    ip_address: String,
 }
 
 #[derive(Serialize)]
@@ -87,10 +87,15 @@ struct Encryption {
     use_aws_owned_key: bool,
 }
 
-/// Without `audit`: these engines have no audit log, and clients take its presence for a change.
+/// `audit` is there for ActiveMQ alone: the others have no audit log, and clients take its presence
+/// for a change.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Logs {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_log_group: Option<String>,
     general: bool,
     general_log_group: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,11 +104,16 @@ struct Logs {
 
 #[derive(Serialize)]
 struct PendingLogs {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<bool>,
     general: bool,
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct User {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_change: Option<&'static str>,
     username: String,
 }
 
@@ -116,17 +126,13 @@ impl From<BrokerDescription> for Description {
             tags,
         } = description;
         let (now, next) = (broker.current(), broker.next());
-        let placements = nodes.iter().filter_map(|node| node.placement.as_ref());
         Self {
             actions_required: actions(broker.state()),
-            authentication_strategy: broker.settings.authentication_strategy.name(),
+            authentication_strategy: now.authentication_strategy.name(),
             auto_minor_version_upgrade: broker.settings.auto_minor_version_upgrade,
             broker_arn: broker.arn().to_string(),
             broker_id: broker.id.to_string(),
-            broker_instances: placements
-                .filter(|_| broker.has_run())
-                .map(Instance::from)
-                .collect(),
+            broker_instances: instance::of(&broker, &nodes),
             broker_state: broker.state().name(),
             configurations: configurations(&broker, &next),
             created: timestamp::format(broker.created_at),
@@ -139,26 +145,32 @@ impl From<BrokerDescription> for Description {
             engine_type: broker.engine_type.label(),
             engine_version: now.engine_version.to_string(),
             host_instance_type: now.host_instance_type.clone(),
-            logs: Logs {
-                general: now.general_logs,
-                general_log_group: format!("/aws/amazonmq/broker/{}/general", broker.id),
-                pending: (next.general_logs != now.general_logs).then_some(PendingLogs {
-                    general: next.general_logs,
-                }),
-            },
+            ldap_server_metadata: now.directory.clone().map(LdapServer::from),
+            logs: logs(&broker, now, &next),
             maintenance_window_start_time: broker.settings.maintenance_window.clone().into(),
+            pending_authentication_strategy: (next.authentication_strategy
+                != now.authentication_strategy)
+                .then(|| next.authentication_strategy.name()),
             pending_engine_version: (next.engine_version != now.engine_version)
                 .then(|| next.engine_version.to_string()),
             pending_host_instance_type: (next.host_instance_type != now.host_instance_type)
                 .then(|| next.host_instance_type.clone()),
+            pending_ldap_server_metadata: (next.directory != now.directory)
+                .then(|| next.directory.clone().map(LdapServer::from))
+                .flatten(),
             pending_security_groups: (next.security_groups != now.security_groups)
                 .then(|| next.security_groups.clone()),
+            pending_storage_size: next
+                .storage_size_gb
+                .filter(|next| Some(*next) != now.storage_size_gb),
             publicly_accessible: broker.publicly_accessible,
             security_groups: now.security_groups.clone(),
+            storage_size: now.storage_size_gb,
             storage_type: broker.storage_type.name(),
             users: users
                 .into_iter()
                 .map(|user| User {
+                    pending_change: broker.pending_change(&user).map(UserChange::name),
                     username: user.username,
                 })
                 .collect(),
@@ -169,21 +181,19 @@ impl From<BrokerDescription> for Description {
     }
 }
 
-impl From<&Placement> for Instance {
-    fn from(place: &Placement) -> Self {
-        let console = match (place.management_port, place.address) {
-            (HTTPS_PORT, IpAddr::V4(address)) => address.to_string(),
-            (HTTPS_PORT, IpAddr::V6(address)) => format!("[{address}]"),
-            (port, address) => SocketAddr::new(address, port).to_string(),
-        };
-        Self {
-            console_url: format!("https://{console}"),
-            endpoints: vec![format!(
-                "amqps://{}",
-                SocketAddr::new(place.address, place.amqps_port)
-            )],
-            ip_address: place.address.to_string(),
-        }
+fn logs(broker: &Broker, now: &Launch, next: &Launch) -> Logs {
+    let group = |kind| format!("/aws/amazonmq/broker/{}/{kind}", broker.id);
+    let has_audit = !broker.engine_type.is_rabbitmq_like();
+    let is_pending = (next.general_logs, next.audit_logs) != (now.general_logs, now.audit_logs);
+    Logs {
+        audit: has_audit.then_some(now.audit_logs),
+        audit_log_group: has_audit.then(|| group("audit")),
+        general: now.general_logs,
+        general_log_group: group("general"),
+        pending: is_pending.then_some(PendingLogs {
+            audit: has_audit.then_some(next.audit_logs),
+            general: next.general_logs,
+        }),
     }
 }
 

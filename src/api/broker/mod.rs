@@ -1,6 +1,8 @@
 //! Brokers on the wire. The spelling of every member and enum here is what clients compare.
 
 mod description;
+mod instance;
+mod ldap;
 pub(super) mod maintenance;
 mod update;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{NO_REPLICATION, Window};
+use super::{NO_REPLICATION, Window, ldap::LdapServer};
 use crate::{app::UpdateBrokerOutput, model::configuration::ConfigurationRef};
 
 #[derive(Serialize)]
@@ -22,6 +22,8 @@ pub(in crate::api) struct Updated {
     #[serde(skip_serializing_if = "Option::is_none")]
     host_instance_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ldap_server_metadata: Option<LdapServer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     logs: Option<Logs>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maintenance_window_start_time: Option<Window>,
@@ -29,28 +31,45 @@ pub(in crate::api) struct Updated {
     resource_share_arns: Option<[&'static str; 0]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     security_groups: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage_size: Option<i32>,
 }
 
 #[derive(Serialize)]
 struct Logs {
-    general: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    general: Option<bool>,
+}
+
+impl Logs {
+    fn has_any(&self) -> bool {
+        self.audit.is_some() || self.general.is_some()
+    }
 }
 
 impl From<UpdateBrokerOutput> for Updated {
     fn from(output: UpdateBrokerOutput) -> Self {
         let update = output.update;
+        let logs = Logs {
+            audit: update.audit_logs,
+            general: update.general_logs,
+        };
         Self {
             authentication_strategy: update.authentication_strategy.map(|s| s.name()),
             auto_minor_version_upgrade: update.auto_minor_version_upgrade,
             broker_id: output.broker_id.to_string(),
-            configuration: output.configuration,
+            configuration: output.found.configuration,
             data_replication_mode: update.no_replication.then_some(NO_REPLICATION),
             engine_version: update.engine_version.map(|version| version.to_string()),
             host_instance_type: update.host_instance_type,
-            logs: update.general_logs.map(|general| Logs { general }),
+            ldap_server_metadata: output.found.directory.map(LdapServer::from),
+            logs: logs.has_any().then_some(logs),
             maintenance_window_start_time: update.maintenance_window.map(Window::from),
             resource_share_arns: update.no_shares.then_some([]),
             security_groups: update.security_groups,
+            storage_size: update.storage_size_gb,
         }
     }
 }

@@ -14,12 +14,13 @@ use crate::{
         arn::ResourceArn,
         authorisation::Action,
         broker::{
-            Broker, BrokerUser, CreateBroker, Draft, LOCAL_SUBNET_PREFIX, Launch, StagedLaunch,
-            request::DraftUser,
+            Broker, BrokerUser, CreateBroker, Directory, Draft, LOCAL_SUBNET_PREFIX, Launch,
+            StagedLaunch, request::DraftUser,
         },
         configuration::{ConfigurationRef, default_name},
         job::Job,
         maintenance::Schedule,
+        quota::Quota,
     },
 };
 
@@ -42,8 +43,9 @@ impl App {
         caller.may(Action::CreateBroker, RequestTags::Set(&tags))?;
         let now = self.clock.now();
         let fingerprint = request.fingerprint();
-        let catalogue = db::catalogue_fetch(&mut *self.pool.acquire().await?).await?;
-        let draft = request.draft(&catalogue, self.settings.parity, now)?;
+        let catalogue = self.catalogue(&mut *self.pool.acquire().await?).await?;
+        let settings = &self.settings;
+        let draft = request.draft(&catalogue, settings.parity, settings.simulated_hosts, now)?;
         if let Some(first) = self.first_answer(&scope, &draft, &fingerprint).await? {
             return Ok(first);
         }
@@ -66,6 +68,10 @@ impl App {
             Err(error) => return Err(error.into()),
         }
         let arn = broker.arn();
+        if let Some((directory, draft)) = broker.intended.directory.as_ref().zip(draft.directory) {
+            let secret = (directory.service_account_secret, &draft.password);
+            self.seal_secret(&mut tx, &broker.id, secret, now).await?;
+        }
         for user in &draft.users {
             let user = self.broker_user(user);
             db::broker_user_create(&mut tx, &broker.id, &user, now).await?;
@@ -107,8 +113,21 @@ impl App {
             return Ok(None);
         };
         let users = db::broker_users(&mut conn, &broker.id).await?;
+        let directory = broker
+            .intended
+            .directory
+            .as_ref()
+            .zip(draft.directory.as_ref());
+        let same_secret = match directory {
+            Some((directory, draft)) => {
+                let secret = directory.service_account_secret;
+                self.is_secret(&mut conn, secret, &draft.password).await?
+            }
+            None => true,
+        };
         let same = broker.creator_request_hash.as_deref() == Some(fingerprint)
-            && draft.users.iter().all(|draft| is_same_login(draft, &users));
+            && draft.users.iter().all(|draft| is_same_login(draft, &users))
+            && same_secret;
         if !same {
             return Err(Error::Conflict {
                 attribute: "creatorRequestId",
@@ -134,14 +153,15 @@ impl App {
         fingerprint: Vec<u8>,
         now: DateTime<Utc>,
     ) -> Result<Broker, Error> {
-        if db::broker_count(conn, scope).await? >= self.settings.brokers_max {
-            return Err(Error::QuotaExceeded {
-                attribute: "brokerName",
-                public: format!(
-                    "The maximum number of brokers in this region, [{}], is reached.",
-                    self.settings.brokers_max
-                ),
-            });
+        let quota = Quota::BrokersPerRegion;
+        db::quota_lock(conn, scope, quota).await?;
+        let there_are = db::broker_count(conn, scope).await?;
+        let quotas = db::quotas_fetch(conn, &scope.account_id).await?;
+        quotas.allow_one_more(quota, there_are)?;
+        quotas.allow(Quota::TagsPerResource, draft.tags.len())?;
+        quotas.allow(Quota::UsersPerBroker, draft.users.len())?;
+        for user in &draft.users {
+            quotas.allow(Quota::GroupsPerUser, user.groups.len())?;
         }
         let configuration = match &draft.configuration {
             Some(choice) => configuration::choose(conn, scope, draft.engine_type, choice).await?,
@@ -150,11 +170,19 @@ impl App {
         let uuid = self.entropy.uuid();
         let subnet_ids = if draft.subnet_ids.is_empty() {
             let zones = &self.settings.zones;
-            let at = usize::from(uuid.as_bytes()[0]) % zones.len();
-            vec![format!("{LOCAL_SUBNET_PREFIX}{}", zones[at])]
+            let first = usize::from(uuid.as_bytes()[0]);
+            let nodes = draft.deployment_mode.nodes().min(zones.len());
+            let zone = |node| &zones[(first + node) % zones.len()];
+            (0..nodes)
+                .map(|node| format!("{LOCAL_SUBNET_PREFIX}{}", zone(node)))
+                .collect()
         } else {
             draft.subnet_ids.clone()
         };
+        let directory = draft.directory.as_ref().map(|draft| Directory {
+            service_account_secret: self.entropy.uuid(),
+            ..draft.directory.clone()
+        });
         Ok(Broker {
             id: BrokerId::from_uuid(uuid),
             scope: scope.clone(),
@@ -172,7 +200,11 @@ impl App {
                 host_instance_type: draft.instance_type.name.to_owned(),
                 configuration,
                 general_logs: draft.general_logs,
+                audit_logs: draft.audit_logs,
                 security_groups: draft.security_groups.clone(),
+                authentication_strategy: draft.authentication_strategy,
+                directory,
+                storage_size_gb: draft.storage_size_gb,
             },
             applied: None,
             staged: StagedLaunch::default(),
@@ -201,7 +233,7 @@ impl App {
             default_for: &draft.name,
             engine_type: draft.engine_type,
             engine_version: draft.engine_version.clone(),
-            authentication_strategy: draft.settings.authentication_strategy,
+            authentication_strategy: draft.authentication_strategy,
         };
         let made = self.make_configuration(conn, scope, seed, now).await?;
         Ok(ConfigurationRef {
@@ -217,6 +249,8 @@ impl App {
             console_access: draft.console_access,
             replication_user: draft.replication_user,
             groups: draft.groups.clone(),
+            // The broker's first start makes them.
+            pending: None,
         }
     }
 }

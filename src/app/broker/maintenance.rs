@@ -85,7 +85,8 @@ impl App {
             .state()
             .check(Request::Reboot, self.settings.parity, &broker.id)?;
         let changes = broker.staged.clone();
-        if changes == StagedLaunch::default() {
+        let users_wait = db::broker_users_pending(&mut tx, &broker.id).await?;
+        if changes == StagedLaunch::default() && !users_wait {
             let text = format!("Nothing waits for maintenance of broker [{}].", broker.id);
             return Err(Invalid::new("broker-id", text).into());
         }

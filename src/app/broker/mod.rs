@@ -7,6 +7,7 @@ mod list;
 mod maintenance;
 mod promote;
 mod reboot;
+mod secret;
 mod update;
 mod user;
 

@@ -10,8 +10,11 @@ use crate::{
     model::{
         BrokerId,
         authorisation::Action,
-        broker::{UpdateBroker, request::Update, state::Request},
-        configuration::ConfigurationRef,
+        broker::{
+            UpdateBroker,
+            request::{Found, Update},
+            state::Request,
+        },
     },
 };
 
@@ -20,7 +23,7 @@ use crate::{
 pub struct UpdateBrokerOutput {
     pub broker_id: BrokerId,
     pub update: Update,
-    pub configuration: Option<ConfigurationRef>,
+    pub found: Found,
 }
 
 impl App {
@@ -44,7 +47,7 @@ impl App {
                 .may_on(&mut tx, action, &broker.arn(), RequestTags::None)
                 .await?;
         }
-        let catalogue = db::catalogue_fetch(&mut tx).await?;
+        let catalogue = self.catalogue(&mut tx).await?;
         let update = request.check(&broker, &catalogue, parity)?;
         let configuration = match &update.configuration {
             Some(choice) => {
@@ -53,8 +56,20 @@ impl App {
             }
             None => None,
         };
+        let directory = match &update.directory {
+            Some(draft) => {
+                let next = broker.next().directory;
+                let there = (&broker.id, next.as_ref());
+                Some(self.directory(&mut tx, there, draft, now).await?)
+            }
+            None => None,
+        };
+        let found = Found {
+            configuration,
+            directory,
+        };
         let before = (broker.settings.clone(), broker.staged.clone());
-        update.apply(&mut broker, configuration.as_ref());
+        update.apply(&mut broker, &found);
         if before != (broker.settings.clone(), broker.staged.clone()) {
             broker.updated_at = now;
             db::broker_update(&mut tx, &broker).await?;
@@ -75,7 +90,7 @@ impl App {
         Ok(UpdateBrokerOutput {
             broker_id: broker.id,
             update,
-            configuration,
+            found,
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     model::{
         authorisation::Action,
         configuration::{Configuration, CreateConfiguration},
+        quota::Quota,
     },
 };
 
@@ -26,8 +27,14 @@ impl App {
         caller.may(action, RequestTags::Set(&tags))?;
         let now = self.clock.now();
         let mut tx = self.begin().await?;
-        let catalogue = db::catalogue_fetch(&mut tx).await?;
+        let catalogue = self.catalogue(&mut tx).await?;
         let draft = request.draft(&catalogue, self.settings.parity)?;
+        let quota = Quota::ConfigurationsPerRegion;
+        db::quota_lock(&mut tx, &scope, quota).await?;
+        let there_are = db::configuration_count(&mut tx, &scope).await?;
+        let quotas = db::quotas_fetch(&mut tx, &scope.account_id).await?;
+        quotas.allow_one_more(quota, there_are)?;
+        quotas.allow(Quota::TagsPerResource, draft.tags.len())?;
         if db::configuration_name_taken(&mut tx, &scope, &draft.name).await? {
             return Err(Error::AlreadyExists {
                 kind: Kind::Configuration,

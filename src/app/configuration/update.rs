@@ -10,9 +10,10 @@ use crate::{
     model::{
         authorisation::Action,
         configuration::{
-            Configuration, ConfigurationRevision, REVISIONS_MAX, RevisionSummary,
-            SanitizationWarning, UpdateConfiguration,
+            Configuration, ConfigurationRevision, RevisionSummary, SanitizationWarning,
+            UpdateConfiguration,
         },
+        quota::Quota,
     },
 };
 
@@ -34,15 +35,10 @@ impl App {
             &configuration.engine_version,
             configuration.authentication_strategy,
         )?;
-        if configuration.latest.revision >= REVISIONS_MAX {
-            return Err(Error::QuotaExceeded {
-                attribute: "configuration_id",
-                public: format!(
-                    "The maximum number of revisions of a configuration, [{REVISIONS_MAX}], is \
-                     reached."
-                ),
-            });
-        }
+        let quotas = db::quotas_fetch(&mut tx, &configuration.scope.account_id).await?;
+        // Revisions have no gaps.
+        let there_are = i64::from(configuration.latest.revision);
+        quotas.allow_one_more(Quota::RevisionsPerConfiguration, there_are)?;
         let revision = ConfigurationRevision {
             configuration_id: configuration.id.clone(),
             summary: RevisionSummary {

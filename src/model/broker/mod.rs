@@ -6,10 +6,12 @@
 //! state is never stored: [`state`] folds it from these facts.
 
 pub mod deployment;
+pub mod directory;
 pub mod maintenance_window;
 pub mod name;
 pub mod request;
 pub mod state;
+pub mod storage_size;
 pub mod user;
 
 use chrono::{DateTime, Utc};
@@ -21,11 +23,12 @@ use super::{
     configuration::ConfigurationRef,
     engine::{EngineType, EngineVersion},
 };
-pub use deployment::{AuthenticationStrategy, DeploymentMode, StorageType};
+pub use deployment::{AuthenticationStrategy, DeploymentMode, SimulatedHosts, StorageType};
+pub use directory::{Directory, DirectoryRequest, DraftDirectory};
 pub use maintenance_window::MaintenanceWindow;
 pub use request::{CreateBroker, Draft, UpdateBroker};
 pub use state::State;
-pub use user::BrokerUser;
+pub use user::{BrokerUser, PendingUser, UserChange};
 
 /// Subnets that callers left to us are named after the zone they stand for.
 pub const LOCAL_SUBNET_PREFIX: &str = "subnet-local-";
@@ -65,9 +68,12 @@ pub struct Broker {
 }
 
 /// What takes effect without a restart, and what is fixed at creation.
+///
+/// The tag is for the previous release: it wants to read the strategy that is in [`Launch`] now,
+/// and knows no other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "authentication_strategy", rename = "simple")]
 pub struct Settings {
-    pub authentication_strategy: AuthenticationStrategy,
     pub auto_minor_version_upgrade: bool,
     pub encryption: Encryption,
     pub maintenance_window: MaintenanceWindow,
@@ -87,9 +93,20 @@ pub struct Launch {
     pub configuration: ConfigurationRef,
     #[serde(default)]
     pub general_logs: bool,
+    /// ActiveMQ's log of what was done in its console and over JMX.
+    #[serde(default)]
+    pub audit_logs: bool,
     /// Empty when the caller never named any.
     #[serde(default)]
     pub security_groups: Vec<String>,
+    #[serde(default)]
+    pub authentication_strategy: AuthenticationStrategy,
+    /// Whose users there are; kept when a broker goes back to users of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Directory>,
+    /// Of each node's volume, where the owner may choose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_size_gb: Option<i32>,
 }
 
 /// The parts of [`Launch`] that a reboot will change.
@@ -103,8 +120,16 @@ pub struct StagedLaunch {
     pub configuration: Option<ConfigurationRef>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub general_logs: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_logs: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub security_groups: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication_strategy: Option<AuthenticationStrategy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Directory>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_size_gb: Option<i32>,
 }
 
 impl Launch {
@@ -115,7 +140,13 @@ impl Launch {
             host_instance_type: staged.host_instance_type.unwrap_or(self.host_instance_type),
             configuration: staged.configuration.unwrap_or(self.configuration),
             general_logs: staged.general_logs.unwrap_or(self.general_logs),
+            audit_logs: staged.audit_logs.unwrap_or(self.audit_logs),
             security_groups: staged.security_groups.unwrap_or(self.security_groups),
+            authentication_strategy: staged
+                .authentication_strategy
+                .unwrap_or(self.authentication_strategy),
+            directory: staged.directory.or(self.directory),
+            storage_size_gb: staged.storage_size_gb.or(self.storage_size_gb),
         }
     }
 
@@ -130,8 +161,23 @@ impl Launch {
             host_instance_type: changed(&self.host_instance_type, next.host_instance_type),
             configuration: changed(&self.configuration, next.configuration),
             general_logs: changed(&self.general_logs, next.general_logs),
+            audit_logs: changed(&self.audit_logs, next.audit_logs),
             security_groups: changed(&self.security_groups, next.security_groups),
+            authentication_strategy: changed(
+                &self.authentication_strategy,
+                next.authentication_strategy,
+            ),
+            directory: changed(&self.directory, next.directory).flatten(),
+            storage_size_gb: changed(&self.storage_size_gb, next.storage_size_gb).flatten(),
         }
+    }
+}
+
+/// Whether no engine serves brokers of this kind yet.
+pub fn is_simulated(engine: EngineType, mode: DeploymentMode) -> bool {
+    match engine {
+        EngineType::ActiveMq => true,
+        EngineType::LavinMq | EngineType::RabbitMq => mode != DeploymentMode::SingleInstance,
     }
 }
 
@@ -166,10 +212,17 @@ impl Broker {
         self.staged = self.intended.difference(next);
     }
 
-    /// The zone that one of our own subnets stands for; `None` when the caller named a subnet of
-    /// theirs, which stands for no zone in particular.
-    pub fn zone(&self) -> Option<&str> {
-        self.subnet_ids.first()?.strip_prefix(LOCAL_SUBNET_PREFIX)
+    /// Whether no engine serves such brokers yet, so that only simulated hosts can have them.
+    pub fn is_simulated(&self) -> bool {
+        is_simulated(self.engine_type, self.deployment_mode)
+    }
+
+    /// What waits of a login of the broker. ActiveMQ's first start makes its logins; the others
+    /// have theirs from the beginning.
+    pub fn pending_change(&self, user: &BrokerUser) -> Option<UserChange> {
+        let made_by_start = !self.engine_type.is_rabbitmq_like() && !self.has_run();
+        let pending = user.pending.as_ref().map(|pending| pending.change);
+        pending.or_else(|| made_by_start.then_some(UserChange::Create))
     }
 
     /// Whether the broker has ever run, so that its nodes' addresses can be told.
@@ -200,7 +253,11 @@ mod tests {
                 revision: 1,
             },
             general_logs: false,
+            audit_logs: false,
             security_groups: vec!["sg-1".into()],
+            authentication_strategy: AuthenticationStrategy::Simple,
+            directory: None,
+            storage_size_gb: None,
         }
     }
 
@@ -228,5 +285,23 @@ mod tests {
             ..launch()
         };
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn settings_are_read_by_the_previous_release_and_read_its() {
+        let settings = Settings {
+            auto_minor_version_upgrade: true,
+            encryption: Encryption {
+                use_aws_owned_key: true,
+                kms_key_id: None,
+            },
+            maintenance_window: MaintenanceWindow::after(DateTime::UNIX_EPOCH),
+        };
+        let stored = serde_json::to_value(&settings).unwrap();
+        assert_eq!(stored["authentication_strategy"], "simple");
+        assert_eq!(
+            serde_json::from_value::<Settings>(stored).unwrap(),
+            settings
+        );
     }
 }

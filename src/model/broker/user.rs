@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Invalid, engine::EngineType, password::Password};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +14,129 @@ pub struct BrokerUser {
     pub console_access: bool,
     pub replication_user: bool,
     pub groups: Vec<String>,
+    /// What the next start of the broker makes of the login.
+    pub pending: Option<PendingUser>,
+}
+
+/// A login as it will be, and how it comes to be so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingUser {
+    pub change: UserChange,
+    pub password_hash: String,
+    pub console_access: bool,
+    pub replication_user: bool,
+    pub groups: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum UserChange {
+    Create,
+    Update,
+    Delete,
+}
+
+impl UserChange {
+    /// As stored and on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// A change of a login as callers send it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ChangeUser {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console_access: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication_user: Option<bool>,
+}
+
+impl ChangeUser {
+    /// Checks every member that is there.
+    pub fn check(&self) -> Result<(), Invalid> {
+        self.password.as_ref().map_or(Ok(()), check_password)?;
+        self.groups.as_deref().map_or(Ok(()), check_groups)
+    }
+}
+
+impl BrokerUser {
+    /// A login that exists, or has to wait for a start to exist.
+    pub fn new(username: String, next: PendingUser) -> Self {
+        let pending = (next.change == UserChange::Create).then(|| next.clone());
+        Self {
+            username,
+            password_hash: next.password_hash,
+            console_access: next.console_access,
+            replication_user: next.replication_user,
+            groups: next.groups,
+            pending,
+        }
+    }
+
+    /// What has been asked of the login last.
+    pub fn next(&self) -> PendingUser {
+        self.pending.clone().unwrap_or_else(|| PendingUser {
+            change: UserChange::Update,
+            password_hash: self.password_hash.clone(),
+            console_access: self.console_access,
+            replication_user: self.replication_user,
+            groups: self.groups.clone(),
+        })
+    }
+
+    /// Has the next start make `next` of the login: what it is already is not pending, and a login
+    /// that is yet to be made is made like that.
+    pub fn stage(&mut self, next: PendingUser) {
+        let creates = self.pending.as_ref().map(|pending| pending.change);
+        let creates = creates == Some(UserChange::Create);
+        let unchanged = (&next.password_hash, next.console_access)
+            == (&self.password_hash, self.console_access)
+            && (next.replication_user, &next.groups) == (self.replication_user, &self.groups);
+        self.pending = if creates {
+            Some(PendingUser {
+                change: UserChange::Create,
+                ..next
+            })
+        } else {
+            Some(next).filter(|next| next.change == UserChange::Delete || !unchanged)
+        };
+    }
+
+    /// The login after a start; `None` when it is gone then.
+    pub fn started(self) -> Option<Self> {
+        match self.pending.as_ref().map(|pending| pending.change) {
+            Some(UserChange::Delete) => None,
+            Some(UserChange::Create | UserChange::Update) | None => {
+                let next = PendingUser {
+                    change: UserChange::Update,
+                    ..self.next()
+                };
+                Some(Self::new(self.username, next))
+            }
+        }
+    }
+}
+
+/// Refuses what no login can be both.
+pub fn check_roles(replication_user: bool, console_access: bool) -> Result<(), Invalid> {
+    if !(replication_user && console_access) {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        "",
+        "Replication user couldn't have console access. [replicationUser] and [consoleAccess] are \
+         mutually exclusive parameters.",
+    ))
 }
 
 /// Checks a name for a login: 2 to 100 letters, digits, dashes, periods and underscores; tildes
@@ -81,27 +206,66 @@ pub fn check_count(count: usize, engine: EngineType) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a login's groups: at most 20, each 2 to 100 letters, digits and `-._~`.
+/// Checks the names of a login's groups: each 2 to 100 letters, digits and `-._~`.
 pub fn check_groups(groups: &[String]) -> Result<(), Invalid> {
-    let plain = |group: &String| {
+    let plain = |group: &&String| {
         (2..=100).contains(&group.len())
             && group
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
     };
-    if groups.len() <= 20 && groups.iter().all(plain) {
-        return Ok(());
+    match groups.iter().find(|group| !plain(group)) {
+        None => Ok(()),
+        Some(group) => Err(Invalid::new(
+            "groups",
+            format!(
+                "Group [{group}] is invalid. It must be 2-100 characters long and can contain only \
+                 alphanumeric characters, dashes, periods, underscores, and tildes (- . _ ~)."
+            ),
+        )),
     }
-    Err(Invalid::new(
-        "groups",
-        "Groups are invalid. A user can have at most 20 groups of 2-100 alphanumeric characters, \
-         dashes, periods, underscores, and tildes (- . _ ~).",
-    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn next(change: UserChange, groups: &[&str]) -> PendingUser {
+        PendingUser {
+            change,
+            password_hash: "hash".into(),
+            console_access: false,
+            replication_user: false,
+            groups: groups.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_login_is_made_changed_and_removed_by_starts() {
+        let mut user = BrokerUser::new("ada".into(), next(UserChange::Create, &["a"]));
+        assert_eq!(user.pending, Some(next(UserChange::Create, &["a"])));
+        user.stage(next(UserChange::Update, &["b"]));
+        assert_eq!(
+            user.pending,
+            Some(next(UserChange::Create, &["b"])),
+            "still to be made"
+        );
+
+        let mut user = user.started().unwrap();
+        assert_eq!(
+            (user.pending.clone(), user.groups.clone()),
+            (None, vec!["b".to_owned()])
+        );
+        user.stage(next(UserChange::Update, &["b"]));
+        assert_eq!(user.pending, None, "it is so already");
+        user.stage(next(UserChange::Update, &["c"]));
+        assert_eq!(user.groups, ["b"], "until the next start");
+        user.stage(next(UserChange::Update, &["b"]));
+        assert_eq!(user.pending, None, "taken back");
+        user.stage(next(UserChange::Delete, &["b"]));
+        assert_eq!(user.pending, Some(next(UserChange::Delete, &["b"])));
+        assert_eq!(user.started(), None);
+    }
 
     #[test]
     fn usernames_follow_the_engines_rules() {

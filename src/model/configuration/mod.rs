@@ -22,9 +22,6 @@ use super::{
     engine::{EngineType, EngineVersion},
 };
 
-/// Most revisions that a configuration may have.
-pub const REVISIONS_MAX: i32 = 300;
-
 /// A revision of a configuration, as brokers refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigurationRef {

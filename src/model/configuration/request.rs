@@ -78,7 +78,7 @@ impl CreateConfiguration {
         let tags = self.tags.unwrap_or_default();
         tag::check(&tags)?;
         Ok(Draft {
-            authentication_strategy: AuthenticationStrategy::choose(strategy)?,
+            authentication_strategy: AuthenticationStrategy::choose(strategy, engine_type)?,
             name,
             engine_type,
             engine_version,

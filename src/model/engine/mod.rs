@@ -92,6 +92,9 @@ impl fmt::Display for EngineVersion {
     }
 }
 
+/// The artefact of lines that no engine serves yet.
+pub const SIMULATED: &str = "simulated";
+
 /// One line of the catalogue: the engine release that serves a compatibility profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineRelease {
@@ -124,6 +127,12 @@ impl Catalogue {
     pub fn new(mut releases: Vec<EngineRelease>) -> Self {
         releases.sort_by(newest_first);
         Self(releases)
+    }
+
+    /// Without the lines that only simulated hosts can play.
+    pub fn without_simulated(mut self) -> Self {
+        self.0.retain(|release| release.artefact != SIMULATED);
+        self
     }
 
     /// The release for a stored version. A patch number selects the same profile.
@@ -282,6 +291,23 @@ mod tests {
             .choose(EngineType::RabbitMq, None, Parity::Extended)
             .unwrap();
         assert_eq!(version.as_str(), "4.2");
+    }
+
+    #[test]
+    fn lines_that_only_simulated_hosts_play_can_be_left_out() {
+        let mut releases = catalogue().0;
+        releases.push(EngineRelease {
+            engine_type: EngineType::ActiveMq,
+            engine_version: EngineVersion::parse("5.19").unwrap(),
+            release: "0.1.0".into(),
+            artefact: SIMULATED.into(),
+        });
+        let all = Catalogue::new(releases);
+        assert!(
+            all.engines()
+                .any(|(engine, _)| engine == EngineType::ActiveMq)
+        );
+        assert_eq!(all.without_simulated(), catalogue());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::{
     db,
     model::access_key::AccessKey,
     roles::{Error, Installation, installation::AUTHORITY_PURPOSE},
+    secrets::broker_purpose,
 };
 
 /// Seals every secret anew that is not sealed under the key in force, in one transaction. Prints
@@ -17,6 +18,15 @@ pub async fn reseal(installation: &Installation) -> Result<(), Error> {
         match key.reseal(&AccessKey::purpose(&id), &sealed)? {
             Some(anew) => {
                 db::access_key_reseal(&mut tx, &id, &anew).await?;
+                resealed += 1;
+            }
+            None => kept += 1,
+        }
+    }
+    for (id, sealed) in db::broker_secrets(&mut tx).await? {
+        match key.reseal(&broker_purpose(id), &sealed)? {
+            Some(anew) => {
+                db::broker_secret_reseal(&mut tx, id, &anew).await?;
                 resealed += 1;
             }
             None => kept += 1,

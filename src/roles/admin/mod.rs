@@ -5,6 +5,7 @@ mod audit;
 mod master_key;
 mod policy;
 mod principal;
+mod quota;
 
 use std::io::Write;
 use std::time::Duration;
@@ -24,9 +25,8 @@ pub use policy::{
     simulate_principal,
 };
 pub use principal::{create_role, create_user, delete_principal, list_principals, update_role};
+pub use quota::{list_quotas, reset_quota, set_quota};
 
-/// What provides the hosts that enrol with a token made here.
-const PROVISIONER: &str = "local";
 const TOKEN_BYTES: usize = 32;
 
 /// Prints the new account's id.
@@ -40,8 +40,9 @@ pub async fn create_host_token(
     host_name: &str,
     zone: &str,
     valid: Duration,
+    provisioner: &str,
 ) -> Result<(), Error> {
-    print(&new_host_token(installation, host_name, zone, valid).await?)
+    print(&new_host_token(installation, host_name, zone, valid, provisioner).await?)
 }
 
 /// Prints the authority's certificate.
@@ -49,12 +50,14 @@ pub async fn show_ca(installation: &Installation) -> Result<(), Error> {
     print(installation.authority().await?.certificate_pem().trim_end())
 }
 
-/// A token that enrols the host of this name once. Only its hash is kept.
+/// A token that enrols the host of this name once, for `provisioner` to place nodes on. Only its
+/// hash is kept.
 pub async fn new_host_token(
     installation: &Installation,
     host_name: &str,
     zone: &str,
     valid: Duration,
+    provisioner: &str,
 ) -> Result<String, Error> {
     let mut bytes = [0; TOKEN_BYTES];
     installation.entropy.fill(&mut bytes);
@@ -63,7 +66,7 @@ pub async fn new_host_token(
     let host = HostToken {
         host_name: host_name.to_owned(),
         zone: zone.to_owned(),
-        provisioner: PROVISIONER.to_owned(),
+        provisioner: provisioner.to_owned(),
     };
     let now = installation.clock.now();
     let mut conn = installation.pool.acquire().await.map_err(db::Error::from)?;

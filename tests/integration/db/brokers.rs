@@ -188,6 +188,7 @@ async fn deleting_takes_logins_and_tags_along_and_frees_the_name() {
         console_access: true,
         replication_user: false,
         groups: vec!["ops".to_owned()],
+        pending: None,
     };
     db::broker_user_create(&mut conn, &made.id, &user, at(0))
         .await

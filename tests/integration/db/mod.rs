@@ -67,7 +67,6 @@ fn broker(name: &str) -> Broker {
         storage_type: StorageType::Ebs,
         subnet_ids: vec!["subnet-local-a".to_owned()],
         settings: Settings {
-            authentication_strategy: AuthenticationStrategy::Simple,
             auto_minor_version_upgrade: true,
             encryption: Encryption {
                 use_aws_owned_key: true,
@@ -83,7 +82,11 @@ fn broker(name: &str) -> Broker {
                 revision: 1,
             },
             general_logs: false,
+            audit_logs: false,
             security_groups: Vec::new(),
+            authentication_strategy: AuthenticationStrategy::Simple,
+            directory: None,
+            storage_size_gb: None,
         },
         applied: None,
         staged: StagedLaunch::default(),

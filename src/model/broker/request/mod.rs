@@ -4,17 +4,18 @@
 //! Members are spelled as on the wire; unknown ones are ignored. Everything is optional here, so
 //! that what is missing is refused in the same words as what is wrong.
 
+mod logs;
+mod network;
 mod update;
-
-use std::collections::HashSet;
+mod users;
 
 use aws_lc_rs::digest;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AuthenticationStrategy, DeploymentMode, Encryption, MaintenanceWindow, Settings, StorageType,
-    name, user,
+    AuthenticationStrategy, DeploymentMode, DirectoryRequest, DraftDirectory, Encryption,
+    MaintenanceWindow, Settings, SimulatedHosts, StorageType, name, storage_size,
 };
 use crate::model::{
     Invalid,
@@ -25,9 +26,7 @@ use crate::model::{
     password::Password,
     tag::{self, Tags},
 };
-pub use update::{Update, UpdateBroker};
-
-const SECURITY_GROUPS_MAX: usize = 5;
+pub use update::{Found, Update, UpdateBroker};
 
 /// A CreateBroker request.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -58,7 +57,7 @@ pub struct CreateBroker {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_instance_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ldap_server_metadata: Option<Withheld>,
+    pub ldap_server_metadata: Option<DirectoryRequest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<LogsRequest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,16 +117,6 @@ pub struct UserRequest {
     pub username: Option<String>,
 }
 
-/// A member that is recognised and dropped, because it may carry secrets and is refused anyway.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Withheld;
-
-impl<'de> Deserialize<'de> for Withheld {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
 /// A valid request, with every default in place that does not depend on stored rows.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -139,10 +128,14 @@ pub struct Draft {
     pub deployment_mode: DeploymentMode,
     pub publicly_accessible: bool,
     pub storage_type: StorageType,
+    pub storage_size_gb: Option<i32>,
     /// Empty when the caller left the choice to us.
     pub subnet_ids: Vec<String>,
     pub settings: Settings,
+    pub authentication_strategy: AuthenticationStrategy,
+    pub directory: Option<DraftDirectory>,
     pub general_logs: bool,
+    pub audit_logs: bool,
     pub security_groups: Vec<String>,
     pub configuration: Option<ConfigurationChoice>,
     pub users: Vec<DraftUser>,
@@ -179,6 +172,7 @@ impl CreateBroker {
         self,
         catalogue: &Catalogue,
         parity: Parity,
+        hosts: SimulatedHosts,
         now: DateTime<Utc>,
     ) -> Result<Draft, Invalid> {
         let name = need("brokerName", self.broker_name)?;
@@ -198,26 +192,38 @@ impl CreateBroker {
             auto_minor_version_upgrade,
             parity,
         )?;
-        let deployment_mode = DeploymentMode::choose(&mode, engine)?;
-        let instance_type = InstanceType::choose(&instance, engine)?;
-        let storage_type = StorageType::choose(self.storage_type.as_deref(), engine)?;
-        refuse("storageSize", self.storage_size.is_some())?;
-        refuse("ldapServerMetadata", self.ldap_server_metadata.is_some())?;
+        let deployment_mode = DeploymentMode::choose(&mode, engine, hosts)?;
+        let instance_type = InstanceType::choose(&instance, engine, deployment_mode)?;
+        let storage_type = StorageType::choose(
+            self.storage_type.as_deref(),
+            engine,
+            deployment_mode,
+            instance_type,
+        )?;
+        let storage = storage_size::Of {
+            engine,
+            version: &engine_version,
+            mode: deployment_mode,
+            instance: instance_type,
+        };
+        let storage_size_gb = storage.choose(self.storage_size)?;
         let primary = self.data_replication_primary_broker_arn.is_some();
         refuse("dataReplicationPrimaryBrokerArn", primary)?;
         check_replication(self.data_replication_mode.as_deref(), engine)?;
-        let authentication_strategy =
-            AuthenticationStrategy::choose(self.authentication_strategy.as_deref())?;
+        let strategy = self.authentication_strategy.as_deref();
+        let authentication_strategy = AuthenticationStrategy::choose(strategy, engine)?;
+        let directory = directory(self.ldap_server_metadata, engine)?;
+        check_directory(authentication_strategy, directory.is_some())?;
         let security_groups = self.security_groups.unwrap_or_default();
-        check_security_groups(&security_groups)?;
+        network::check_security_groups(&security_groups)?;
         let subnet_ids = self.subnet_ids.unwrap_or_default();
-        check_subnets(&subnet_ids)?;
+        network::check_subnets(&subnet_ids, deployment_mode)?;
+        let logs = logs::read(self.logs, engine)?;
         let tags = self.tags.unwrap_or_default();
         tag::check(&tags)?;
         Ok(Draft {
             creator_request_id: self.creator_request_id,
             settings: Settings {
-                authentication_strategy,
                 auto_minor_version_upgrade,
                 encryption: encryption(self.encryption_options)?,
                 maintenance_window: match self.maintenance_window_start_time {
@@ -225,10 +231,11 @@ impl CreateBroker {
                     None => MaintenanceWindow::after(now),
                 },
             },
-            general_logs: general_logs(self.logs, engine)?.unwrap_or(false),
+            general_logs: logs.general.unwrap_or(false),
+            audit_logs: logs.audit.unwrap_or(false),
             security_groups,
             configuration: self.configuration.map(configuration).transpose()?,
-            users: users(self.users.unwrap_or_default(), engine)?,
+            users: users::read(self.users.unwrap_or_default(), engine)?,
             engine_type: engine,
             name,
             engine_version,
@@ -236,7 +243,10 @@ impl CreateBroker {
             deployment_mode,
             publicly_accessible,
             storage_type,
+            storage_size_gb,
             subnet_ids,
+            authentication_strategy,
+            directory,
             tags,
         })
     }
@@ -282,41 +292,34 @@ fn check_replication(mode: Option<&str>, engine: EngineType) -> Result<(), Inval
     }
 }
 
-fn check_security_groups(groups: &[String]) -> Result<(), Invalid> {
-    if groups.len() > SECURITY_GROUPS_MAX {
-        return Err(Invalid::new(
-            "securityGroups",
-            format!("Specify at most {SECURITY_GROUPS_MAX} security groups."),
-        ));
+/// A directory, which is for ActiveMQ.
+fn directory(
+    request: Option<DirectoryRequest>,
+    engine: EngineType,
+) -> Result<Option<DraftDirectory>, Invalid> {
+    if request.is_some() && engine.is_rabbitmq_like() {
+        let text = format!(
+            "[ldapServerMetadata] is not supported for engine type [{}].",
+            engine.name()
+        );
+        return Err(Invalid::new("ldapServerMetadata", text));
     }
-    match groups.iter().find(|id| !is_resource_id(id)) {
-        None => Ok(()),
-        Some(id) => Err(Invalid::new(
-            "securityGroups",
-            format!("Security group [{id}] is invalid."),
-        )),
-    }
+    request.map(DirectoryRequest::draft).transpose()
 }
 
-fn check_subnets(subnets: &[String]) -> Result<(), Invalid> {
-    if subnets.len() > 1 {
-        let text = "Specify a single subnet in [SINGLE_INSTANCE] deployment mode.";
-        return Err(Invalid::new("subnetIds", text));
+/// Brokers whose users are in a directory have one, and no others.
+fn check_directory(strategy: AuthenticationStrategy, is_there: bool) -> Result<(), Invalid> {
+    let refused = |text: &str| Err(Invalid::new("ldapServerMetadata", text));
+    match (strategy, is_there) {
+        (AuthenticationStrategy::Ldap, false) => {
+            refused("[ldapServerMetadata] is required with authentication strategy [LDAP].")
+        }
+        (AuthenticationStrategy::Simple | AuthenticationStrategy::ConfigManaged, true) => {
+            refused("[ldapServerMetadata] is only supported with authentication strategy [LDAP].")
+        }
+        (AuthenticationStrategy::Ldap, true)
+        | (AuthenticationStrategy::Simple | AuthenticationStrategy::ConfigManaged, false) => Ok(()),
     }
-    match subnets.iter().find(|id| !is_resource_id(id)) {
-        None => Ok(()),
-        Some(id) => Err(Invalid::new(
-            "subnetIds",
-            format!("Subnet [{id}] is invalid."),
-        )),
-    }
-}
-
-fn is_resource_id(id: &str) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn encryption(request: Option<EncryptionRequest>) -> Result<Encryption, Invalid> {
@@ -331,19 +334,6 @@ fn encryption(request: Option<EncryptionRequest>) -> Result<Encryption, Invalid>
         use_aws_owned_key: true,
         kms_key_id: None,
     })
-}
-
-/// What is asked of the general log, if anything.
-fn general_logs(request: Option<LogsRequest>, engine: EngineType) -> Result<Option<bool>, Invalid> {
-    let request = request.unwrap_or_default();
-    if request.audit.is_some() && engine.is_rabbitmq_like() {
-        let text = format!(
-            "Audit logging is not supported for {} brokers.",
-            engine.label()
-        );
-        return Err(Invalid::new("logs", text));
-    }
-    Ok(request.general)
 }
 
 /// Amazon MQ keeps newer brokers on the latest patch, whether their owners want it or not.
@@ -392,37 +382,6 @@ fn configuration(request: ConfigurationRequest) -> Result<ConfigurationChoice, I
         id,
         revision: request.revision.filter(|revision| *revision != 0),
     })
-}
-
-fn users(requests: Vec<UserRequest>, engine: EngineType) -> Result<Vec<DraftUser>, Invalid> {
-    user::check_count(requests.len(), engine)?;
-    let mut names = HashSet::new();
-    let mut drafts = Vec::with_capacity(requests.len());
-    for request in requests {
-        let draft = DraftUser {
-            username: need("username", request.username)?,
-            password: need("password", request.password)?,
-            console_access: request.console_access.unwrap_or(false),
-            replication_user: request.replication_user.unwrap_or(false),
-            groups: request.groups.unwrap_or_default(),
-        };
-        user::check_username(&draft.username, engine)?;
-        user::check_password(&draft.password)?;
-        user::check_groups(&draft.groups)?;
-        if draft.replication_user && draft.console_access {
-            return Err(Invalid::new(
-                "users",
-                "Replication user couldn't have console access. [replicationUser] and \
-                 [consoleAccess] are mutually exclusive parameters.",
-            ));
-        }
-        if !names.insert(draft.username.clone()) {
-            let text = format!("Username [{}] is given more than once.", draft.username);
-            return Err(Invalid::new("users", text));
-        }
-        drafts.push(draft);
-    }
-    Ok(drafts)
 }
 
 #[cfg(test)]

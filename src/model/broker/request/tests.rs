@@ -43,7 +43,7 @@ fn draft(request: Value) -> Result<Draft, Invalid> {
 fn draft_with(parity: Parity, request: Value) -> Result<Draft, Invalid> {
     let request: CreateBroker = serde_json::from_value(request).unwrap();
     let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-    request.draft(&catalogue(), parity, now)
+    request.draft(&catalogue(), parity, SimulatedHosts::Absent, now)
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn refusals_use_the_words_people_search_for() {
         (
             "users",
             exclusive,
-            "users",
+            "",
             "Replication user couldn't have console access. [replicationUser] and \
              [consoleAccess] are mutually exclusive parameters.",
         ),

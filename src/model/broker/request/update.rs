@@ -6,13 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigurationChoice, ConfigurationRequest, LogsRequest, WindowRequest, Withheld,
-    check_auto_minor, check_replication, check_security_groups, configuration, general_logs,
-    refuse, window,
+    ConfigurationChoice, ConfigurationRequest, LogsRequest, WindowRequest, check_auto_minor,
+    check_directory, check_replication, configuration, directory, logs, network, refuse, window,
 };
 use crate::model::{
     Invalid,
-    broker::{AuthenticationStrategy, Broker, MaintenanceWindow, StagedLaunch},
+    broker::{
+        AuthenticationStrategy, Broker, Directory, DirectoryRequest, DraftDirectory,
+        MaintenanceWindow, StagedLaunch, storage_size,
+    },
     configuration::ConfigurationRef,
     engine::{Catalogue, EngineVersion},
     instance_type::InstanceType,
@@ -36,7 +38,7 @@ pub struct UpdateBroker {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_instance_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ldap_server_metadata: Option<Withheld>,
+    pub ldap_server_metadata: Option<DirectoryRequest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<LogsRequest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,15 +57,26 @@ pub struct Update {
     pub authentication_strategy: Option<AuthenticationStrategy>,
     pub auto_minor_version_upgrade: Option<bool>,
     pub configuration: Option<ConfigurationChoice>,
+    /// Its password is yet to be compared with the one there is, or sealed.
+    pub directory: Option<DraftDirectory>,
     /// Whether replication was asked for to be as it always is, off.
     pub no_replication: bool,
     pub engine_version: Option<EngineVersion>,
     pub general_logs: Option<bool>,
+    pub audit_logs: Option<bool>,
     pub host_instance_type: Option<String>,
     pub maintenance_window: Option<MaintenanceWindow>,
     /// Whether it was asked for that nothing be shared, as it always is.
     pub no_shares: bool,
     pub security_groups: Option<Vec<String>>,
+    pub storage_size_gb: Option<i32>,
+}
+
+/// What an update refers to, found or made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    pub configuration: Option<ConfigurationRef>,
+    pub directory: Option<Directory>,
 }
 
 impl UpdateBroker {
@@ -75,8 +88,7 @@ impl UpdateBroker {
         parity: Parity,
     ) -> Result<Update, Invalid> {
         let engine = broker.engine_type;
-        refuse("storageSize", self.storage_size.is_some())?;
-        refuse("ldapServerMetadata", self.ldap_server_metadata.is_some())?;
+        let next = broker.next();
         let shares = self.resource_share_arns.as_deref();
         refuse(
             "resourceShareArns",
@@ -85,8 +97,12 @@ impl UpdateBroker {
         check_replication(self.data_replication_mode.as_deref(), engine)?;
         let authentication_strategy = self
             .authentication_strategy
-            .map(|text| AuthenticationStrategy::choose(Some(&text)))
+            .map(|text| AuthenticationStrategy::choose(Some(&text), engine))
             .transpose()?;
+        let directory = directory(self.ldap_server_metadata, engine)?;
+        let strategy = authentication_strategy.unwrap_or(next.authentication_strategy);
+        let is_there = strategy == AuthenticationStrategy::Ldap && next.directory.is_some();
+        check_directory(strategy, directory.is_some() || is_there)?;
         let from = &broker.intended;
         let engine_version = self
             .engine_version
@@ -94,14 +110,19 @@ impl UpdateBroker {
             .transpose()?;
         let host_instance_type = match self.host_instance_type {
             Some(name) if name != from.host_instance_type => {
-                let to = InstanceType::change(&from.host_instance_type, &name, engine)?;
+                let to = InstanceType::change(
+                    &from.host_instance_type,
+                    &name,
+                    engine,
+                    broker.deployment_mode,
+                )?;
                 Some(to.name.to_owned())
             }
             unchanged => unchanged,
         };
         if let Some(groups) = &self.security_groups {
-            check_security_groups(groups)?;
-            let changes = *groups != broker.next().security_groups;
+            network::check_security_groups(groups)?;
+            let changes = *groups != next.security_groups;
             if changes && parity.is_strict() && engine.is_rabbitmq_like() {
                 let text = format!(
                     "Changing security groups is not supported for {} brokers.",
@@ -117,30 +138,71 @@ impl UpdateBroker {
                 check_auto_minor("upgrading to", engine, to, upgrade, parity)?;
             }
             Some(_) | None if had => {
-                let next = broker.next().engine_version;
-                check_auto_minor("on", engine, &next, upgrade, parity)?;
+                check_auto_minor("on", engine, &next.engine_version, upgrade, parity)?;
             }
             // A broker that was made under other rules keeps what it has.
             Some(_) | None => {}
         }
+        let storage_size_gb = match self.storage_size {
+            None => None,
+            Some(size) => {
+                let version = engine_version.as_ref().unwrap_or(&next.engine_version);
+                let instance = host_instance_type.as_ref();
+                let instance = instance.unwrap_or(&next.host_instance_type);
+                storage_size(broker, version, instance, size)?
+            }
+        };
+        let logs = logs::read(self.logs, engine)?;
         Ok(Update {
             authentication_strategy,
             auto_minor_version_upgrade: self.auto_minor_version_upgrade,
             configuration: self.configuration.map(configuration).transpose()?,
             no_replication: self.data_replication_mode.is_some(),
+            directory,
             engine_version,
-            general_logs: general_logs(self.logs, engine)?,
+            general_logs: logs.general,
+            audit_logs: logs.audit,
             host_instance_type,
             maintenance_window: self.maintenance_window_start_time.map(window).transpose()?,
             no_shares: self.resource_share_arns.is_some(),
             security_groups: self.security_groups,
+            storage_size_gb,
         })
     }
 }
 
+/// A volume only grows.
+fn storage_size(
+    broker: &Broker,
+    version: &EngineVersion,
+    instance: &str,
+    requested: i64,
+) -> Result<Option<i32>, Invalid> {
+    let storage = storage_size::Of {
+        engine: broker.engine_type,
+        version,
+        mode: broker.deployment_mode,
+        instance: InstanceType::choose(instance, broker.engine_type, broker.deployment_mode)?,
+    };
+    let size = storage.choose(Some(requested))?;
+    let now = broker.current().storage_size_gb;
+    if let (Some(now), Some(size)) = (now, size)
+        && size < now
+    {
+        return Err(Invalid::new(
+            "storageSize",
+            format!(
+                "Storage size [{now}] can't be changed to [{size}]. The storage size can only be \
+                 increased."
+            ),
+        ));
+    }
+    Ok(size)
+}
+
 impl Update {
-    /// Makes `broker` what this update and the found configuration say: at once, or staged.
-    pub fn apply(&self, broker: &mut Broker, configuration: Option<&ConfigurationRef>) {
+    /// Makes `broker` what this update and what it refers to say: at once, or staged.
+    pub fn apply(&self, broker: &mut Broker, found: &Found) {
         let settings = &mut broker.settings;
         if let Some(upgrade) = self.auto_minor_version_upgrade {
             settings.auto_minor_version_upgrade = upgrade;
@@ -152,9 +214,13 @@ impl Update {
         let next = next.with(StagedLaunch {
             engine_version: self.engine_version.clone(),
             host_instance_type: self.host_instance_type.clone(),
-            configuration: configuration.cloned(),
+            configuration: found.configuration.clone(),
             general_logs: self.general_logs,
+            audit_logs: self.audit_logs,
             security_groups: self.security_groups.clone(),
+            authentication_strategy: self.authentication_strategy,
+            directory: found.directory.clone(),
+            storage_size_gb: self.storage_size_gb,
         });
         broker.stage(next);
     }

@@ -20,6 +20,11 @@ const NAMESPACE: &str = "http://activemq.apache.org/schema/core";
 /// Elements, comments and texts of one configuration.
 const NODES_MAX: u32 = 50_000;
 
+/// The parser compares every attribute of an element with every other, and every element has the
+/// namespaces of those around it: more of either takes time and memory out of proportion.
+const ATTRIBUTES_MAX: usize = 256;
+const NAMESPACES_MAX: usize = 64;
+
 /// Amazon MQ tells no more of them.
 const WARNINGS_MAX: usize = 20;
 
@@ -65,18 +70,21 @@ pub(super) struct Sanitized {
 /// Takes out what is not permitted. `Err` when the text is not XML, is no configuration of a
 /// broker, or has a value that no such attribute can have.
 pub(super) fn sanitize(text: &str, strategy: AuthenticationStrategy) -> Result<Sanitized, Invalid> {
+    check_size(text)?;
     let options = ParsingOptions {
         allow_dtd: false,
         nodes_limit: NODES_MAX,
         ..ParsingOptions::default()
     };
-    let document = Document::parse_with_options(text, options).map_err(|error| match error {
-        roxmltree::Error::DtdDetected => invalid("A document type declaration is not allowed."),
-        roxmltree::Error::NodesLimitReached => {
+    let document = Document::parse_with_options(text, options).map_err(|error| {
+        if matches!(error, roxmltree::Error::DtdDetected) {
+            invalid("A document type declaration is not allowed.")
+        } else if matches!(error, roxmltree::Error::NodesLimitReached) {
             invalid(&format!("It has more than [{NODES_MAX}] elements."))
+        } else {
+            // The parser's words name what it met and where, never more of the text.
+            invalid(&format!("{error}."))
         }
-        // The parser's words name what it met and where, never more of the text.
-        other => invalid(&format!("{other}.")),
     })?;
     let root = document.root_element();
     if root.tag_name().name() != ROOT || !is_ours(&root) {
@@ -93,6 +101,27 @@ pub(super) fn sanitize(text: &str, strategy: AuthenticationStrategy) -> Result<S
     };
     pass.run(root)?;
     Ok(pass.finish())
+}
+
+/// Bounds what the parser has to compare, before it does.
+fn check_size(text: &str) -> Result<(), Invalid> {
+    if text.matches("xmlns").count() > NAMESPACES_MAX {
+        return Err(invalid(&format!(
+            "It declares more than [{NAMESPACES_MAX}] namespaces."
+        )));
+    }
+    let has_value = |rest: &str| rest.trim_start().starts_with(['"', '\'']);
+    // No attribute holds a `<`, so that each tag's are between two of them.
+    let crowded = text.split('<').any(|tag| {
+        let values = tag.split('=').skip(1).filter(|rest| has_value(rest));
+        values.count() > ATTRIBUTES_MAX
+    });
+    if crowded {
+        return Err(invalid(&format!(
+            "An element has more than [{ATTRIBUTES_MAX}] attributes."
+        )));
+    }
+    Ok(())
 }
 
 fn invalid(reason: &str) -> Invalid {

@@ -255,9 +255,14 @@ fn hostile_documents_are_refused_or_cleaned_in_little_time() {
          </defaultEntry></policyMap></destinationPolicy>"
     );
     assert_eq!(simple(&wrap(&policy)).unwrap().text, None);
-    let attributes: String = (0..40_000).map(|n| format!(" a{n}='1'")).collect();
-    let crowded = simple(&format!("<broker{attributes}/>")).unwrap();
-    assert_eq!(crowded.text.unwrap(), "<broker/>");
+    let crowd = |count| -> String { (0..count).map(|n| format!(" a{n} =\t'1'")).collect() };
+    let crowded = |count| simple(&format!("<broker{}/>", crowd(count)));
+    assert_eq!(crowded(256).unwrap().text.unwrap(), "<broker/>");
+    assert!(crowded(40_000).is_err());
+    let nested: String = (0..20_000).map(|n| format!("<a xmlns:n{n}='n'>")).collect();
+    assert!(simple(&wrap(&nested)).is_err());
+    let banner = format!("<!-- {} -->", "=".repeat(10_000));
+    assert_eq!(simple(&wrap(&banner)).unwrap().text, None);
     assert!(
         began.elapsed() < Duration::from_secs(30),
         "{:?}",
