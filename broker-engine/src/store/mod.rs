@@ -9,6 +9,7 @@
 mod batch;
 mod definitions;
 pub mod disk;
+mod doubt;
 mod error;
 mod frames;
 mod hash;
@@ -32,6 +33,8 @@ mod sparse;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_faults;
 #[cfg(test)]
 mod tests_formats;
 mod wire;

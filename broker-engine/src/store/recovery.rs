@@ -11,6 +11,7 @@ use std::{
 use super::{
     Damage, Options, RecoveredQueue, RecoveredRun, Recovery, definitions,
     disk::{Disk, DiskFile},
+    doubt,
     error::Error,
     hash::IntMap,
     ids::Lane,
@@ -43,6 +44,8 @@ pub(super) struct Opening<'a> {
     pub(super) files: IntMap<u32, Arc<OpenFile>>,
     wals: VecDeque<Arc<OpenFile>>,
     spares: Vec<Arc<OpenFile>>,
+    /// Whether what the log files seem to hold may be in memory only.
+    is_doubtful: bool,
     pub(super) next_index: [u64; Lane::COUNT],
     /// The last log file with records, and where they end.
     previous: (u32, u64),
@@ -58,6 +61,9 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Recove
     let mut opening = Opening::new(&*disk)?;
     opening.read_segments()?;
     opening.read_wals(&options)?;
+    if opening.is_doubtful {
+        doubt::settle(&*disk).map_err(Error::io(doubt::NAME))?;
+    }
     let number = opening.manifest.next_file;
     let spare = opening.spares.pop();
     let first = prepare_first(&*disk, number, options.file_bytes, spare)
@@ -186,10 +192,12 @@ impl<'a> Opening<'a> {
             files: Default::default(),
             wals: VecDeque::new(),
             spares: Vec::new(),
+            is_doubtful: false,
             next_index: [1; Lane::COUNT],
             previous: (0, 0),
             damage: Vec::new(),
         };
+        opening.is_doubtful = opening.names.iter().any(|name| name == doubt::NAME);
         opening.read_manifest()?;
         // Numbers are never used twice, so that nothing left over passes for something new.
         let highest = opening
@@ -368,7 +376,15 @@ impl<'a> Opening<'a> {
         }
         if is_needed || open.is_set_aside() {
             // From here on it counts as durable, whether or not it was before the crash.
-            wal.file.sync_data().map_err(Error::io(name))?;
+            if self.is_doubtful {
+                wal.file
+                    .write_at(&bytes[..at], 0)
+                    .map_err(Error::io(name.as_str()))?;
+            }
+            if let Err(error) = wal.file.sync_data() {
+                doubt::raise(self.disk);
+                return Err(Error::io(name)(error));
+            }
             self.files.insert(wal.number, Arc::clone(&open));
             self.wals.push_back(open);
             Ok(())

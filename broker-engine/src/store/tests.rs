@@ -17,9 +17,9 @@ use super::{
     recovery::comparable,
 };
 
-const QUEUE: QueueId = QueueId(1);
+pub(super) const QUEUE: QueueId = QueueId(1);
 
-fn manual() -> Options {
+pub(super) fn manual() -> Options {
     Options {
         drive: Drive::Manual,
         file_bytes: 4096,
@@ -28,11 +28,11 @@ fn manual() -> Options {
     }
 }
 
-fn open(disk: &FaultyDisk, options: Options) -> (Store, Recovery) {
+pub(super) fn open(disk: &FaultyDisk, options: Options) -> (Store, Recovery) {
     Store::open(Arc::new(disk.clone()), options).unwrap()
 }
 
-fn publish(
+pub(super) fn publish(
     store: &Store,
     queues: &[QueueId],
     content: &[u8],
@@ -43,7 +43,7 @@ fn publish(
     Ok((appended.first, appended.position))
 }
 
-fn ack(store: &Store, queue: QueueId, ids: &[MessageId]) -> Position {
+pub(super) fn ack(store: &Store, queue: QueueId, ids: &[MessageId]) -> Position {
     let mut batch = Batch::new();
     batch.ack(queue, ids);
     store.append(batch).unwrap().position
@@ -57,7 +57,7 @@ pub(super) fn messages_of(queue: &RecoveredQueue) -> impl Iterator<Item = (Messa
     })
 }
 
-fn ids_of(recovery: &Recovery, queue: QueueId) -> Vec<MessageId> {
+pub(super) fn ids_of(recovery: &Recovery, queue: QueueId) -> Vec<MessageId> {
     let found = recovery.queues.iter().find(|other| other.id == queue);
     found
         .map(|queue| messages_of(queue).map(|(id, _)| id).collect())
@@ -182,7 +182,7 @@ fn waiters_are_told_once_their_position_is_durable() {
 }
 
 /// A history with what was promised on the way.
-struct History {
+pub(super) struct History {
     random: fastrand::Rng,
     next: u64,
     /// What each queue holds, by the order of publishing.
@@ -203,7 +203,7 @@ enum Fact {
 }
 
 impl History {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             random: fastrand::Rng::with_seed(seed),
             next: 0,
@@ -217,7 +217,7 @@ impl History {
     }
 
     /// The next thing that happens. An error means the store refused it.
-    fn step(&mut self, store: &Store) -> Result<(), Error> {
+    pub(super) fn step(&mut self, store: &Store) -> Result<(), Error> {
         match self.random.u32(..10) {
             0..5 => {
                 let queues: Vec<_> = (0..3).filter(|_| self.random.bool()).map(QueueId).collect();
@@ -284,7 +284,7 @@ impl History {
     }
 
     /// Whether a disk after a crash keeps the promises.
-    fn check(&self, disk: &FaultyDisk) -> Result<(), String> {
+    pub(super) fn check(&self, disk: &FaultyDisk) -> Result<(), String> {
         let (store, recovery) =
             Store::open(Arc::new(disk.clone()), manual()).map_err(|error| error.to_string())?;
         let mut found = BTreeSet::new();
@@ -323,7 +323,7 @@ impl History {
     }
 }
 
-fn content(number: u64) -> Vec<u8> {
+pub(super) fn content(number: u64) -> Vec<u8> {
     let len = 8 + (number * 37 % 200) as usize;
     number.to_le_bytes().into_iter().cycle().take(len).collect()
 }

@@ -12,7 +12,7 @@ use std::{
 use parking_lot::MutexGuard;
 
 use super::{
-    Durability, Point, Position, Waiter,
+    Durability, Point, Position, Waiter, doubt,
     error::Error,
     log::{Chunk, Inner, Log, OpenFile, PENDING_BYTES_SOON},
 };
@@ -83,8 +83,8 @@ impl Log {
         self.inner.lock().is_syncing = true;
         let synced = self.sync(&files);
         if let Err(error) = synced {
-            // The files stay unsynced for good: the system may have dropped what it could not write, and a second sync
-            // would not tell.
+            // A second sync might succeed without the bytes: see `doubt`.
+            doubt::raise(&*self.disk);
             self.fail(Error::Failed(format!("syncing the log: {error}").into()));
             return;
         }

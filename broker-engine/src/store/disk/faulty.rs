@@ -28,6 +28,11 @@ pub enum Fault {
     SyncFails,
     /// Writes answer EIO from now on.
     WriteFails,
+    /// File sync number `n` from now (0 is the next) answers EIO and drops what it should have covered, as operating
+    /// systems do: processes go on seeing those bytes, and later syncs succeed without them.
+    SyncFailsAt(u64),
+    /// Operation number `n` from now (0 is the next) answers ENOSPC if it may need room; those after it go on.
+    FullAt(u64),
     /// Operation number `n` from now (0 is the next) and all that follow answer EIO: the process lost its disk there.
     DiesAt(u64),
 }
@@ -55,6 +60,9 @@ struct State {
     capacity_bytes: Option<u64>,
     operations: u64,
     dies_at: Option<u64>,
+    full_at: Option<u64>,
+    syncs: u64,
+    sync_fails_at: Option<u64>,
     sync_fails: bool,
     write_fails: bool,
 }
@@ -72,8 +80,11 @@ struct Content {
     durable: Vec<u8>,
     /// Writes and changes of length since the last completed sync.
     pending: Vec<Pending>,
+    /// A sync failed: what it should have covered is seen, and is neither on the platter nor on its way there.
+    is_stale: bool,
 }
 
+#[derive(Clone)]
 enum Pending {
     Write { offset: usize, bytes: Vec<u8> },
     Length(usize),
@@ -105,7 +116,9 @@ impl FaultyDisk {
         let mut state = self.shared.state.lock();
         match fault {
             Fault::SyncFails => state.sync_fails = true,
+            Fault::SyncFailsAt(n) => state.sync_fails_at = Some(state.syncs + n),
             Fault::WriteFails => state.write_fails = true,
+            Fault::FullAt(n) => state.full_at = Some(state.operations + n),
             Fault::DiesAt(n) => state.dies_at = Some(state.operations + n),
         }
     }
@@ -120,12 +133,25 @@ impl FaultyDisk {
         self.shared.state.lock().operations
     }
 
-    /// The disk after the process was killed: everything written is there, synced or not.
+    /// How many syncs of files were tried so far.
+    pub fn syncs(&self) -> u64 {
+        self.shared.state.lock().syncs
+    }
+
+    /// The disk after the process was killed: everything written is there, synced or not. What a failed sync dropped is
+    /// still seen and still not on the platter.
     pub fn kill(&self) -> FaultyDisk {
         let state = self.shared.state.lock();
         let mut copy = State::default();
         for (name, content) in &state.names {
-            copy.add(name, content.lock().bytes.clone());
+            let content = content.lock();
+            copy.add(name, content.bytes.clone());
+            if let Some(copied) = copy.names.get(name).filter(|_| content.is_stale) {
+                let mut copied = copied.lock();
+                copied.durable = content.durable.clone();
+                copied.pending = content.pending.clone();
+                copied.is_stale = true;
+            }
         }
         Self::from_state(copy)
     }
@@ -239,7 +265,7 @@ impl State {
         let content = Content {
             durable: bytes.clone(),
             bytes,
-            pending: Vec::new(),
+            ..Content::default()
         };
         let content = Arc::new(Mutex::new(content));
         self.names.insert(name.to_owned(), Arc::clone(&content));
@@ -252,6 +278,16 @@ impl State {
         self.operations += 1;
         if self.dies_at.is_some_and(|dies_at| number >= dies_at) {
             return Err(io::Error::other("the disk is gone"));
+        }
+        Ok(())
+    }
+
+    /// As [`State::step`], of an operation that may need room.
+    fn step_with_room(&mut self) -> io::Result<()> {
+        let number = self.operations;
+        self.step()?;
+        if self.full_at == Some(number) {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         Ok(())
     }
@@ -280,7 +316,7 @@ fn missing() -> io::Error {
 impl Disk for FaultyDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.shared.state.lock();
-        state.step()?;
+        state.step_with_room()?;
         if state.names.contains_key(name) {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
@@ -306,7 +342,7 @@ impl Disk for FaultyDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.shared.state.lock();
-        state.step()?;
+        state.step_with_room()?;
         let content = state.names.remove(from).ok_or_else(missing)?;
         state.names.insert(to.to_owned(), Arc::clone(&content));
         state
@@ -369,7 +405,7 @@ struct FaultyFile {
 impl FaultyFile {
     fn resize(&self, len: u64, may_shrink: bool) -> io::Result<()> {
         let mut state = self.shared.state.lock();
-        state.step()?;
+        state.step_with_room()?;
         let current = self.content.lock().bytes.len() as u64;
         if len < current && !may_shrink {
             return Ok(());
@@ -394,7 +430,7 @@ impl DiskFile for FaultyFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.shared.state.lock();
-        state.step()?;
+        state.step_with_room()?;
         if state.write_fails {
             return Err(io::Error::other("the write failed"));
         }
@@ -424,10 +460,14 @@ impl DiskFile for FaultyFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.shared.state.lock();
         state.step()?;
-        if state.sync_fails {
+        let number = state.syncs;
+        state.syncs += 1;
+        let mut content = self.content.lock();
+        if state.sync_fails || state.sync_fails_at == Some(number) {
+            content.pending.clear();
+            content.is_stale = true;
             return Err(io::Error::other("the sync failed"));
         }
-        let mut content = self.content.lock();
         // Replayed rather than copied: a sync costs what was written, not what the file holds.
         let pending = std::mem::take(&mut content.pending);
         for change in pending {
