@@ -29,10 +29,13 @@ pub(super) enum Kind {
         is_tls: bool,
     },
     Backlog,
-    QueueMemory,
-    QueueDisk,
+    /// Time for each of so many declarations.
+    Declares(usize),
+    /// Of each of so many queues.
+    QueueMemory(usize),
+    QueueDisk(usize),
     RestartBacklog,
-    RestartQueues,
+    RestartQueues(usize),
 }
 
 /// A load, and the broker that it is put on.
@@ -273,13 +276,22 @@ pub(super) const CASES: &[Case] = &[
         Kind::Backlog,
     ),
     counted(
+        "declares",
+        (
+            "durable declares over 64 connections (10,000): time for each",
+            "durable declares over 64 connections (1,000): time for each",
+        ),
+        (200.0, 100.0, "µs"),
+        Kind::Declares(10_000),
+    ),
+    counted(
         "queue-memory",
         (
             "empty durable queue: memory (10,000)",
             "empty durable queue: memory (1,000)",
         ),
         (4096.0, 2048.0, "B"),
-        Kind::QueueMemory,
+        Kind::QueueMemory(10_000),
     ),
     counted(
         "queue-disk",
@@ -288,7 +300,7 @@ pub(super) const CASES: &[Case] = &[
             "empty durable queue: disk (1,000)",
         ),
         (512.0, 256.0, "B"),
-        Kind::QueueDisk,
+        Kind::QueueDisk(10_000),
     ),
     counted(
         "restart-backlog",
@@ -303,6 +315,30 @@ pub(super) const CASES: &[Case] = &[
         "restart-queues",
         ("restart with 10,000 queues", "restart with 1,000 queues"),
         (3.0, 1.5, "s"),
-        Kind::RestartQueues,
+        Kind::RestartQueues(10_000),
+    ),
+    counted(
+        "queue-memory-100k",
+        (
+            "empty durable queue: memory (100,000)",
+            "empty durable queue: memory (10,000)",
+        ),
+        (4096.0, 2048.0, "B"),
+        Kind::QueueMemory(100_000),
+    ),
+    counted(
+        "queue-disk-100k",
+        (
+            "empty durable queue: disk (100,000)",
+            "empty durable queue: disk (10,000)",
+        ),
+        (512.0, 256.0, "B"),
+        Kind::QueueDisk(100_000),
+    ),
+    counted(
+        "restart-queues-100k",
+        ("restart with 100,000 queues", "restart with 10,000 queues"),
+        (10.0, 3.0, "s"),
+        Kind::RestartQueues(100_000),
     ),
 ];

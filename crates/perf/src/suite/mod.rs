@@ -115,10 +115,11 @@ fn measure(
         Kind::Workers(load) => rounds::workers(load, options, row),
         Kind::Idle { is_tls } => standing::idle(*is_tls, options, row),
         Kind::Backlog => standing::backlog(options, row),
-        Kind::QueueMemory => standing::queue_memory(options, row),
-        Kind::QueueDisk => standing::queue_disk(options, row),
+        Kind::Declares(count) => standing::declares(*count, options, row),
+        Kind::QueueMemory(count) => standing::queue_memory(*count, options, row),
+        Kind::QueueDisk(count) => standing::queue_disk(*count, options, row),
         Kind::RestartBacklog => standing::restart_backlog(options, row),
-        Kind::RestartQueues => standing::restart_queues(options, row),
+        Kind::RestartQueues(count) => standing::restart_queues(*count, options, row),
     }
 }
 

@@ -127,7 +127,8 @@ fn queue_name(number: usize) -> String {
     format!("warren-perf-empty-{number}")
 }
 
-fn declare_many(target: &Target, count: usize) -> Result<(), Error> {
+/// Declares queues over many connections. Returns how many seconds that took.
+fn declare_many(target: &Target, count: usize) -> Result<f64, Error> {
     let start = Instant::now();
     thread::scope(|scope| {
         let threads: Vec<_> = (0..DECLARING)
@@ -145,20 +146,34 @@ fn declare_many(target: &Target, count: usize) -> Result<(), Error> {
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| Error::Panicked)?)
     })?;
-    eprintln!(
-        "    {:.0} declares/s",
-        count as f64 / start.elapsed().as_secs_f64()
-    );
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn fewer_if_quick(count: usize, options: &Options) -> usize {
+    if options.quick { count / 10 } else { count }
+}
+
+/// Microseconds for each declaration of a durable queue that was not there, answered when it is durable.
+pub(super) fn declares(count: usize, options: &Options, row: &mut Row) -> Result<(), Error> {
+    let count = fewer_if_quick(count, options);
+    let mut micros = Vec::new();
+    for _ in 0..options.rounds {
+        let site = Site::new()?;
+        let broker = site.start(&options.brokerd, Setup::default())?;
+        let seconds = declare_many(&broker.target, count)?;
+        micros.push(seconds * 1e6 / count as f64);
+        broker.stop()?;
+    }
+    micros.sort_unstable_by(f64::total_cmp);
+    row.measured = micros.first().copied();
+    row.median = micros.get(micros.len() / 2).copied();
+    row.rate_per_s = row.measured.map(|micros| 1e6 / micros);
     Ok(())
 }
 
-fn queue_count(options: &Options) -> usize {
-    if options.quick { 1000 } else { 10_000 }
-}
-
 /// Bytes of heap for each empty durable queue.
-pub(super) fn queue_memory(options: &Options, row: &mut Row) -> Result<(), Error> {
-    let count = queue_count(options);
+pub(super) fn queue_memory(count: usize, options: &Options, row: &mut Row) -> Result<(), Error> {
+    let count = fewer_if_quick(count, options);
     let site = Site::new()?;
     let broker = site.start(&options.brokerd, Setup::default())?;
     declare_many(&broker.target, 1)?;
@@ -172,8 +187,8 @@ pub(super) fn queue_memory(options: &Options, row: &mut Row) -> Result<(), Error
 }
 
 /// Bytes on disk for each empty durable queue, after a clean stop.
-pub(super) fn queue_disk(options: &Options, row: &mut Row) -> Result<(), Error> {
-    let count = queue_count(options);
+pub(super) fn queue_disk(count: usize, options: &Options, row: &mut Row) -> Result<(), Error> {
+    let count = fewer_if_quick(count, options);
     let mut bytes = [0.0; 2];
     for (bytes, count) in bytes.iter_mut().zip([1, count + 1]) {
         let site = Site::new()?;
@@ -187,8 +202,8 @@ pub(super) fn queue_disk(options: &Options, row: &mut Row) -> Result<(), Error> 
 }
 
 /// Seconds from the start of the process until the last queue answers.
-pub(super) fn restart_queues(options: &Options, row: &mut Row) -> Result<(), Error> {
-    let count = queue_count(options);
+pub(super) fn restart_queues(count: usize, options: &Options, row: &mut Row) -> Result<(), Error> {
+    let count = fewer_if_quick(count, options);
     let site = Site::new()?;
     let broker = site.start(&options.brokerd, Setup::default())?;
     declare_many(&broker.target, count)?;
