@@ -114,6 +114,11 @@ impl Server {
         self.message_size_max
     }
 
+    /// How many messages a consumer holds at most before the client says otherwise; 0 is no limit.
+    pub(super) fn prefetch_default(&self) -> u32 {
+        if self.is_lavinmq { u16::MAX.into() } else { 0 }
+    }
+
     /// Where the two peers differ, LavinMQ's way holds.
     pub(super) fn is_lavinmq(&self) -> bool {
         self.is_lavinmq

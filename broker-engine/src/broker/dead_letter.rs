@@ -12,7 +12,7 @@ use super::{
     delay,
     exchange::Reading,
     message::{Message, Parts, Publish},
-    queue::{Admission, Dead, Extent, Queue, Run},
+    queue::{Admission, Dead, DeadLetter, Extent, Queue, Rules, Run},
     route::{Route, SeenBefore},
     value::{Table, Value},
     vhost::Vhost,
@@ -25,6 +25,8 @@ pub(crate) enum Reason {
     Rejected,
     Expired,
     MaxLength,
+    /// LavinMQ's word where it is the bytes that are too many.
+    MaxLengthBytes,
     DeliveryLimit,
 }
 
@@ -34,6 +36,7 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::Expired => "expired",
             Self::MaxLength => "maxlen",
+            Self::MaxLengthBytes => "maxlenbytes",
             Self::DeliveryLimit => "delivery_limit",
         }
     }
@@ -109,11 +112,11 @@ fn stage(
         persistent: false,
         extent: Extent::default(),
     };
-    let Some(target) = &rules.dead_letter else {
-        return nowhere(dead);
-    };
     let envelope = &source.core().envelope;
     let mut headers = envelope.headers(message.properties());
+    let Some(target) = target(&rules, &mut headers) else {
+        return nowhere(dead);
+    };
     let mut keys = vec![message.routing_key().to_owned()];
     keys.extend(copies(&headers, "CC"));
     note_death(source, message, (dead.reason, &keys), &mut headers, now_ms);
@@ -140,6 +143,25 @@ fn stage(
         copies: &[],
     };
     place(source, (dead, queues), publish, now_ms, batch)
+}
+
+/// Where a dead message goes: where it says itself, if the queue asks it, else where the queue says. It says so once.
+fn target(rules: &Rules, headers: &mut Table) -> Option<DeadLetter> {
+    if !rules.asks_the_dead {
+        return rules.dead_letter.clone();
+    }
+    let mut own = |name: &str| {
+        let text = headers.get(name).and_then(Value::as_str).map(str::to_owned);
+        headers.0.retain(|(other, _)| other != name);
+        text
+    };
+    let exchange = own("x-dead-letter-exchange");
+    let key = own("x-dead-letter-routing-key");
+    let of_queue = rules.dead_letter.as_ref();
+    Some(DeadLetter {
+        exchange: exchange.or_else(|| Some(of_queue?.exchange.clone()))?,
+        key: key.or_else(|| of_queue?.key.clone()),
+    })
 }
 
 /// A message whose delay is over goes on as it came.

@@ -23,6 +23,7 @@ mod hostile;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod lavinmq;
 mod management;
 #[cfg(test)]
 mod patience;

@@ -138,7 +138,8 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(number: u16, outbox: Arc<Outbox>) -> Self {
+    /// `prefetch` is that of consumers before the client says otherwise; 0 is no limit.
+    pub(crate) fn new(number: u16, outbox: Arc<Outbox>, prefetch: u32) -> Self {
         Self {
             number,
             is_closing: false,
@@ -153,7 +154,7 @@ impl Channel {
             transaction: None,
             reply_to: None,
             content: None,
-            prefetch: 0,
+            prefetch,
             credit: Arc::default(),
             patience: Patience::default(),
             last_queue: None,

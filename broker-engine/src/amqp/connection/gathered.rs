@@ -6,6 +6,7 @@ use super::super::channel::{Acks, Publishes};
 use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::session::{Session, Stage, expected_open};
+use crate::broker::Alarm;
 use crate::codec::amqp::Frame;
 
 /// Publishes or acks, not both, that nothing was done about yet.
@@ -28,11 +29,17 @@ impl Session {
         }
         let frame_max = self.outbox().frame_max();
         let is_running = self.stage == Stage::Running;
-        if is_running && self.server.broker().alarms().is_any_on() {
+        let alarms = self.server.broker().alarms();
+        let is_refused = self.server.is_lavinmq() && alarms.is_on(Alarm::Disk);
+        if is_running && !is_refused && alarms.is_any_on() {
             self.block();
         }
         let parsed = match (self.channels.get_mut(&frame.channel), &self.context) {
             (Some(channel), Some(_)) if is_running && channel.is_closing => Ok(0),
+            // LavinMQ does not have publishers wait until there is room.
+            (Some(_), Some(_)) if is_running && is_refused => {
+                Err(Error::precondition("Server low on disk space"))
+            }
             (Some(channel), Some(context)) if is_running => {
                 channel.on_publish(context, frame, rest, frame_max, &mut gathered.publishes)
             }

@@ -355,7 +355,11 @@ impl Session {
         if let Some(context) = &self.context {
             context.open_channel()?;
         }
-        let channel = Channel::new(number, Arc::clone(self.outbox()));
+        let channel = Channel::new(
+            number,
+            Arc::clone(self.outbox()),
+            self.server.prefetch_default(),
+        );
         self.channels.insert(number, Box::new(channel));
         self.outbox()
             .send(number, &ChannelOpenOk { reserved_1: b"" });

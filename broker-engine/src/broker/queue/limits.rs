@@ -13,7 +13,7 @@ use super::{
     backlog::{Front, Rank},
     entry::Entry,
     framing::Extent,
-    rules::{Overflow, QueueKind, Rules},
+    rules::{Dialect, Overflow, QueueKind, Rules},
 };
 use crate::{
     broker::{
@@ -94,7 +94,14 @@ impl Queue {
             while is_over(&rules, state)
                 && let Some(entry) = state.backlog.pop()
             {
-                let reason = Reason::MaxLength;
+                // What was taken out counts no more.
+                let length = state.backlog.ready_len() as u64 + 1;
+                let is_too_long = rules.length_max.is_some_and(|max| length > max);
+                let reason = if is_too_long || self.core.dialect != Dialect::LavinMq {
+                    Reason::MaxLength
+                } else {
+                    Reason::MaxLengthBytes
+                };
                 state.dead.push(Dead { entry, reason });
             }
         }

@@ -35,7 +35,7 @@ pub(crate) use self::{
     entry::Entry,
     framing::{Extent, Framing},
     limits::{Admission, Dead},
-    rules::{Overflow, Rules},
+    rules::{DeadLetter, Overflow, Rules},
     run::Run,
 };
 use self::{
@@ -214,9 +214,11 @@ impl Queue {
         self.home.upgrade()
     }
 
-    /// Whether a message goes to the log for this queue.
+    /// Whether a message goes to the log for this queue. LavinMQ does not ask messages what they want.
     pub(super) fn is_logging(&self, persistent: bool) -> bool {
-        self.is_logged() && (persistent || self.rules().kind == QueueKind::Quorum)
+        let takes_all =
+            || self.rules().kind == QueueKind::Quorum || self.core.dialect == Dialect::LavinMq;
+        self.is_logged() && (persistent || takes_all())
     }
 
     /// Whether persistent messages in it go to the log.

@@ -77,6 +77,8 @@ pub(crate) struct Rules {
     pub(crate) bytes_max: Option<u64>,
     pub(crate) overflow: Overflow,
     pub(crate) dead_letter: Option<DeadLetter>,
+    /// Whether messages may say where they go when they die.
+    pub(crate) asks_the_dead: bool,
     pub(crate) priority_max: Option<u8>,
     pub(crate) is_single_active: bool,
     pub(crate) delivery_limit: Option<u64>,
@@ -130,6 +132,7 @@ impl Rules {
             expires_ms,
             ttl_ms: arguments.time_ms("x-message-ttl", 0)?,
             dead_letter: dead_letter(&arguments)?,
+            asks_the_dead: dialect == Dialect::LavinMq,
             length_max: arguments.number("x-max-length", 0, u64::MAX)?,
             bytes_max: arguments.number("x-max-length-bytes", 0, u64::MAX)?,
             priority_max: arguments
@@ -165,9 +168,9 @@ impl Rules {
         self.priority_max.is_some() || self.delays.is_some()
     }
 
-    /// Whether messages that leave go somewhere.
+    /// Whether messages that leave may go somewhere.
     pub(crate) fn hands_on(&self) -> bool {
-        self.dead_letter.is_some() || self.delays.is_some()
+        self.dead_letter.is_some() || self.delays.is_some() || self.asks_the_dead
     }
 
     /// Whether every message here waits for a limited time.
