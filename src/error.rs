@@ -54,6 +54,7 @@ pub enum Kind {
     Broker,
     Configuration,
     ConfigurationRevision,
+    Job,
     Policy,
     /// A user or a role of an account.
     Principal,
@@ -71,6 +72,7 @@ impl Kind {
             Self::Broker => "broker-id",
             Self::Configuration => "configuration_id",
             Self::ConfigurationRevision => "revision",
+            Self::Job => "job",
             Self::Policy => "policy",
             Self::Principal => "principal",
             Self::Resource => "resource-arn",
@@ -87,6 +89,7 @@ impl Kind {
             | Self::Account
             | Self::Configuration
             | Self::ConfigurationRevision
+            | Self::Job
             | Self::Policy
             | Self::Principal
             | Self::Resource => "name",
@@ -100,6 +103,7 @@ impl Kind {
             Self::Broker => "broker",
             Self::Configuration => "configuration",
             Self::ConfigurationRevision => "configuration revision",
+            Self::Job => "job",
             Self::Policy => "policy",
             Self::Principal => "principal",
             Self::Resource => "resource",

@@ -14,6 +14,7 @@ pub mod dev;
 pub mod error;
 pub mod jobs;
 pub mod listener;
+pub mod metrics;
 pub mod model;
 pub mod pki;
 pub mod provision;

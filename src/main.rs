@@ -11,9 +11,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 use host_agent::OnStop;
 use tokio_util::sync::CancellationToken;
 use warren::config::{self, LogFormat};
-use warren::model::{Region, broker::SimulatedHosts, throttle::Rate};
+use warren::model::{
+    BrokerId, JobId, Region, broker::SimulatedHosts, job::JobState, throttle::Rate,
+};
 use warren::provision::{Range, local, simulated};
-use warren::roles::{self, Installation};
+use warren::roles::{self, Installation, Monitor};
 use warren::secrets::MasterKey;
 use warren::workflows::{AbortAt, Faults, NoFaults};
 use warren::{dev, telemetry};
@@ -115,7 +117,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
         Role::Dev(config) => dev::run(*config, shutdown).await?,
         Role::Client(command) => cli::run(command).await?,
         Role::Serve(config) => serve(*config, shutdown).await?,
-        Role::Worker(config) => worker(config, shutdown).await?,
+        Role::Worker(config) => Box::pin(worker(config, shutdown)).await?,
         Role::Migrate(config) => {
             roles::migrate::run(&config.database.database_url, &shutdown).await?;
         }
@@ -152,9 +154,12 @@ async fn serve(config: config::Serve, shutdown: CancellationToken) -> anyhow::Re
             per_second: config.requests_per_second,
             burst: config.requests_burst,
         }),
+        leave: Duration::from_secs(config.leave_s.into()),
     };
+    let monitor = Monitor::bind(config.metrics.metrics_listen, installation.clone(), false).await?;
     let server = roles::serve::Server::bind(installation, authority, options).await?;
-    Ok(server.run(shutdown).await?)
+    let (served, ()) = tokio::join!(server.run(shutdown.clone()), monitor.run(shutdown));
+    Ok(served?)
 }
 
 async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -168,7 +173,8 @@ async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::
         Some(point) => Arc::new(point.parse::<AbortAt>()?),
         None => Arc::new(NoFaults),
     };
-    roles::worker::run(
+    let monitor = Monitor::bind(config.metrics.metrics_listen, installation.clone(), true).await?;
+    let working = roles::worker::run(
         installation,
         roles::worker::Options {
             range,
@@ -176,9 +182,9 @@ async fn worker(config: config::Worker, shutdown: CancellationToken) -> anyhow::
             audit_keep,
             maintenance_running_max: config.maintenance_max,
         },
-        shutdown,
-    )
-    .await;
+        shutdown.clone(),
+    );
+    tokio::join!(working, monitor.run(shutdown));
     Ok(())
 }
 
@@ -213,10 +219,43 @@ async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Re
         AdminCommand::Audit(AuditCommand::Follow { after, once }) => {
             roles::admin::follow_audit(&installation, after, !once, shutdown).await?;
         }
+        AdminCommand::Job(command) => job(&installation, command).await?,
         AdminCommand::MasterKey(MasterKeyCommand::Reseal) => {
             roles::admin::reseal(&installation).await?;
         }
         AdminCommand::Ca(CaCommand::Show) => roles::admin::show_ca(&installation).await?,
+    }
+    Ok(())
+}
+
+async fn job(installation: &Installation, command: config::JobCommand) -> anyhow::Result<()> {
+    use config::JobCommand;
+    match command {
+        JobCommand::List {
+            states,
+            broker,
+            limit,
+        } => {
+            let state = |name: &String| {
+                JobState::parse(name).with_context(|| format!("{name} is no state of a job"))
+            };
+            let mut states: Vec<_> = states.iter().map(state).collect::<Result<_, _>>()?;
+            if states.is_empty() {
+                states.extend(JobState::ALL);
+                states.retain(|state| *state != JobState::Done);
+            }
+            let broker = broker.map(|id| BrokerId::parse(&id).context("no id of a broker"));
+            let broker = broker.transpose()?;
+            roles::admin::list_jobs(installation, &states, broker.as_ref(), limit).await?;
+        }
+        JobCommand::Show { id } => roles::admin::show_job(installation, JobId(id)).await?,
+        JobCommand::Retry { id, reason } => {
+            roles::admin::retry_job(installation, JobId(id), reason.as_deref()).await?;
+        }
+        JobCommand::Cancel { id, reason, yes } => {
+            let reason = reason.as_deref();
+            roles::admin::cancel_job(installation, JobId(id), reason, yes).await?;
+        }
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Logging: `tracing` to stderr, filtered by `RUST_LOG`.
+//! Logging: `tracing` to stderr, filtered by `RUST_LOG`. Every line of a call, of a job or of a
+//! node carries the request id it goes back to, in the span around it.
 
 use std::io::IsTerminal;
 
@@ -28,6 +29,11 @@ pub fn start(format: Format, default_filter: &str) {
                 .with_target(false)
                 .init();
         }
-        Format::Json => builder.json().flatten_event(true).init(),
+        Format::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .init(),
     }
 }

@@ -5,17 +5,18 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, header::RETRY_AFTER},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::{
     error::{Failed, Failure},
-    router::ApiState,
+    router::{ApiState, operation},
     sts,
 };
 use crate::model::RequestId;
@@ -38,9 +39,15 @@ pub(super) async fn wrap(
     let request_id = RequestId(state.app.entropy.uuid());
     request.extensions_mut().insert(request_id);
     let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>();
+    let operation = operation(&method, route.map(MatchedPath::as_str));
+    let span = tracing::error_span!("call", %request_id, operation);
+    let _in_flight = state.metrics.api_begins();
     let path = request.uri().path().to_owned();
     let started = Instant::now();
-    let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = AssertUnwindSafe(next.run(request).instrument(span.clone()))
+        .catch_unwind()
+        .await;
     let mut response = response.unwrap_or_else(|_| Failure::Panicked.into_response());
     let failed = response.extensions_mut().remove::<Failed>();
     if let Some(Failed(failure)) = &failed {
@@ -50,14 +57,19 @@ pub(super) async fn wrap(
             render(failure, request_id)
         };
     }
-    log(
-        &method,
-        &path,
-        request_id,
-        &response,
-        started,
-        failed.as_ref(),
-    );
+    let refusal = failed.as_ref().map(|Failed(failure)| failure.answer().code);
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    state.metrics.api_answered(operation, status, refusal, took);
+    span.in_scope(|| {
+        log(
+            &method,
+            &path,
+            request_id,
+            &response,
+            started,
+            failed.as_ref(),
+        );
+    });
     let value = HeaderValue::from_str(&request_id.to_string()).expect("a UUID is a header value");
     response.headers_mut().insert(REQUEST_ID, value);
     response

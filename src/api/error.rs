@@ -31,6 +31,9 @@ pub(super) enum Failure {
     /// More requests than the account may send.
     #[error("Rate exceeded")]
     Throttled,
+    /// The process is asked whether it is ready, while it stops.
+    #[error("the process stops")]
+    Leaving,
     #[error("a handler panicked")]
     Panicked,
 }
@@ -72,6 +75,10 @@ impl Failure {
                 StatusCode::TOO_MANY_REQUESTS,
                 "TooManyRequestsException",
                 self,
+            ),
+            Self::Leaving => ours(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailableException",
             ),
             Self::Panicked => ours(
                 StatusCode::INTERNAL_SERVER_ERROR,

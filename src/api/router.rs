@@ -8,11 +8,13 @@ use axum::{
     routing::{delete, get, post, put},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     audit, auth, broker, catalogue, configuration, envelope, error::Failure, health, sts, tag,
     throttle::Throttle, user,
 };
-use crate::app::App;
+use crate::{app::App, metrics::Metrics};
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +23,9 @@ pub struct ApiState {
     /// Peers whose forwarding headers are believed.
     pub trusted_proxies: Arc<[IpAddr]>,
     pub(super) throttle: Arc<Throttle>,
+    pub(super) metrics: Metrics,
+    /// Whether the process is about to leave.
+    pub(super) stop: CancellationToken,
 }
 
 impl ApiState {
@@ -31,7 +36,19 @@ impl ApiState {
             app,
             trusted_proxies: Arc::new([]),
             throttle,
+            metrics: Metrics::default(),
+            stop: CancellationToken::new(),
         }
+    }
+
+    /// Is not ready any more once this is cancelled.
+    pub fn stopping(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Counts calls here.
+    pub fn measured(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Believes what these proxies say about the clients behind them.
@@ -115,8 +132,16 @@ routes! {
     open {
         GET "/health" Health => get(health::health),
         GET "/healthz" Healthz => get(health::healthz),
-        GET "/readyz" Readyz => get(health::health),
+        GET "/readyz" Readyz => get(health::readyz),
     }
+}
+
+/// The operation behind a method and a route; what nobody routes has no name of its own.
+pub(super) fn operation(method: &http::Method, route: Option<&str>) -> &'static str {
+    let known = ROUTES
+        .iter()
+        .find(|(name, path, _)| *name == method.as_str() && Some(*path) == route);
+    known.map_or("Unknown", |(_, _, operation)| operation)
 }
 
 /// The API as one service. Signatures are verified before a route is even looked for, so that

@@ -12,6 +12,7 @@ mod caller;
 mod catalogue;
 mod configuration;
 mod credential;
+mod job;
 mod page;
 mod principal;
 mod quota;

@@ -44,6 +44,9 @@ pub enum AdminCommand {
     /// Enrolment tokens of hosts
     #[command(subcommand)]
     HostToken(HostTokenCommand),
+    /// Jobs: what workers do, shall do, and could not do
+    #[command(subcommand)]
+    Job(JobCommand),
     /// The key that secrets in the database are sealed under
     #[command(subcommand)]
     MasterKey(MasterKeyCommand),
@@ -256,6 +259,49 @@ pub enum AuditCommand {
         /// Stop at the end of the log
         #[arg(long)]
         once: bool,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum JobCommand {
+    /// List jobs, the newest first; those that are done only when asked for
+    List {
+        /// ready, running, failed, cancelled or done; may be repeated
+        #[arg(long = "state", value_name = "STATE")]
+        states: Vec<String>,
+        /// The broker they work on
+        #[arg(long, value_name = "BROKER-ID")]
+        broker: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "COUNT", default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show a job, what it works on, and what cancelling it would leave behind
+    Show {
+        /// The job's id
+        id: Uuid,
+    },
+    /// Run a job that failed or was cancelled once more; one that waits runs at once
+    Retry {
+        /// The job's id
+        id: Uuid,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Take a job out of the queue; what it began stays as it is, and nobody goes on with it
+    ///
+    /// Says what that leaves behind, and does it with --yes. A worker that runs the job loses it
+    /// within a second. The broker's next reboot or deletion is a new job.
+    Cancel {
+        /// The job's id
+        id: Uuid,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
     },
 }
 

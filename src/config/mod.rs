@@ -12,7 +12,8 @@ mod policy;
 
 pub use admin::{
     AccessKeyCommand, AccountCommand, Admin, AdminCommand, AuditCommand, CaCommand,
-    HostTokenCommand, MasterKeyCommand, PolicyCommand, QuotaCommand, RoleCommand, UserCommand,
+    HostTokenCommand, JobCommand, MasterKeyCommand, PolicyCommand, QuotaCommand, RoleCommand,
+    UserCommand,
 };
 pub use policy::{Policy, PolicyRole, Simulate};
 
@@ -119,6 +120,14 @@ pub struct Database {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct Metrics {
+    /// Where monitoring reads /metrics, /healthz and /readyz, in plain HTTP and without a signature:
+    /// an address that only monitoring reaches. Nowhere if not given
+    #[arg(long, value_name = "ADDR:PORT", env = "WARREN_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct MasterKey {
     /// The key that secrets in the database are sealed under: 32 bytes as hex or base64, mode 0600
     /// (`openssl rand -hex 32` makes one). Every process of an installation has the same
@@ -215,6 +224,17 @@ pub struct Serve {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub requests_burst: u32,
+    /// How long requests are still taken after a stop was asked for, while /readyz says no: longer
+    /// than balancers pause between two looks
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 3,
+        env = "WARREN_LEAVE_S"
+    )]
+    pub leave_s: u32,
+    #[command(flatten)]
+    pub metrics: Metrics,
 }
 
 /// Workflows and reconcilers. Any number may run against one database.
@@ -224,8 +244,8 @@ pub struct Worker {
     pub database: Database,
     #[command(flatten)]
     pub master_key: MasterKey,
-    /// Where nodes on local hosts listen: 127.x.y.0/24, or ports:FIRST for pairs of ports on
-    /// 127.0.0.1. The same for all workers; derived from the certificate authority if not given
+    /// Where nodes on local hosts listen: 127.x.y.0/24 or a larger block of loopback addresses, or
+    /// ports:FIRST for pairs of ports on 127.0.0.1. The same for all workers; derived from the certificate authority if not given
     #[arg(long, value_name = "RANGE", env = "WARREN_LOOPBACK_RANGE")]
     pub loopback_range: Option<String>,
     /// How long audit events are kept
@@ -245,6 +265,8 @@ pub struct Worker {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub maintenance_max: u32,
+    #[command(flatten)]
+    pub metrics: Metrics,
     /// Ends the process at a point of a workflow, to test what follows
     #[arg(long, env = "WARREN_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,

@@ -21,7 +21,8 @@ pub async fn host_loads(conn: &mut PgConnection) -> Result<Vec<(HostId, i64)>> {
 }
 
 /// Brokers that are not what was asked for, and that no job works on: none is waiting or running,
-/// and none ended since `quiet_since`. Oldest first, at most `limit`.
+/// none ended since `quiet_since`, and no operator took the one out of the queue that would do it.
+/// Oldest first, at most `limit`.
 pub async fn brokers_unattended(
     conn: &mut PgConnection,
     quiet_since: DateTime<Utc>,
@@ -32,7 +33,13 @@ pub async fn brokers_unattended(
          where (b.deletion_requested_at is not null
                 or (b.applied_generation < b.generation and b.failure is null))
            and not exists (select from jobs j where j.serial_key = b.id
-                           and (j.state in ('ready', 'running') or j.finished_at > $1))
+                           and j.state in ('ready', 'running'))
+           and not exists (select from jobs j where j.serial_key = b.id
+                           and j.state in ('done', 'failed') and j.finished_at > $1)
+           and not exists (select from jobs j where j.serial_key = b.id and j.state = 'cancelled'
+                           and case when b.deletion_requested_at is null
+                               then (j.payload->>'generation')::bigint = b.generation
+                               else j.kind = 'broker_delete' end)
          order by b.updated_at, b.id limit $2",
     )
     .bind(quiet_since)

@@ -63,9 +63,25 @@ pub async fn maintenance_unscheduled(conn: &mut PgConnection, limit: i64) -> Res
     ids.into_iter().map(broker_id).collect()
 }
 
-/// Brokers whose window is open and that have something to apply, or whose window is over; those
-/// that have waited longest first. What is being created, rebooted or deleted waits while its
-/// window is open.
+/// Brokers whose window is over, those that have waited longest first.
+pub async fn maintenance_over(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<BrokerId>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "select broker_id from maintenance_schedules where next_start <= $1
+         order by next_start, broker_id limit $2",
+    )
+    .bind(now - WINDOW)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    ids.into_iter().map(broker_id).collect()
+}
+
+/// Brokers whose window is open and that have something to apply, those that have waited longest
+/// first. What is being created, rebooted or deleted waits while its window is open.
 pub async fn maintenance_due(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -73,10 +89,9 @@ pub async fn maintenance_due(
 ) -> Result<Vec<BrokerId>> {
     let ids: Vec<String> = sqlx::query_scalar(
         "select b.id from maintenance_schedules s join brokers b on b.id = s.broker_id
-         where s.next_start <= $1
-           and (s.next_start <= $2
-                or (b.staged <> '{}' and b.applied_generation = b.generation
-                    and b.deletion_requested_at is null))
+         where s.next_start <= $1 and s.next_start > $2
+           and b.staged <> '{}' and b.applied_generation = b.generation
+           and b.deletion_requested_at is null
          order by s.next_start, b.id limit $3",
     )
     .bind(now)

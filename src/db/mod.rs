@@ -25,6 +25,7 @@ mod policy;
 mod principal;
 mod quota;
 mod row;
+mod standing;
 mod tag;
 
 use std::time::Duration;
@@ -37,7 +38,8 @@ pub use access_key::{
 };
 pub use account::{account_create, account_fetch_by_name};
 pub use audit::{
-    AuditPosition, audit_append, audit_follow, audit_list, audit_position, audit_prune,
+    AuditPosition, audit_append, audit_append_quickly, audit_follow, audit_list, audit_position,
+    audit_prune,
 };
 pub use broker::{
     broker_by_request, broker_count, broker_create, broker_delete, broker_fetch, broker_find,
@@ -65,19 +67,23 @@ pub use engine_release::catalogue_fetch;
 pub use error::{Error, Unique};
 pub use fleet::{brokers_unattended, host_loads, try_exclusive};
 pub use host::{
-    host_create, host_fetch, host_fetch_by_name, host_intent, host_list, host_set_certificate,
-    host_touch,
+    host_create, host_fetch, host_fetch_by_name, host_intent, host_intent_version, host_list,
+    host_set_certificate, host_touch, hosts_silent,
 };
 pub use host_token::{HostToken, host_token_create, host_token_redeem};
-pub use job::{job_insert, job_wake};
+pub use job::{
+    job_cancel, job_fetch, job_insert, job_insert_for, job_list, job_lock, job_prune, job_retry,
+    job_wake,
+};
 pub use listen::{Heard, listen};
 pub use maintenance::{
-    maintenance_due, maintenance_run_create, maintenance_running, maintenance_runs,
-    maintenance_schedule_fetch, maintenance_schedule_put, maintenance_unscheduled,
+    maintenance_due, maintenance_over, maintenance_run_create, maintenance_running,
+    maintenance_runs, maintenance_schedule_fetch, maintenance_schedule_put,
+    maintenance_unscheduled,
 };
 pub use node::{
     Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,
-    node_place, nodes_of_broker,
+    node_place, nodes_of_broker, nodes_with_news,
 };
 pub use policy::{
     Attached, policies_attached, policy_attach, policy_delete, policy_detach, policy_fetch,
@@ -88,6 +94,7 @@ pub use principal::{
     principal_list, role_update,
 };
 pub use quota::{quota_delete, quota_lock, quota_put, quotas_fetch};
+pub use standing::{BrokerStanding, JobsStanding, broker_standings, job_due_since, job_standings};
 pub use tag::{tags_fetch, tags_fetch_all, tags_lock, tags_put, tags_remove};
 
 pub type Pool = sqlx::PgPool;
@@ -98,14 +105,27 @@ pub const INTENT_CHANNEL: &str = "warren_intent";
 /// The channel that tells of new jobs; the payload is empty.
 pub const JOBS_CHANNEL: &str = "warren_jobs";
 
-const CONNECTIONS_MAX: u32 = 16;
+/// Connections of one process.
+pub const CONNECTIONS_MAX: u32 = 16;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that was in use so lately is taken to be good: asking it doubles the round trips of a
+/// busy process.
+const UNTESTED_MAX: Duration = Duration::from_secs(1);
 
 /// Opens a pool and proves that the database answers.
 pub async fn connect(url: &str) -> Result<Pool> {
     let options = PgPoolOptions::new().max_connections(CONNECTIONS_MAX);
     Ok(options
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, standing| {
+            Box::pin(async move {
+                if standing.idle_for >= UNTESTED_MAX {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect(url)
         .await?)
 }
@@ -116,15 +136,6 @@ pub async fn migrate(pool: &Pool) -> Result<()> {
         .run(pool)
         .await
         .map_err(|error| Error::Migrate(Box::new(error)))
-}
-
-/// Lets a transaction's commit not wait for the disk: for what may be lost with the machine, a
-/// fraction of a second of it at most.
-pub async fn hurry(conn: &mut sqlx::PgConnection) -> Result<()> {
-    sqlx::query("set local synchronous_commit = off")
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// Whether the database answers.

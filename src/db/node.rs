@@ -137,19 +137,24 @@ pub async fn nodes_of_broker(conn: &mut PgConnection, broker_id: &BrokerId) -> R
 
 /// Every address and port in use by a node: (address, AMQPS port, management port).
 pub async fn addresses_taken(conn: &mut PgConnection) -> Result<Vec<(IpAddr, u16, u16)>> {
-    let rows: Vec<Row> = sqlx::query_as(columns!(
-        "select",
-        "from nodes where host_id is not null order by id"
-    ))
+    let rows: Vec<(String, i32, i32)> = sqlx::query_as(
+        "select address, amqps_port, management_port from nodes where host_id is not null
+         order by id",
+    )
     .fetch_all(conn)
     .await?;
-    let mut taken = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(place) = Node::try_from(row)?.placement {
-            taken.push((place.address, place.amqps_port, place.management_port));
-        }
-    }
-    Ok(taken)
+    let read = |(address, amqps, management): (String, i32, i32)| {
+        let place = Place {
+            table: "nodes",
+            row: &address,
+        };
+        Ok((
+            place.need("address", address.parse().ok())?,
+            place.need("amqps_port", port(amqps))?,
+            place.need("management_port", port(management))?,
+        ))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Gives a node its place; `false` when it has one already. `Taken` when another node has the
@@ -202,6 +207,31 @@ pub async fn node_intend(conn: &mut PgConnection, intent: &NodeIntent) -> Result
         bump_intent(conn, host_id).await?;
     }
     Ok(true)
+}
+
+/// Which of these observations tell something new: a node that was never seen, or anything but the
+/// time that differs. The others need not be written.
+pub async fn nodes_with_news(
+    conn: &mut PgConnection,
+    host_id: HostId,
+    observations: &[NodeObservation],
+) -> Result<Vec<Uuid>> {
+    let ids: Vec<Uuid> = observations.iter().map(|seen| seen.node_id).collect();
+    let seen: Vec<Value> = observations
+        .iter()
+        .map(to_json)
+        .collect::<Result<Vec<_>>>()?;
+    Ok(sqlx::query_scalar(
+        "select n.id from unnest($2::uuid[], $3::jsonb[]) as report (id, observed)
+         join nodes n on n.id = report.id
+         where n.host_id = $1
+           and (n.observed - 'observed_at') is distinct from (report.observed - 'observed_at')",
+    )
+    .bind(host_id.0)
+    .bind(ids)
+    .bind(seen)
+    .fetch_all(conn)
+    .await?)
 }
 
 /// What [`node_observe`] found.

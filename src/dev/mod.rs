@@ -15,6 +15,7 @@ mod summary;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -168,6 +169,7 @@ impl Start<'_> {
             parity: self.parity,
             simulated_hosts: SimulatedHosts::when(self.config.parity.simulated_hosts),
             requests: None,
+            leave: Duration::ZERO,
         };
         let server = serve::Server::bind(installation.clone(), authority, options).await?;
         let (api, agents_at) = (server.api_address(), server.agent_address());

@@ -18,6 +18,8 @@ pub struct Claim {
     pub serial_key: String,
     /// Runs that did not end in an outcome, or ended in [`Outcome::Retry`], this one included.
     pub attempts: i32,
+    /// Of the API call that it comes from, for logs.
+    pub request_id: Option<String>,
     /// Increases with every claim.
     pub(super) fence: i64,
 }
@@ -35,6 +37,18 @@ pub enum Outcome {
     Fail(String),
     /// The run broke off like a process that dies: nothing is written, the lease runs out.
     Abandoned,
+}
+
+impl Outcome {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Wait(_) => "waits",
+            Self::Retry(_) => "retried",
+            Self::Fail(_) => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Does the work of one kind of job. A run may be broken off at any await, and may be repeated.

@@ -15,10 +15,12 @@ struct Row {
     payload: serde_json::Value,
     serial_key: String,
     attempts: i32,
+    request_id: Option<String>,
     fence: i64,
 }
 
-/// Takes the job that has been due longest, of those whose turn it is.
+/// Takes the job that has been due longest, of those whose turn it is. What is not due yet is not
+/// even read: a job that runs has been due, so one bound on the index serves both.
 pub(super) async fn claim(
     conn: &mut PgConnection,
     kinds: &[&str],
@@ -28,8 +30,8 @@ pub(super) async fn claim(
     let row: Option<Row> = sqlx::query_as(
         "with due as (
              select j.id from jobs j
-             where ((j.state = 'ready' and j.run_at <= clock_timestamp())
-                    or (j.state = 'running' and j.lease_until < clock_timestamp()))
+             where j.state in ('ready', 'running') and j.run_at <= statement_timestamp()
+               and (j.state = 'ready' or j.lease_until < statement_timestamp())
                and j.kind = any ($1)
                and not exists (
                    select from jobs o
@@ -43,7 +45,8 @@ pub(super) async fn claim(
                          woken = false, worker = $2,
                          lease_until = clock_timestamp() + make_interval(secs => $3)
          from due where jobs.id = due.id
-         returning jobs.id, jobs.kind, jobs.payload, jobs.serial_key, jobs.attempts, jobs.fence",
+         returning jobs.id, jobs.kind, jobs.payload, jobs.serial_key, jobs.attempts, jobs.request_id,
+                   jobs.fence",
     )
     .bind(kinds)
     .bind(worker)
@@ -56,6 +59,7 @@ pub(super) async fn claim(
         payload: row.payload,
         serial_key: row.serial_key,
         attempts: row.attempts,
+        request_id: row.request_id,
         fence: row.fence,
     }))
 }

@@ -8,9 +8,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::handler::{Claim, Handlers, Outcome};
 use super::table;
+use crate::metrics::Metrics;
 
 /// How a worker runs.
 #[derive(Debug, Clone)]
@@ -30,6 +32,7 @@ pub struct Options {
     pub attempts_max: i32,
     /// How long runs may go on after shutdown began.
     pub drain: Duration,
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
@@ -44,6 +47,7 @@ impl Default for Options {
             retry_delay_max: Duration::from_secs(30),
             attempts_max: 40,
             drain: Duration::from_secs(10),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -102,7 +106,9 @@ impl Worker {
                 }
                 Ok(Some(claim)) => {
                     let worker = Arc::clone(self);
-                    runs.spawn(async move { worker.execute(claim).await });
+                    let request_id = claim.request_id.clone();
+                    let span = tracing::error_span!("job", job = %claim.id, request_id);
+                    runs.spawn(async move { worker.execute(claim).await }.instrument(span));
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -138,7 +144,11 @@ impl Worker {
                 }
             }
         };
-        self.log(&claim, &outcome, started.elapsed());
+        let took = started.elapsed();
+        self.options
+            .metrics
+            .job_ran(&claim.kind, outcome.name(), took);
+        self.log(&claim, &outcome, took);
         match self.write(&claim, &outcome).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(job = %claim.id, "the outcome came after the lease"),

@@ -29,6 +29,7 @@ pub fn running(
         broker_id: broker.id.to_string(),
         broker_name: broker.name.clone(),
         generation: broker.generation,
+        request_id: None,
         run: Run::Running,
         engine: EngineArtefact {
             release: release.release.clone(),

@@ -1,6 +1,6 @@
 //! Places on this machine: hosts are agents that run here, addresses are loopback ones.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,8 +15,10 @@ use crate::model::node::Placement;
 pub const NAME: &str = "local";
 
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Nodes that are placed at the same time seldom want the same place of so many.
+const SPREAD: usize = 64;
 
-/// Gives every node the next free place of a range. Keeps nothing: a place is taken when the
+/// Gives every node a place of a range that is among the first free ones. Keeps nothing: a place is taken when the
 /// caller has recorded it, and free again when the record is gone.
 #[derive(Debug, Clone)]
 pub struct Local {
@@ -32,10 +34,11 @@ impl Local {
 impl Provisioner for Local {
     fn place(
         &self,
-        _token: NodeId,
+        token: NodeId,
         request: PlacementRequest,
     ) -> BoxFuture<'_, Result<Progress<Placement>, Error>> {
-        Box::pin(ready(Ok(choose(self.range, &request, is_free))))
+        let skipped = usize::from(token.0.as_bytes()[15]) % SPREAD;
+        Box::pin(ready(Ok(choose(self.range, &request, skipped, is_free))))
     }
 
     fn release(&self, _token: NodeId) -> BoxFuture<'_, Result<Progress<()>, Error>> {
@@ -43,10 +46,12 @@ impl Provisioner for Local {
     }
 }
 
-/// The host with the fewest nodes, and the first place that is neither recorded nor in use.
+/// The host with the fewest nodes, and a place that is neither recorded nor in use: the first after
+/// `skipped` of them, or the last there is.
 fn choose(
     range: Range,
     request: &PlacementRequest,
+    skipped: usize,
     is_free: impl Fn(IpAddr, &[u16]) -> bool,
 ) -> Progress<Placement> {
     let local = request.hosts.iter().filter(|host| host.provisioner == NAME);
@@ -56,16 +61,17 @@ fn choose(
             reason: "no host of this machine has reported lately".to_owned(),
         };
     };
-    let taken: BTreeSet<(IpAddr, u16)> = request
+    let taken: HashSet<(IpAddr, u16)> = request
         .taken
         .iter()
         .flat_map(|(address, amqps, management)| [(*address, *amqps), (*address, *management)])
         .collect();
-    let place = range.places().find(|(address, amqps, management)| {
-        !taken.contains(&(*address, *amqps))
-            && !taken.contains(&(*address, *management))
-            && is_free(*address, &[*amqps, *management])
+    let unrecorded = range.places().filter(|(address, amqps, management)| {
+        !taken.contains(&(*address, *amqps)) && !taken.contains(&(*address, *management))
     });
+    let free =
+        unrecorded.filter(|(address, amqps, management)| is_free(*address, &[*amqps, *management]));
+    let place = free.take(skipped + 1).last();
     match place {
         Some((address, amqps_port, management_port)) => Progress::Ready(Placement {
             host_id: host.id,
@@ -126,7 +132,7 @@ mod tests {
     fn nodes_go_to_the_emptiest_host_and_the_next_free_address() {
         let hosts = vec![host(1, "a", 2), host(2, "b", 1), host(3, "c", 1)];
         let request = request(hosts, &["127.83.12.2", "127.83.12.4"]);
-        let placement = placed(choose(range(), &request, |_, _| true));
+        let placement = placed(choose(range(), &request, 0, |_, _| true));
         assert_eq!(placement.host_id, HostId(Uuid::from_u128(2)));
         assert_eq!(placement.address, "127.83.12.3".parse::<IpAddr>().unwrap());
         assert_eq!(
@@ -136,10 +142,23 @@ mod tests {
     }
 
     #[test]
+    fn nodes_placed_at_once_are_spread_while_there_is_room() {
+        let request = request(vec![host(1, "a", 0)], &["127.83.12.3"]);
+        let last = |skipped| {
+            let placement = placed(choose(range(), &request, skipped, |_, _| true));
+            placement.address.to_string()
+        };
+        assert_eq!(last(1), "127.83.12.4");
+        assert_eq!(last(1_000), "127.83.12.254", "the last is as good");
+    }
+
+    #[test]
     fn an_address_that_a_stranger_listens_on_is_passed_over() {
         let stranger: IpAddr = "127.83.12.2".parse().unwrap();
         let request = request(vec![host(1, "a", 0)], &[]);
-        let placement = placed(choose(range(), &request, |address, _| address != stranger));
+        let placement = placed(choose(range(), &request, 0, |address, _| {
+            address != stranger
+        }));
         assert_eq!(placement.address, "127.83.12.3".parse::<IpAddr>().unwrap());
     }
 
@@ -149,7 +168,7 @@ mod tests {
         request
             .taken
             .push(("127.0.0.1".parse().unwrap(), 20_000, 20_001));
-        let placement = placed(choose(Range::Ports(20_000), &request, |_, _| true));
+        let placement = placed(choose(Range::Ports(20_000), &request, 0, |_, _| true));
         assert_eq!(
             (placement.amqps_port, placement.management_port),
             (20_002, 20_003)
@@ -162,12 +181,12 @@ mod tests {
         stranger.provisioner = "ec2".to_owned();
         let nobody = request(vec![stranger], &[]);
         assert!(matches!(
-            choose(range(), &nobody, |_, _| true),
+            choose(range(), &nobody, 0, |_, _| true),
             Progress::Pending { .. }
         ));
         let full = request(vec![host(1, "a", 0)], &[]);
         assert!(matches!(
-            choose(range(), &full, |_, _| false),
+            choose(range(), &full, 0, |_, _| false),
             Progress::Failed(_)
         ));
     }

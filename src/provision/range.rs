@@ -1,6 +1,6 @@
 //! Loopback addresses that belong to one installation.
 //!
-//! On Linux all of 127.0.0.0/8 is the loopback interface, so each installation can have a /24 of
+//! On Linux all of 127.0.0.0/8 is the loopback interface, so each installation can have a block of
 //! its own and every node the standard ports.
 
 use std::fmt;
@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Range {
-    /// A /24 of loopback addresses, one for each node; the value is its `.0`.
-    Addresses(Ipv4Addr),
+    /// A block of loopback addresses, one for each node: its first address, and how many bits of it
+    /// all share, 16 to 24.
+    Addresses(Ipv4Addr, u8),
     /// Ports on 127.0.0.1, for machines without other loopback addresses. The value is the first
     /// port; each node takes two.
     Ports(u16),
@@ -27,10 +28,10 @@ impl Range {
     /// The addresses and ports of the range: (address, AMQPS port, management port).
     pub(super) fn places(self) -> Box<dyn Iterator<Item = (IpAddr, u16, u16)>> {
         match self {
-            Self::Addresses(base) => {
-                let [a, b, c, _] = base.octets();
-                let address = move |last| IpAddr::V4(Ipv4Addr::new(a, b, c, last));
-                Box::new((2..=254).map(move |last| (address(last), 5671, 15671)))
+            Self::Addresses(base, prefix) => {
+                let last = !mask(prefix);
+                let address = move |host| IpAddr::V4(Ipv4Addr::from_bits(base.to_bits() | host));
+                Box::new((2..last).map(move |host| (address(host), 5671, 15671)))
             }
             Self::Ports(first) => Box::new((0..PORT_PAIRS).map_while(move |pair| {
                 let amqps = first.checked_add(pair * 2)?;
@@ -47,15 +48,22 @@ impl Range {
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Addresses(base) => write!(f, "{base}/24"),
+            Self::Addresses(base, prefix) => write!(f, "{base}/{prefix}"),
             Self::Ports(first) => write!(f, "ports:{first}"),
         }
     }
 }
 
+/// The bits that all addresses of a block share.
+fn mask(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
+}
+
 /// Neither `127.x.y.0/24` nor `ports:N`.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is not a loopback range: use 127.x.y.0/24 or ports:FIRST")]
+#[error(
+    "{0:?} is not a loopback range: use 127.x.y.0/24, a larger block up to /16, or ports:FIRST"
+)]
 pub struct InvalidRange(String);
 
 impl FromStr for Range {
@@ -71,12 +79,12 @@ impl FromStr for Range {
                 Err(invalid())
             };
         }
-        let base: Ipv4Addr = text
-            .strip_suffix("/24")
-            .and_then(|base| base.parse().ok())
-            .ok_or_else(invalid)?;
-        if base.is_loopback() && base.octets()[3] == 0 {
-            Ok(Self::Addresses(base))
+        let (base, prefix) = text.split_once('/').ok_or_else(invalid)?;
+        let base: Ipv4Addr = base.parse().map_err(|_| invalid())?;
+        let prefix: u8 = prefix.parse().map_err(|_| invalid())?;
+        let is_block = (16..=24).contains(&prefix) && base.to_bits() & !mask(prefix) == 0;
+        if base.is_loopback() && is_block {
+            Ok(Self::Addresses(base, prefix))
         } else {
             Err(invalid())
         }
@@ -105,7 +113,7 @@ pub fn probe_range(seed: u64) -> Range {
     let candidates = (0..TRIES).map(|step| {
         let index = seed.wrapping_add(step.wrapping_mul(4099)) % CANDIDATES;
         let [.., high, low] = index.to_be_bytes();
-        Range::Addresses(Ipv4Addr::new(127, 64 + high, low, 0))
+        Range::Addresses(Ipv4Addr::new(127, 64 + high, low, 0), 24)
     });
     let free = |range: &Range| {
         // The first, the middle and the last address stand for all of them.
@@ -138,13 +146,15 @@ mod tests {
 
     #[test]
     fn ranges_read_back_as_they_are_written() {
-        for text in ["127.83.12.0/24", "ports:20000"] {
+        for text in ["127.83.12.0/24", "127.83.0.0/16", "ports:20000"] {
             assert_eq!(text.parse::<Range>().unwrap().to_string(), text);
         }
         for text in [
             "10.0.0.0/24",
             "127.0.0.1/24",
             "127.0.0.0/8",
+            "127.83.12.0/16",
+            "127.83.12.0/25",
             "ports:80",
             "ports:",
             "",
@@ -160,6 +170,8 @@ mod tests {
         assert_eq!(places.len(), 253);
         assert_eq!(places[0], ("127.83.12.2".parse().unwrap(), 5671, 15671));
         assert_eq!(places[252].0, "127.83.12.254".parse::<IpAddr>().unwrap());
+        let range: Range = "127.83.0.0/16".parse().unwrap();
+        assert_eq!(range.places().count(), 65_533);
     }
 
     #[test]
@@ -175,13 +187,13 @@ mod tests {
 
     #[test]
     fn probing_passes_over_a_range_that_is_in_use() {
-        let Range::Addresses(base) = probe_range(7) else {
+        let Range::Addresses(base, prefix) = probe_range(7) else {
             return;
         };
         let [a, b, c, _] = base.octets();
         let Ok(_listener) = TcpListener::bind((Ipv4Addr::new(a, b, c, 2), 5671)) else {
             return;
         };
-        assert_ne!(probe_range(7), Range::Addresses(base));
+        assert_ne!(probe_range(7), Range::Addresses(base, prefix));
     }
 }

@@ -14,9 +14,7 @@ pub async fn silent_hosts(
 ) -> Result<Vec<(HostId, String)>> {
     let mut conn = pool.acquire().await?;
     let heard_since = clock.now() - silent_after;
-    let hosts = db::host_list(&mut conn, None).await?.into_iter();
-    let silent = hosts.filter(|host| host.last_seen_at.is_some_and(|seen| seen < heard_since));
-    Ok(silent.map(|host| (host.id, host.name)).collect())
+    db::hosts_silent(&mut conn, heard_since).await
 }
 
 /// Tells of each host once when it falls silent, and once when it is back.

@@ -52,7 +52,11 @@ pub async fn open_windows(
         }
     }
     let mut places = running_max - db::maintenance_running(&mut look).await?;
-    for id in db::maintenance_due(&mut look, now, BATCH).await? {
+    let mut due = db::maintenance_over(&mut look, now, BATCH).await?;
+    if places > 0 {
+        due.extend(db::maintenance_due(&mut look, now, BATCH).await?);
+    }
+    for id in due {
         // Each broker on its own: one that cannot be written must not keep the others waiting.
         let mut tx = pool.begin().await?;
         match use_window(&mut tx, entropy, &id, places > 0, now).await? {
@@ -64,6 +68,10 @@ pub async fn open_windows(
             None => {}
         }
         tx.commit().await?;
+        // Windows that are over came first; of those that are open, the rest has to wait.
+        if opened.started > 0 && places == 0 {
+            break;
+        }
     }
     look.commit().await?;
     Ok(opened)

@@ -6,21 +6,24 @@
 
 mod audit_pruner;
 mod host_watcher;
+mod job_pruner;
 mod job_watcher;
 mod maintenance_opener;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
-use crate::db::Pool;
+use crate::db::{self, Pool};
+use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::entropy::Entropy;
 
 pub use audit_pruner::prune_audit;
 pub use host_watcher::silent_hosts;
+pub use job_pruner::prune_jobs;
 pub use job_watcher::enqueue_missing;
 pub use maintenance_opener::{Opened, open_windows};
 
@@ -33,8 +36,11 @@ pub struct Options {
     pub host_silent_after: Duration,
     /// How long audit events are kept.
     pub audit_keep: TimeDelta,
+    /// How long jobs are kept that are done.
+    pub jobs_keep: TimeDelta,
     /// How many brokers may be in the middle of their maintenance at once.
     pub maintenance_running_max: u32,
+    pub metrics: Metrics,
 }
 
 /// Few enough that a mistake in a release is seen before the whole fleet has it.
@@ -50,7 +56,9 @@ impl Default for Options {
             quiet: Duration::from_secs(5),
             host_silent_after: Duration::from_secs(30),
             audit_keep: TimeDelta::days(AUDIT_DAYS.into()),
+            jobs_keep: TimeDelta::days(7),
             maintenance_running_max: MAINTENANCE_RUNNING_MAX,
+            metrics: Metrics::default(),
         }
     }
 }
@@ -69,23 +77,34 @@ pub async fn run(
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(options.period) => {}
         }
-        match enqueue_missing(&pool, &*clock, &*entropy, options.quiet).await {
+        let metrics = &options.metrics;
+        let sweep = enqueue_missing(&pool, &*clock, &*entropy, options.quiet);
+        match measured(metrics, "job_watcher", sweep).await {
             Ok(0) => {}
             Ok(jobs) => tracing::warn!(jobs, "enqueued jobs that were missing"),
             Err(error) => tracing::warn!(%error, "missing jobs cannot be looked for"),
         }
         let running_max = options.maintenance_running_max.into();
-        match open_windows(&pool, &*clock, &*entropy, running_max).await {
+        let sweep = open_windows(&pool, &*clock, &*entropy, running_max);
+        match measured(metrics, "maintenance_opener", sweep).await {
             Ok(Opened { missed: 0, .. }) => {}
             Ok(Opened { missed, .. }) => tracing::warn!(missed, "maintenance windows were missed"),
             Err(error) => tracing::warn!(%error, "maintenance windows cannot be opened"),
         }
-        match prune_audit(&pool, &*clock, options.audit_keep).await {
+        let sweep = prune_audit(&pool, &*clock, options.audit_keep);
+        match measured(metrics, "audit_pruner", sweep).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "forgot old audit events"),
             Err(error) => tracing::warn!(%error, "old audit events cannot be forgotten"),
         }
-        match silent_hosts(&pool, &*clock, options.host_silent_after).await {
+        let sweep = prune_jobs(&pool, &*clock, options.jobs_keep);
+        match measured(metrics, "job_pruner", sweep).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "forgot jobs that were done"),
+            Err(error) => tracing::warn!(%error, "old jobs cannot be forgotten"),
+        }
+        let sweep = silent_hosts(&pool, &*clock, options.host_silent_after);
+        match measured(metrics, "host_watcher", sweep).await {
             Ok(hosts) => {
                 host_watcher::tell(&silent, &hosts);
                 silent = hosts;
@@ -93,4 +112,15 @@ pub async fn run(
             Err(error) => tracing::warn!(%error, "silent hosts cannot be looked for"),
         }
     }
+}
+
+async fn measured<T>(
+    metrics: &Metrics,
+    reconciler: &'static str,
+    sweep: impl Future<Output = db::Result<T>>,
+) -> db::Result<T> {
+    let started = Instant::now();
+    let swept = sweep.await;
+    metrics.swept(reconciler, started.elapsed(), swept.is_ok());
+    swept
 }

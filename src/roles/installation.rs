@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Error;
 use crate::app::{App, Settings};
 use crate::db::{self, Pool, StoredAuthority};
+use crate::metrics::Metrics;
 use crate::model::clock::{Clock, SystemClock};
 use crate::model::entropy::{Entropy, SystemEntropy};
 use crate::pki::Authority;
@@ -27,6 +28,7 @@ pub struct Installation {
     pub master_key: MasterKey,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub metrics: Metrics,
 }
 
 impl Installation {
@@ -36,6 +38,7 @@ impl Installation {
             master_key,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            metrics: Metrics::default(),
         }
     }
 

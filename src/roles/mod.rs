@@ -8,6 +8,7 @@ pub mod admin;
 pub mod agent;
 mod installation;
 pub mod migrate;
+mod monitor;
 pub mod node;
 pub mod policy;
 mod proxy;
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use installation::{Installation, connect};
+pub use monitor::Monitor;
 pub use shutdown::on_signals;
 
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +53,8 @@ pub enum Error {
     Engine(#[from] broker_engine::Error),
     #[error("there is no account with the name or id {0}")]
     NoAccount(String),
+    #[error("nothing was done: repeat the command with --yes")]
+    NotConfirmed,
     #[error("serving ended: {0}")]
     Serve(std::io::Error),
     #[error("stopped before the database answered")]

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, Installation, proxy};
@@ -23,7 +27,7 @@ use crate::pki::Authority;
 const CERTIFICATE_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Between two attempts to renew it.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
-/// How long requests may run on after a stop was asked for: a long poll waits for longer.
+/// How long requests may run on once nothing new is accepted: a long poll waits for longer.
 const DRAIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone)]
@@ -39,6 +43,9 @@ pub struct Options {
     pub parity: Parity,
     pub simulated_hosts: SimulatedHosts,
     pub requests: Option<Rate>,
+    /// How long everything is still accepted after a stop was asked for, while `/readyz` says no: time
+    /// for balancers to look, and for clients to give their connections up.
+    pub leave: Duration,
 }
 
 /// Ports that are bound, and all else that can fail before requests are answered.
@@ -93,7 +100,7 @@ impl Server {
         self.agents.address()
     }
 
-    /// Answers until `shutdown`, then lets requests end.
+    /// Answers until `shutdown`, and on while the others learn of it; then lets requests end.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let (api, agents) = self.split(shutdown.clone(), shutdown);
         tokio::try_join!(api, agents).map(drop)
@@ -109,8 +116,11 @@ impl Server {
         impl Future<Output = Result<(), Error>> + Send + 'static,
     ) {
         tracing::info!(api = %self.api_address(), agents = %self.agent_address(), "serving");
-        let (api_router, agent_router) =
-            (self.api_router(), self.agent_router(stop_agents.clone()));
+        let (api_router, agent_router) = (
+            self.api_router(&stop_api),
+            self.agent_router(stop_agents.clone()),
+        );
+        let leave = self.options.leave;
         let files = self.api_certificates.zip(self.options.tls.clone());
         let api = async move {
             let reload = async {
@@ -121,7 +131,7 @@ impl Server {
                     None => stop_api.cancelled().await,
                 }
             };
-            tokio::join!(serve(self.api, api_router, stop_api.clone()), reload).0
+            tokio::join!(serve(self.api, api_router, stop_api.clone(), leave), reload).0
         };
         let agents = async move {
             let renewal = renew(
@@ -133,7 +143,7 @@ impl Server {
                 stop_agents.clone(),
             );
             tokio::join!(
-                serve(self.agents, agent_router, stop_agents.clone()),
+                serve(self.agents, agent_router, stop_agents.clone(), leave),
                 renewal
             )
             .0
@@ -141,13 +151,15 @@ impl Server {
         (api, agents)
     }
 
-    fn api_router(&self) -> Router {
+    fn api_router(&self, stop: &CancellationToken) -> Router {
         let proxies: Arc<[IpAddr]> = self.options.trusted_proxies.clone().into();
         let settings = Settings::new(self.options.regions.clone())
             .with_parity(self.options.parity)
             .with_simulated_hosts(self.options.simulated_hosts)
             .with_requests(self.options.requests);
-        let state = ApiState::new(self.installation.app(settings));
+        let state = ApiState::new(self.installation.app(settings))
+            .measured(self.installation.metrics.clone())
+            .stopping(stop.clone());
         let router = api::router(state.trusting(proxies.to_vec()));
         if self.options.tls.is_some() || self.options.listen.ip().is_loopback() {
             return router;
@@ -164,7 +176,8 @@ impl Server {
             self.installation.entropy.clone(),
             Lifetimes::default(),
             shutdown,
-        );
+        )
+        .measured(self.installation.metrics.clone());
         api::agent::router(state).layer(from_fn(attach_peer_certificate))
     }
 }
@@ -242,17 +255,42 @@ async fn serve(
     listener: Listener,
     router: Router,
     shutdown: CancellationToken,
+    leave: Duration,
 ) -> Result<(), Error> {
+    let router = router.layer(from_fn_with_state(shutdown.clone(), give_up_connection));
     let service = router.into_make_service_with_connect_info::<Peer>();
-    let draining = shutdown.clone();
+    let leaving = async move {
+        shutdown.cancelled().await;
+        tokio::time::sleep(leave).await;
+    };
+    let closed = CancellationToken::new();
+    let closing = closed.clone();
     let serving = axum::serve(listener, service)
-        .with_graceful_shutdown(async move { draining.cancelled().await })
+        .with_graceful_shutdown(async move {
+            leaving.await;
+            closing.cancel();
+        })
         .into_future();
     tokio::select! {
         served = serving => served.map_err(Error::Serve),
         () = async {
-            shutdown.cancelled().await;
+            closed.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         } => Ok(()),
     }
+}
+
+/// While the process leaves, each answer is the last on its connection: a client that is told so sends
+/// no further request into a connection that is about to close.
+async fn give_up_connection(
+    State(shutdown): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if shutdown.is_cancelled() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
 }

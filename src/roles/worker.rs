@@ -34,12 +34,14 @@ pub async fn run(installation: Installation, options: Options, shutdown: Cancell
         pool,
         clock,
         entropy,
+        metrics,
         ..
     } = installation;
     let name = format!("pid-{}", std::process::id());
     let options_of_workflows = workflows::Options {
         jobs: jobs::Options {
             worker: name,
+            metrics: metrics.clone(),
             ..jobs::Options::default()
         },
         faults: options.faults,
@@ -60,6 +62,7 @@ pub async fn run(installation: Installation, options: Options, shutdown: Cancell
         reconcilers::Options {
             audit_keep: options.audit_keep,
             maintenance_running_max: options.maintenance_running_max,
+            metrics,
             ..reconcilers::Options::default()
         },
         shutdown,
@@ -77,7 +80,7 @@ pub fn default_range(authority: &Authority) -> Range {
     let address = Ipv4Addr::new(127, 64 + first % 64, *second, 0);
     // Only Linux has the whole of 127.0.0.0/8 on its loopback interface.
     match TcpListener::bind((Ipv4Addr::from_bits(address.to_bits() + 2), 0)) {
-        Ok(_) => Range::Addresses(address),
+        Ok(_) => Range::Addresses(address, 24),
         Err(_) => Range::Ports(20_000 + u16::from(first % 20) * 1_000),
     }
 }

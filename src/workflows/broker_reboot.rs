@@ -8,11 +8,8 @@ use crate::model::BrokerId;
 pub(super) const NAME: &str = "broker_reboot";
 
 pub(super) async fn run(flow: &Flow<'_>, id: &BrokerId, generation: i64) -> Result<(), Halt> {
-    flow.step(
-        "ensure_intent",
-        launch::ensure_intent(flow.context, id, generation),
-    )
-    .await?;
+    flow.step("ensure_intent", launch::ensure_intent(flow, id, generation))
+        .await?;
     flow.step(
         "wait_ready",
         launch::wait_ready(flow.context, id, generation),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::faults::{Fault, Faults, When};
 use super::step::Halt;
 use crate::db::Pool;
+use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::entropy::Entropy;
 use crate::provision::Provisioner;
@@ -41,14 +42,16 @@ pub(super) struct Context {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) faults: Arc<dyn Faults>,
     pub(super) timing: Timing,
+    pub(super) metrics: Metrics,
 }
 
 impl Context {
     /// The view of one workflow, whose name its steps carry.
-    pub(super) fn flow(&self, name: &'static str) -> Flow<'_> {
+    pub(super) fn flow(&self, name: &'static str, request_id: Option<String>) -> Flow<'_> {
         Flow {
             context: self,
             name,
+            request_id,
         }
     }
 }
@@ -57,6 +60,8 @@ impl Context {
 pub(super) struct Flow<'a> {
     pub(super) context: &'a Context,
     name: &'static str,
+    /// Of the API call that it comes from.
+    pub(super) request_id: Option<String>,
 }
 
 impl Flow<'_> {
@@ -72,6 +77,18 @@ impl Flow<'_> {
         if let Err(Halt::Wait { reason, .. }) = &result {
             tracing::debug!(step, reason, "waits");
         }
+        let outcome = match &result {
+            Ok(_) | Err(Halt::Finished) => "done",
+            Err(Halt::Wait { .. }) => "waits",
+            Err(
+                Halt::Database(_)
+                | Halt::Provisioner(_)
+                | Halt::Missing(_)
+                | Halt::Injected
+                | Halt::Crashed,
+            ) => "failed",
+        };
+        self.context.metrics.step_ended(self.name, name, outcome);
         let done = result?;
         self.point(&step, When::After)?;
         Ok(done)

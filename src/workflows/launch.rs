@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent_api::{Phase, Run};
 
-use super::context::Context;
+use super::context::{Context, Flow};
 use super::step::Halt;
 use crate::db::{self, Unique};
 use crate::model::broker::Broker;
@@ -141,10 +141,11 @@ async fn place(context: &Context, node: &Node, placement: &Placement) -> Result<
 }
 
 pub(super) async fn ensure_intent(
-    context: &Context,
+    flow: &Flow<'_>,
     id: &BrokerId,
     generation: i64,
 ) -> Result<(), Halt> {
+    let context = flow.context;
     let mut transaction = context.pool.begin().await?;
     let broker = current(&mut transaction, id, generation).await?;
     let catalogue = db::catalogue_fetch(&mut transaction).await?;
@@ -168,7 +169,7 @@ pub(super) async fn ensure_intent(
         let capacity = host
             .and_then(|host| host.capacity)
             .filter(|host| host.memory_bytes > 0);
-        let intent = node_intent::running(
+        let mut intent = node_intent::running(
             &broker,
             &node,
             &placement,
@@ -176,6 +177,7 @@ pub(super) async fn ensure_intent(
             &users,
             capacity.as_ref(),
         );
+        intent.request_id.clone_from(&flow.request_id);
         db::node_intend(&mut transaction, &intent).await?;
     }
     transaction.commit().await?;

@@ -62,7 +62,11 @@ pub fn handlers(
     entropy: Arc<dyn Entropy>,
     options: Options,
 ) -> Handlers {
-    let Options { faults, timing, .. } = options;
+    let Options {
+        faults,
+        timing,
+        jobs,
+    } = options;
     let context = Context {
         pool,
         provisioner,
@@ -70,6 +74,7 @@ pub fn handlers(
         entropy,
         faults,
         timing,
+        metrics: jobs.metrics,
     };
     let workflows: Arc<dyn Handler> = Arc::new(Workflows { context });
     [
@@ -89,6 +94,7 @@ struct Workflows {
 impl Handler for Workflows {
     fn run(&self, claim: Claim) -> BoxFuture<'_, Outcome> {
         Box::pin(async move {
+            let request_id = claim.request_id;
             let job = match serde_json::from_value::<Job>(claim.payload) {
                 Ok(job) => job,
                 Err(error) => return Outcome::Fail(format!("the payload cannot be read: {error}")),
@@ -98,18 +104,18 @@ impl Handler for Workflows {
                     broker_id,
                     generation,
                 } => {
-                    let flow = self.context.flow(broker_create::NAME);
+                    let flow = self.context.flow(broker_create::NAME, request_id);
                     broker_create::run(&flow, &broker_id, generation).await
                 }
                 Job::BrokerReboot {
                     broker_id,
                     generation,
                 } => {
-                    let flow = self.context.flow(broker_reboot::NAME);
+                    let flow = self.context.flow(broker_reboot::NAME, request_id);
                     broker_reboot::run(&flow, &broker_id, generation).await
                 }
                 Job::BrokerDelete { broker_id } => {
-                    let flow = self.context.flow(broker_delete::NAME);
+                    let flow = self.context.flow(broker_delete::NAME, request_id);
                     broker_delete::run(&flow, &broker_id).await
                 }
             })

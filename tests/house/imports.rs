@@ -20,13 +20,17 @@ const CONTROL_PLANE: &[(&str, &[&str])] = &[
     // The request path.
     (
         "api",
-        &["app", "error", "listener", "model", "pki", "secrets"],
+        &[
+            "app", "error", "listener", "metrics", "model", "pki", "secrets",
+        ],
     ),
     ("app", &["db", "error", "model", "pki", "secrets"]),
     // The host agents' endpoints record observations and wake the workflows that wait for them.
     (
         "api::agent",
-        &["db", "error", "jobs", "listener", "model", "pki", "secrets"],
+        &[
+            "db", "error", "jobs", "listener", "metrics", "model", "pki", "secrets",
+        ],
     ),
     // From intent to node.
     (
@@ -35,14 +39,18 @@ const CONTROL_PLANE: &[(&str, &[&str])] = &[
             "db",
             "error",
             "jobs",
+            "metrics",
             "model",
             "pki",
             "provision",
             "secrets",
         ],
     ),
-    ("reconcilers", &["db", "error", "model", "provision"]),
-    ("jobs", &["error", "model"]),
+    (
+        "reconcilers",
+        &["db", "error", "metrics", "model", "provision"],
+    ),
+    ("jobs", &["error", "metrics", "model"]),
     ("db", &["error", "model"]),
     ("provision", &["error", "model"]),
     ("secrets", &["error"]),
@@ -53,6 +61,7 @@ const CONTROL_PLANE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("config", &[]),
     ("telemetry", &[]),
+    ("metrics", &[]),
 ];
 
 const ENGINE: &[(&str, &[&str])] = &[

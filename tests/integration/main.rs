@@ -1,6 +1,7 @@
 //! The control plane over HTTP with a real Postgres: one file per resource or property. Every
 //! answer is held against the service model that clients are generated from.
 
+mod endpoint;
 mod fleet;
 mod server;
 mod shapes;
@@ -18,11 +19,13 @@ mod db;
 mod generated;
 mod idempotency;
 mod isolation;
+mod job_admin;
 mod jobs;
 mod maintenance;
 mod parity;
 mod quotas;
 mod signatures;
+mod simulated_hosts;
 mod tags;
 mod terraform;
 mod updates;

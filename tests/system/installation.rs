@@ -39,21 +39,15 @@ pub(crate) struct Key {
 }
 
 /// What every process of an installation is told.
-struct Setting {
+pub(crate) struct Setting {
     directory: TempDir,
-    database_url: String,
+    pub(crate) database_url: String,
 }
 
 impl Installation {
     /// One API, one worker, one host.
     pub(crate) fn start() -> Self {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
-        let setting = Setting {
-            directory: tempfile::tempdir().expect("a temporary directory can be created"),
-            database_url: runtime.block_on(postgres::empty_database()),
-        };
-        master_key(&setting.path("master.key"));
-        setting.succeed(&["migrate"]);
+        let setting = Setting::new();
         let key = setting.account("ours");
         std::fs::write(
             setting.path("ca.pem"),
@@ -63,7 +57,7 @@ impl Installation {
 
         let family = Family::new();
         let api = setting.api(&family, (network::free_port(), network::free_port()));
-        let workers = vec![setting.worker(&family, None)];
+        let workers = vec![setting.worker(&family, &[], None)];
         let token = setting.host_token("host-1", "a");
         let balancer = Balancer::start();
         balancer.add(api.ports.1);
@@ -106,19 +100,34 @@ impl Installation {
 
     /// One more worker.
     pub(crate) fn work(&mut self) {
-        self.workers.push(self.setting.worker(&self.family, None));
+        self.work_with(&[]);
+    }
+
+    /// One more worker, with options of its own.
+    pub(crate) fn work_with(&mut self, options: &[&str]) {
+        let worker = self.setting.worker(&self.family, options, None);
+        self.workers.push(worker);
+    }
+
+    /// A worker in the place of one that was stopped.
+    pub(crate) fn work_again(&mut self, index: usize) {
+        self.workers[index] = self.setting.worker(&self.family, &[], None);
     }
 
     /// The only worker, and it dies at this point of a workflow.
     pub(crate) fn work_until(&mut self, point: &str) {
         self.workers.clear();
         self.workers
-            .push(self.setting.worker(&self.family, Some(point)));
+            .push(self.setting.worker(&self.family, &[], Some(point)));
     }
 
     /// The agent that was stopped, with the identity it has.
     pub(crate) fn watch_again(&mut self) {
         self.agent = self.setting.agent(&self.family, self.balancer.port, None);
+    }
+
+    pub(crate) fn api_port(&self, index: usize) -> u16 {
+        self.apis[index].ports.0
     }
 
     pub(crate) fn endpoint(&self, index: usize) -> String {
@@ -143,11 +152,23 @@ impl Installation {
 }
 
 impl Setting {
-    fn path(&self, name: &str) -> PathBuf {
+    /// A database with the newest schema, and a master key.
+    pub(crate) fn new() -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+        let setting = Self {
+            directory: tempfile::tempdir().expect("a temporary directory can be created"),
+            database_url: runtime.block_on(postgres::empty_database()),
+        };
+        master_key(&setting.path("master.key"));
+        setting.succeed(&["migrate"]);
+        setting
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn warren(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn warren(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(directory::binary("warren"));
         clean(&mut command);
         command
@@ -157,11 +178,11 @@ impl Setting {
         command
     }
 
-    fn succeed(&self, arguments: &[&str]) -> String {
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         python::succeed(&mut self.warren(arguments))
     }
 
-    fn account(&self, name: &str) -> Key {
+    pub(crate) fn account(&self, name: &str) -> Key {
         self.succeed(&["admin", "account", "create", "--name", name]);
         let printed = self.succeed(&["admin", "access-key", "create", "--account", name]);
         Key {
@@ -198,8 +219,9 @@ impl Setting {
         Api { process, ports }
     }
 
-    fn worker(&self, family: &Family, crash_at: Option<&str>) -> Process {
+    fn worker(&self, family: &Family, options: &[&str], crash_at: Option<&str>) -> Process {
         let mut command = self.warren(&["worker"]);
+        command.args(options);
         if let Some(point) = crash_at {
             command.env("WARREN_CRASH_AT", point);
         }

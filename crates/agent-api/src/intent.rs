@@ -32,6 +32,9 @@ pub struct NodeIntent {
     pub broker_name: String,
     /// A higher generation is a new process: the old one is stopped first.
     pub generation: i64,
+    /// Of the API call that led to this generation, for logs; none when the service acted by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     pub run: Run,
     pub engine: EngineArtefact,
     /// `rabbitmq-3.13`, `rabbitmq-4.2` or `lavinmq-2.9`: what the engine presents itself as.

@@ -141,6 +141,7 @@ mod tests {
             broker_id: "b-1".to_owned(),
             broker_name: "one".to_owned(),
             generation,
+            request_id: None,
             run,
             engine: EngineArtefact {
                 release: "0.1.0".to_owned(),

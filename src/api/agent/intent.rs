@@ -21,19 +21,26 @@ pub(super) async fn intent(
     Query(query): Query<IntentQuery>,
 ) -> Result<Json<HostIntent>, Error> {
     let deadline = Instant::now() + Duration::from_millis(query.wait_ms.min(WAIT_MS_MAX));
-    let mut subscription = state.bell.subscribe();
+    let mut subscription = state.bell.subscribe(host.id);
     loop {
-        let intent = read(&state, host.id).await?;
+        // Waking up costs the version alone, however many nodes the host has.
+        let version = version(&state, host.id).await?;
         let time_is_up = Instant::now() >= deadline || state.shutdown.is_cancelled();
-        if intent.version != query.since || time_is_up {
-            return Ok(Json(intent));
+        if version != query.since || time_is_up {
+            return Ok(Json(read(&state, host.id).await?));
         }
         tokio::select! {
-            () = subscription.rang_for(host.id) => {}
+            () = subscription.rang() => {}
             () = tokio::time::sleep_until(deadline) => {}
             () = state.shutdown.cancelled() => {}
         }
     }
+}
+
+async fn version(state: &AgentState, host_id: HostId) -> Result<i64, Error> {
+    let mut conn = state.pool.acquire().await?;
+    let version = db::host_intent_version(&mut conn, host_id).await?;
+    version.ok_or(Error::UnknownHost)
 }
 
 async fn read(state: &AgentState, host_id: HostId) -> Result<HostIntent, Error> {

@@ -1,33 +1,34 @@
 //! One listener per process for changed intents, shared by all long polls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
+use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::db::{self, Heard, Pool};
 use crate::model::HostId;
 
-/// How often a long poll looks by itself: while notifications arrive, and while they do not.
-const POLL_LISTENING: Duration = Duration::from_secs(5);
+/// How often a long poll looks by itself while notifications do not arrive. While they do, the agent's
+/// next poll is soon enough for one that should ever be missed.
 const POLL_DEAF: Duration = Duration::from_secs(1);
 
-const BACKLOG: usize = 1024;
-
+/// A ring wakes the polls of its host and no others, so that its cost does not grow with the fleet.
 #[derive(Clone)]
 pub(super) struct IntentBell {
-    /// The host whose intent changed, or `None` when it may have been any.
-    rings: Sender<Option<Uuid>>,
+    /// Hosts that ever polled here: as many as are enrolled.
+    hosts: Arc<Mutex<HashMap<Uuid, watch::Sender<()>>>>,
     listening: Arc<AtomicBool>,
 }
 
 impl IntentBell {
     pub(super) fn start(pool: Pool, shutdown: CancellationToken) -> Self {
         let bell = Self {
-            rings: broadcast::channel(BACKLOG).0,
+            hosts: Arc::default(),
             listening: Arc::new(AtomicBool::new(false)),
         };
         let task = bell.clone();
@@ -39,53 +40,95 @@ impl IntentBell {
     }
 
     fn heard(&self, heard: Heard) {
-        let host = match heard {
+        match heard {
+            // What was sent before may have been meant for any.
             Heard::Open => {
                 self.listening.store(true, Ordering::Relaxed);
-                None
+                self.ring_all();
             }
             Heard::Closed => {
                 self.listening.store(false, Ordering::Relaxed);
-                None
+                self.ring_all();
             }
-            Heard::Payload(text) => text.parse().ok(),
-        };
-        // Nobody may be polling just now.
-        drop(self.rings.send(host));
+            Heard::Payload(text) => match text.parse::<Uuid>() {
+                Ok(host) => {
+                    if let Some(sender) = self.hosts.lock().get(&host) {
+                        sender.send_replace(());
+                    }
+                }
+                Err(_) => self.ring_all(),
+            },
+        }
+    }
+
+    fn ring_all(&self) {
+        for sender in self.hosts.lock().values() {
+            sender.send_replace(());
+        }
     }
 
     /// Subscribe before reading the intent: a change in between still rings.
-    pub(super) fn subscribe(&self) -> Subscription {
+    pub(super) fn subscribe(&self, host_id: HostId) -> Subscription {
+        let mut hosts = self.hosts.lock();
+        let sender = hosts
+            .entry(host_id.0)
+            .or_insert_with(|| watch::channel(()).0);
         Subscription {
-            rings: self.rings.subscribe(),
+            rings: sender.subscribe(),
             listening: Arc::clone(&self.listening),
         }
     }
 }
 
 pub(super) struct Subscription {
-    rings: Receiver<Option<Uuid>>,
+    rings: watch::Receiver<()>,
     listening: Arc<AtomicBool>,
 }
 
 impl Subscription {
     /// Returns when the host's intent may have changed.
-    pub(super) async fn rang_for(&mut self, host_id: HostId) {
-        let poll = if self.listening.load(Ordering::Relaxed) {
-            POLL_LISTENING
-        } else {
-            POLL_DEAF
-        };
+    pub(super) async fn rang(&mut self) {
         let ring = async {
-            loop {
-                match self.rings.recv().await {
-                    Ok(Some(host)) if host != host_id.0 => {}
-                    Ok(_) | Err(RecvError::Lagged(_)) => return,
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
+            if self.rings.changed().await.is_err() {
+                std::future::pending::<()>().await;
             }
         };
-        // Looking in vain costs one query; the timeout is the polling.
-        drop(tokio::time::timeout(poll, ring).await);
+        if self.listening.load(Ordering::Relaxed) {
+            ring.await;
+        } else {
+            // Looking in vain costs one query; the timeout is the polling.
+            drop(tokio::time::timeout(POLL_DEAF, ring).await);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bell() -> IntentBell {
+        IntentBell {
+            hosts: Arc::default(),
+            listening: Arc::new(AtomicBool::new(true)),
+        }
+    }
+
+    async fn rings(subscription: &mut Subscription) -> bool {
+        tokio::time::timeout(Duration::ZERO, subscription.rang())
+            .await
+            .is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_ring_wakes_its_host_alone_and_a_lost_connection_all() {
+        let bell = bell();
+        let [one, other] = [1, 2].map(|id| HostId(Uuid::from_u128(id)));
+        let (mut first, mut second) = (bell.subscribe(one), bell.subscribe(other));
+        bell.heard(Heard::Payload(one.0.to_string()));
+        assert!(rings(&mut first).await);
+        assert!(!rings(&mut first).await, "one ring, one look");
+        assert!(!rings(&mut second).await);
+        bell.heard(Heard::Open);
+        assert!(rings(&mut first).await && rings(&mut second).await);
     }
 }

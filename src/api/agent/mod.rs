@@ -13,8 +13,13 @@ mod peer;
 mod report;
 mod state;
 
+use std::time::Instant;
+
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{get, post};
 
 pub use state::{AgentState, Lifetimes};
@@ -32,5 +37,31 @@ pub fn router(state: AgentState) -> Router {
         .route("/v1/intent", get(intent::intent))
         .route("/v1/report", post(report::report))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(state.clone(), measure))
         .with_state(state)
+}
+
+/// The long poll's time says nothing: it waits on purpose.
+const LONG_POLL: &str = "intent";
+
+async fn measure(State(state): State<AgentState>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let operation = operation(request.method(), route.map_or("", MatchedPath::as_str));
+    let started = Instant::now();
+    let response = next.run(request).await;
+    let took = (operation != LONG_POLL).then(|| started.elapsed());
+    let status = response.status().as_u16();
+    state.metrics.agent_answered(operation, status, took);
+    response
+}
+
+fn operation(method: &Method, route: &str) -> &'static str {
+    match (method.as_str(), route) {
+        ("POST", "/v1/enrol") => "enrol",
+        ("POST", "/v1/certificate") => "host_certificate",
+        ("POST", "/v1/nodes/{node_id}/certificate") => "node_certificate",
+        ("GET", "/v1/intent") => LONG_POLL,
+        ("POST", "/v1/report") => "report",
+        _ => "unknown",
+    }
 }

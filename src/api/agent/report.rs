@@ -4,6 +4,7 @@ use agent_api::{HostReport, NodeObservation};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use sqlx::{Connection, PgConnection};
 
 use super::error::Error;
 use super::peer::CallingHost;
@@ -18,22 +19,26 @@ pub(super) async fn report(
     CallingHost(host): CallingHost,
     Json(report): Json<HostReport>,
 ) -> Result<StatusCode, Error> {
-    for observation in &report.nodes {
-        observe(&state, &host, observation).await?;
-    }
     let mut conn = state.pool.acquire().await?;
+    // Most reports are heartbeats, which say of every node what is known.
+    let news = db::nodes_with_news(&mut conn, host.id, &report.nodes).await?;
+    let told = report.nodes.iter();
+    for observation in told.filter(|told| news.contains(&told.node_id)) {
+        observe(&mut conn, &state, &host, observation).await?;
+    }
     db::host_touch(&mut conn, host.id, &report.capacity, state.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// One transaction for each node: a job is woken exactly when it can see the observation.
 async fn observe(
+    conn: &mut PgConnection,
     state: &AgentState,
     host: &Host,
     observation: &NodeObservation,
 ) -> Result<(), Error> {
     let now = state.clock.now();
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = conn.begin().await?;
     let observed = db::node_observe(&mut transaction, host.id, observation, now).await?;
     if let Some(observed) = observed.filter(|observed| observed.changed) {
         db::job_wake(&mut transaction, observed.broker_id.as_str(), now).await?;

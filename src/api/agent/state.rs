@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::intent_bell::IntentBell;
 use crate::db::Pool;
+use crate::metrics::Metrics;
 use crate::model::clock::Clock;
 use crate::model::entropy::Entropy;
 use crate::pki::Authority;
@@ -37,6 +38,7 @@ pub struct AgentState {
     pub(super) lifetimes: Lifetimes,
     pub(super) bell: IntentBell,
     pub(super) shutdown: CancellationToken,
+    pub(super) metrics: Metrics,
 }
 
 impl AgentState {
@@ -59,6 +61,12 @@ impl AgentState {
             lifetimes,
             bell,
             shutdown,
+            metrics: Metrics::default(),
         }
+    }
+
+    /// Counts calls here.
+    pub fn measured(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 }

@@ -57,7 +57,7 @@ fn code(failure: &Failure) -> &'static str {
         Failure::Serialization(_) | Failure::BodyTooLarge | Failure::BodyIncomplete => {
             "ValidationError"
         }
-        Failure::Panicked => "InternalFailure",
+        Failure::Leaving | Failure::Panicked => "InternalFailure",
         Failure::Domain(error) => match error {
             Error::Forbidden(_) => "AccessDenied",
             Error::Invalid(invalid) if invalid.attribute == "policy" => "MalformedPolicyDocument",

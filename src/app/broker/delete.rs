@@ -27,7 +27,8 @@ impl App {
         let job = Job::BrokerDelete {
             broker_id: broker.id.clone(),
         };
-        db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
+        let job_id = JobId(self.entropy.uuid_at(now));
+        db::job_insert_for(&mut tx, job_id, &job, caller.request_id, now).await?;
         let change = Change {
             action,
             resource: &broker.arn(),

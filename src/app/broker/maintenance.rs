@@ -96,7 +96,8 @@ impl App {
             broker_id: broker.id.clone(),
             generation: broker.generation,
         };
-        db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
+        let job_id = JobId(self.entropy.uuid_at(now));
+        db::job_insert_for(&mut tx, job_id, &job, caller.request_id, now).await?;
         let run = MaintenanceRun {
             id: self.entropy.uuid_at(now),
             broker_id: broker.id.clone(),

@@ -2,6 +2,7 @@
 
 mod access_key;
 mod audit;
+mod job;
 mod master_key;
 mod policy;
 mod principal;
@@ -19,6 +20,7 @@ use crate::model::AccountId;
 
 pub use access_key::{create_access_key, delete_access_key, enable_access_key, list_access_keys};
 pub use audit::follow_audit;
+pub use job::{cancel_job, list_jobs, retry_job, show_job};
 pub use master_key::reseal;
 pub use policy::{
     attach_policy, delete_policy, detach_policy, list_policies, put_policy, show_policy,

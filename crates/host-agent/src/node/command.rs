@@ -71,6 +71,7 @@ pub(super) mod tests {
             broker_id: "b-1".to_owned(),
             broker_name: "orders".to_owned(),
             generation: 3,
+            request_id: None,
             run: Run::Running,
             engine: EngineArtefact {
                 release: "0.1.0".to_owned(),

@@ -11,6 +11,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::decide::{Action, Local, decide};
@@ -85,7 +86,11 @@ impl Supervisor {
         let mut trouble = Backoff::new(Duration::from_millis(200), Duration::from_secs(15));
         let shutdown = self.context.shutdown.clone();
         while !shutdown.is_cancelled() && self.intents.has_changed().is_ok() {
-            match self.step().await {
+            self.take_intent();
+            // Whose request it was that the node is what it is.
+            let request_id = self.intent.request_id.clone();
+            let span = tracing::error_span!("node", request_id);
+            match self.step().instrument(span).await {
                 Ok(()) => trouble.succeeded(),
                 Err(error) => {
                     tracing::warn!(node_id = %self.node_id, %error, "a step failed");
@@ -100,7 +105,6 @@ impl Supervisor {
     }
 
     async fn step(&mut self) -> Result<(), Error> {
-        self.take_intent();
         match decide(&self.intent, self.local()) {
             Action::Stop => {
                 self.post(

@@ -3,7 +3,7 @@
 //! The first test that asks starts the cluster and migrates a template; each database is a clone
 //! of it. **Invariant:** the cluster ends with the test process, however that ends: a watchdog
 //! waits for the end of a pipe that only the test process holds. The cluster forgets nothing
-//! faster than it must, so it runs without syncs.
+//! faster than it must, so it runs without syncs, unless `WARREN_TEST_SYNC` is set.
 
 mod binaries;
 
@@ -120,6 +120,19 @@ impl Cluster {
             String::from_utf8_lossy(&initialised.stderr)
         );
 
+        // Measurements wait for the disk, as production does.
+        let settings: &[&str] = if std::env::var_os("WARREN_TEST_SYNC").is_some() {
+            &[]
+        } else {
+            &[
+                "-c",
+                "fsync=off",
+                "-c",
+                "synchronous_commit=off",
+                "-c",
+                "full_page_writes=off",
+            ]
+        };
         let script = r#""$@" </dev/null & read -r _; kill -QUIT $!; wait; rm -rf "$0""#;
         let mut watchdog = command(Path::new("/bin/sh"))
             .args(["-c", script])
@@ -130,14 +143,7 @@ impl Cluster {
             .arg("-k")
             .arg(&directory)
             .args(["-c", "listen_addresses=", "-c", "max_connections=400"])
-            .args([
-                "-c",
-                "fsync=off",
-                "-c",
-                "synchronous_commit=off",
-                "-c",
-                "full_page_writes=off",
-            ])
+            .args(settings)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
