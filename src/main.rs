@@ -2,6 +2,7 @@
 
 mod access;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use host_agent::OnStop;
 use tokio_util::sync::CancellationToken;
 use warren::config::{self, LogFormat};
+use warren::model::clock::{Clock as _, SystemClock};
 use warren::model::{
     BrokerId, JobId, Region, broker::SimulatedHosts, job::JobState, throttle::Rate,
 };
@@ -42,6 +44,8 @@ enum Role {
     Worker(config::Worker),
     Migrate(config::Migrate),
     Admin(config::Admin),
+    #[command(subcommand)]
+    Catalog(config::Catalog),
     Completion(config::Completion),
     #[command(subcommand)]
     Policy(config::PolicyRole),
@@ -85,9 +89,12 @@ fn causes(error: &anyhow::Error) -> String {
 
 fn start_logging(role: &Role, format: Option<LogFormat>) {
     let (default_format, filter) = match role {
-        Role::Dev(_) | Role::Client(_) | Role::Admin(_) | Role::Policy(_) | Role::Completion(_) => {
-            (LogFormat::Pretty, "warn,lapin=off")
-        }
+        Role::Dev(_)
+        | Role::Client(_)
+        | Role::Admin(_)
+        | Role::Catalog(_)
+        | Role::Policy(_)
+        | Role::Completion(_) => (LogFormat::Pretty, "warn,lapin=off"),
         Role::Serve(_) | Role::Worker(_) | Role::Migrate(_) | Role::Agent(_) | Role::Node(_) => {
             (LogFormat::Json, "info,lapin=off")
         }
@@ -108,6 +115,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
         | Role::Worker(_)
         | Role::Migrate(_)
         | Role::Admin(_)
+        | Role::Catalog(_)
         | Role::Policy(_)
         | Role::Completion(_)
         | Role::Agent(_)
@@ -122,6 +130,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
             roles::migrate::run(&config.database.database_url, &shutdown).await?;
         }
         Role::Admin(config) => admin(config, shutdown).await?,
+        Role::Catalog(command) => catalog(command, shutdown).await?,
         Role::Completion(config) => {
             let mut command = Arguments::command();
             clap_complete::generate(config.shell, &mut command, "warren", &mut std::io::stdout());
@@ -260,6 +269,35 @@ async fn job(installation: &Installation, command: config::JobCommand) -> anyhow
     Ok(())
 }
 
+async fn catalog(command: config::Catalog, shutdown: CancellationToken) -> anyhow::Result<()> {
+    use roles::catalog;
+    let clock = SystemClock;
+    match command {
+        config::Catalog::Import {
+            database,
+            keys,
+            file,
+        } => {
+            let trusted = catalog::trusted_keys(&keys.engine_keys)?;
+            let pool = roles::connect(&database.database_url, &shutdown).await?;
+            let lines = catalog::import(&pool, &clock, &file, &trusted).await?;
+            writeln!(std::io::stdout(), "{lines} releases imported")?;
+        }
+        config::Catalog::List { database } => {
+            let pool = roles::connect(&database.database_url, &shutdown).await?;
+            catalog::list(&pool).await?;
+        }
+        config::Catalog::Keygen { name, out } => {
+            writeln!(std::io::stdout(), "{}", catalog::keygen(&name, &out)?)?;
+        }
+        config::Catalog::Sign { key, draft } => {
+            let signed = catalog::sign(&draft, &key, clock.now())?;
+            std::io::stdout().write_all(&signed)?;
+        }
+    }
+    Ok(())
+}
+
 async fn agent(config: config::Agent, shutdown: CancellationToken) -> anyhow::Result<()> {
     let executable = roles::own_executable().context("cannot tell which program this is")?;
     let ca_pem = std::fs::read_to_string(&config.ca)
@@ -270,6 +308,7 @@ async fn agent(config: config::Agent, shutdown: CancellationToken) -> anyhow::Re
         token: config.token,
         data_dir: config.data_dir,
         executable,
+        engine_keys: roles::catalog::trusted_keys(&config.keys.engine_keys)?,
     };
     Ok(roles::agent::run(options, OnStop::LeaveNodes, shutdown).await?)
 }

@@ -20,3 +20,6 @@ pub use error::Error;
 
 /// The release of this engine, as supervisors and catalogues name it.
 pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// The version of the data format that this release writes. It reads all versions from 1 on.
+pub const DATA_FORMAT: u32 = store::FORMAT;

@@ -102,6 +102,8 @@ routes! {
             => post(broker::maintenance::defer),
         POST "/v1/brokers/{broker-id}/maintenance/apply" ApplyMaintenance
             => post(broker::maintenance::apply),
+        POST "/v1/brokers/{broker-id}/maintenance/rollback" RollbackMaintenance
+            => post(broker::maintenance::rollback),
         GET "/v1/brokers/{broker-id}/users" ListUsers => get(user::list),
         POST "/v1/brokers/{broker-id}/users/{username}" CreateUser => post(user::create),
         GET "/v1/brokers/{broker-id}/users/{username}" DescribeUser => get(user::describe),

@@ -1,5 +1,6 @@
 //! DescribeBrokerEngineTypes and DescribeBrokerInstanceOptions: what brokers there can be.
 
+use chrono::NaiveDate;
 use sqlx::PgConnection;
 
 use super::{App, Caller, Page, PageRequest, caller::RequestTags, page::bad_token};
@@ -133,7 +134,7 @@ impl App {
         caller.may(action, RequestTags::None)?;
         let catalogue = self.catalogue(&mut *self.pool.acquire().await?).await?;
         let filter = filter.map(|text| catalogue.engine_type(text)).transpose()?;
-        Ok(engines(&catalogue, filter))
+        Ok(engines(&catalogue, filter, self.clock.now().date_naive()))
     }
 
     /// A page of a list that is always read whole.
@@ -158,9 +159,13 @@ impl App {
     }
 }
 
-fn engines(catalogue: &Catalogue, filter: Option<EngineType>) -> Vec<EngineVersions> {
+fn engines(
+    catalogue: &Catalogue,
+    filter: Option<EngineType>,
+    today: NaiveDate,
+) -> Vec<EngineVersions> {
     catalogue
-        .engines()
+        .engines(today)
         .filter(|(engine, _)| filter.is_none_or(|wanted| *engine == wanted))
         .map(|(engine_type, versions)| EngineVersions {
             engine_type,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 mod admin;
+mod catalog;
 mod policy;
 
 pub use admin::{
@@ -15,6 +16,7 @@ pub use admin::{
     HostTokenCommand, JobCommand, MasterKeyCommand, PolicyCommand, QuotaCommand, RoleCommand,
     UserCommand,
 };
+pub use catalog::{Catalog, EngineKeys};
 pub use policy::{Policy, PolicyRole, Simulate};
 
 /// How the process speaks of itself, on stderr. RUST_LOG filters it.
@@ -90,6 +92,8 @@ pub struct Dev {
     /// Use this database instead of a private one
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    #[command(flatten)]
+    pub keys: EngineKeys,
     /// Ends the worker at a point of a workflow, to test what follows
     #[arg(long, env = "WARREN_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,
@@ -307,6 +311,9 @@ pub struct Agent {
         default_value = "/var/lib/warren/agent"
     )]
     pub data_dir: PathBuf,
+    /// Without one, this host runs the built-in engine only
+    #[command(flatten)]
+    pub keys: EngineKeys,
 }
 
 /// Completion for your shell: `source <(warren completion bash)`.

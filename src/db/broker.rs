@@ -6,18 +6,19 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
     Error, Result,
     broker_user::broker_users_start,
-    maintenance::maintenance_run_finish,
+    maintenance::{Finish, maintenance_run_create, maintenance_run_finish},
     row::{Place, to_json},
 };
 use crate::model::{
     BrokerId, Scope,
     broker::{Broker, DeploymentMode, StorageType},
-    engine::EngineType,
-    maintenance::MaintenanceOutcome,
+    engine::{EngineType, EngineVersion},
+    maintenance::{MaintenanceOutcome, MaintenanceRun, NodeAway},
     page::Cursor,
 };
 
@@ -302,6 +303,13 @@ pub async fn broker_mark_applied(
     let done = sqlx::query(
         "update brokers set applied = intended, applied_generation = generation, failure = null,
                 updated_at = $3,
+                previous_engine = case
+                    when applied is null
+                      or applied->'engine_release' is not distinct from intended->'engine_release'
+                    then previous_engine
+                    else jsonb_build_object('engine_version', applied->'engine_version',
+                                            'engine_release', applied->'engine_release')
+                end,
                 configuration_history = case
                     when applied is null
                       or applied->'configuration' = intended->'configuration'
@@ -315,9 +323,99 @@ pub async fn broker_mark_applied(
     .bind(now)
     .execute(&mut *conn)
     .await?;
-    let outcome = MaintenanceOutcome::Completed;
-    maintenance_run_finish(conn, id, generation, outcome, now).await?;
+    let finish = Finish {
+        outcome: MaintenanceOutcome::Completed,
+        reason: None,
+        shunned_release: None,
+    };
+    maintenance_run_finish(conn, id, generation, &finish, now).await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// What a broker's nodes ran with before the engine that is applied.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct PreviousEngine {
+    pub engine_version: EngineVersion,
+    /// `None` when it was not kept yet.
+    pub engine_release: Option<String>,
+}
+
+/// `None` when the broker never had another engine.
+pub async fn broker_previous_engine(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+) -> Result<Option<PreviousEngine>> {
+    let stored: Option<Option<Value>> =
+        sqlx::query_scalar("select previous_engine from brokers where id = $1")
+            .bind(id.as_str())
+            .fetch_optional(conn)
+            .await?;
+    let place = Place {
+        table: "brokers",
+        row: id.as_str(),
+    };
+    let read = |value| place.json("previous_engine", value);
+    stored.flatten().map(read).transpose()
+}
+
+/// What is told of a generation whose nodes went back by themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct RolledBack<'a> {
+    pub reason: &'a str,
+    pub nodes: &'a [NodeAway],
+    /// The id of the run that tells of it when nobody opened a window for it.
+    pub run_id: Uuid,
+}
+
+/// Notes that the nodes prove `generation` with what was applied before: that is intended again,
+/// and the release that was tried is not tried again by itself. `broker` is locked. `false` when a
+/// later generation was started, or this one was already noted.
+pub async fn broker_mark_rolled_back(
+    conn: &mut PgConnection,
+    broker: &Broker,
+    rolled_back: RolledBack<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let Some(applied) = &broker.applied else {
+        return Ok(false);
+    };
+    let done = sqlx::query(
+        "update brokers set intended = applied, applied_generation = generation, failure = null,
+                updated_at = $3
+         where id = $1 and generation = $2 and applied_generation < $2",
+    )
+    .bind(broker.id.as_str())
+    .bind(broker.generation)
+    .bind(now)
+    .execute(&mut *conn)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let changes = applied.difference(broker.intended.clone());
+    let finish = Finish {
+        outcome: MaintenanceOutcome::RolledBack,
+        reason: Some(rolled_back.reason),
+        shunned_release: changes.engine_release.as_deref(),
+    };
+    let (id, generation) = (&broker.id, broker.generation);
+    if !maintenance_run_finish(conn, id, generation, &finish, now).await? {
+        let run = MaintenanceRun {
+            id: rolled_back.run_id,
+            broker_id: id.clone(),
+            window_start: None,
+            changes: changes.clone(),
+            generation: Some(generation),
+            outcome: MaintenanceOutcome::Started,
+            reason: None,
+            nodes: rolled_back.nodes.to_vec(),
+            started_at: broker.updated_at,
+            finished_at: None,
+        };
+        maintenance_run_create(conn, &run).await?;
+        maintenance_run_finish(conn, id, generation, &finish, now).await?;
+    }
+    Ok(true)
 }
 
 /// Notes why `generation` cannot become true. `false` when it became true, or a later one was
@@ -339,8 +437,12 @@ pub async fn broker_mark_failed(
     .bind(now)
     .execute(&mut *conn)
     .await?;
-    let outcome = MaintenanceOutcome::Failed;
-    maintenance_run_finish(conn, id, generation, outcome, now).await?;
+    let finish = Finish {
+        outcome: MaintenanceOutcome::Failed,
+        reason: Some(reason),
+        shunned_release: None,
+    };
+    maintenance_run_finish(conn, id, generation, &finish, now).await?;
     Ok(done.rows_affected() == 1)
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{
     BrokerId,
-    maintenance::{MaintenanceOutcome, MaintenanceRun, Schedule, WINDOW},
+    maintenance::{MaintenanceOutcome, MaintenanceRun, NodeAway, Schedule, WINDOW},
 };
 
 /// Sets when the next window is.
@@ -114,41 +114,98 @@ pub async fn maintenance_running(conn: &mut PgConnection) -> Result<i64> {
 pub async fn maintenance_run_create(conn: &mut PgConnection, run: &MaintenanceRun) -> Result<()> {
     sqlx::query(
         "insert into maintenance_runs (id, broker_id, window_start, changes, generation, outcome,
-                                       started_at, finished_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                                       started_at, finished_at, reason, nodes)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(run.id)
     .bind(run.broker_id.as_str())
     .bind(run.window_start)
     .bind(to_json(&run.changes)?)
     .bind(run.generation)
-    .bind(run.outcome.name())
+    .bind(stored(run.outcome).0)
     .bind(run.started_at)
     .bind(run.finished_at)
+    .bind(&run.reason)
+    .bind(to_json(&run.nodes)?)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Ends the run that started this generation, or an earlier one that it replaced.
+/// How a run ended.
+pub(super) struct Finish<'a> {
+    pub(super) outcome: MaintenanceOutcome,
+    pub(super) reason: Option<&'a str>,
+    /// The release that was left again.
+    pub(super) shunned_release: Option<&'a str>,
+}
+
+/// Ends the run that started this generation, or an earlier one that it replaced; `false` when
+/// there is none.
 pub(super) async fn maintenance_run_finish(
     conn: &mut PgConnection,
     id: &BrokerId,
     generation: i64,
-    outcome: MaintenanceOutcome,
+    finish: &Finish<'_>,
     now: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query(
-        "update maintenance_runs set outcome = $3, finished_at = $4
+) -> Result<bool> {
+    let (outcome, rolled_back) = stored(finish.outcome);
+    let done = sqlx::query(
+        "update maintenance_runs
+         set outcome = $3, finished_at = $4, rolled_back = $5, reason = $6,
+             shunned_release = coalesce($7, shunned_release)
          where broker_id = $1 and generation <= $2 and outcome = 'started'",
     )
     .bind(id.as_str())
     .bind(generation)
-    .bind(outcome.name())
+    .bind(outcome)
     .bind(now)
+    .bind(rolled_back)
+    .bind(finish.reason)
+    .bind(finish.shunned_release)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Notes how long the nodes were away in the run that started this generation and goes on.
+pub async fn maintenance_run_away(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    generation: i64,
+    nodes: &[NodeAway],
+) -> Result<()> {
+    sqlx::query(
+        "update maintenance_runs set nodes = $3
+         where broker_id = $1 and generation = $2 and outcome = 'started'",
+    )
+    .bind(id.as_str())
+    .bind(generation)
+    .bind(to_json(&nodes)?)
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Notes that a broker was taken off a release, so that it does not come back by itself.
+pub async fn maintenance_run_shun(conn: &mut PgConnection, id: Uuid, release: &str) -> Result<()> {
+    sqlx::query("update maintenance_runs set shunned_release = $2 where id = $1")
+        .bind(id)
+        .bind(release)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The columns of an outcome.
+fn stored(outcome: MaintenanceOutcome) -> (&'static str, bool) {
+    match outcome {
+        MaintenanceOutcome::RolledBack => (MaintenanceOutcome::Failed.name(), true),
+        MaintenanceOutcome::Started
+        | MaintenanceOutcome::Completed
+        | MaintenanceOutcome::Failed
+        | MaintenanceOutcome::Missed => (outcome.name(), false),
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -159,6 +216,9 @@ struct Row {
     changes: Value,
     generation: Option<i64>,
     outcome: String,
+    rolled_back: bool,
+    reason: Option<String>,
+    nodes: Value,
     started_at: DateTime<Utc>,
     finished_at: Option<DateTime<Utc>>,
 }
@@ -170,7 +230,8 @@ pub async fn maintenance_runs(
     limit: i64,
 ) -> Result<Vec<MaintenanceRun>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, broker_id, window_start, changes, generation, outcome, started_at, finished_at
+        "select id, broker_id, window_start, changes, generation, outcome, rolled_back, reason,
+                nodes, started_at, finished_at
          from maintenance_runs where broker_id = $1 order by started_at desc, id limit $2",
     )
     .bind(id.as_str())
@@ -183,13 +244,20 @@ pub async fn maintenance_runs(
             table: "maintenance_runs",
             row: &id,
         };
+        let outcome = place.need("outcome", MaintenanceOutcome::parse(&row.outcome))?;
         Ok(MaintenanceRun {
             id: row.id,
             broker_id: broker_id(row.broker_id)?,
             window_start: row.window_start,
             changes: place.json("changes", row.changes)?,
             generation: row.generation,
-            outcome: place.need("outcome", MaintenanceOutcome::parse(&row.outcome))?,
+            outcome: if row.rolled_back {
+                MaintenanceOutcome::RolledBack
+            } else {
+                outcome
+            },
+            reason: row.reason,
+            nodes: place.json("nodes", row.nodes)?,
             started_at: row.started_at,
             finished_at: row.finished_at,
         })

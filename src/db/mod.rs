@@ -42,9 +42,10 @@ pub use audit::{
     audit_prune,
 };
 pub use broker::{
-    broker_by_request, broker_count, broker_create, broker_delete, broker_fetch, broker_find,
-    broker_find_locked, broker_list, broker_lock, broker_mark_applied, broker_mark_failed,
-    broker_relaunch, broker_request_deletion, broker_update,
+    PreviousEngine, RolledBack, broker_by_request, broker_count, broker_create, broker_delete,
+    broker_fetch, broker_find, broker_find_locked, broker_list, broker_lock, broker_mark_applied,
+    broker_mark_failed, broker_mark_rolled_back, broker_previous_engine, broker_relaunch,
+    broker_request_deletion, broker_update,
 };
 pub use broker_secret::{
     broker_secret_create, broker_secret_fetch, broker_secret_reseal, broker_secrets,
@@ -63,7 +64,10 @@ pub use configuration::{
     configuration_revision_create, configuration_revision_fetch, configuration_revisions,
     configuration_used_by,
 };
-pub use engine_release::catalogue_fetch;
+pub use engine_release::{
+    brokers_in_situation, catalogue_fetch, engine_manifest_create, engine_manifest_serial,
+    engine_release_put, engine_situations,
+};
 pub use error::{Error, Unique};
 pub use fleet::{brokers_unattended, host_loads, try_exclusive};
 pub use host::{
@@ -77,9 +81,9 @@ pub use job::{
 };
 pub use listen::{Heard, listen};
 pub use maintenance::{
-    maintenance_due, maintenance_over, maintenance_run_create, maintenance_running,
-    maintenance_runs, maintenance_schedule_fetch, maintenance_schedule_put,
-    maintenance_unscheduled,
+    maintenance_due, maintenance_over, maintenance_run_away, maintenance_run_create,
+    maintenance_run_shun, maintenance_running, maintenance_runs, maintenance_schedule_fetch,
+    maintenance_schedule_put, maintenance_unscheduled,
 };
 pub use node::{
     Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use host_agent::OnStop;
+use signing::TrustedKeys;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,7 @@ pub(super) struct Setting<'a> {
     pub(super) agent_port: u16,
     pub(super) ca_pem: &'a str,
     pub(super) executable: &'a Path,
+    pub(super) engine_keys: &'a TrustedKeys,
 }
 
 /// Adds agents that run until `shutdown`, and then stop their nodes.
@@ -54,6 +56,7 @@ pub(super) async fn start(
             token,
             data_dir: home,
             executable: setting.executable.to_owned(),
+            engine_keys: setting.engine_keys.clone(),
         };
         agents.spawn(agent::run(options, OnStop::StopNodes, shutdown.clone()));
     }

@@ -66,6 +66,8 @@ pub enum Error {
     #[error(transparent)]
     Postgres(#[from] postgres::Error),
     #[error(transparent)]
+    EngineKeys(#[from] roles::catalog::Error),
+    #[error(transparent)]
     Role(#[from] roles::Error),
     #[error("a part of the installation failed: {0}")]
     Join(#[from] JoinError),
@@ -198,6 +200,7 @@ impl Start<'_> {
             agent_port: agents_at.port(),
             ca_pem: &ca_pem,
             executable: &self.executable,
+            engine_keys: &roles::catalog::trusted_keys(&self.config.keys.engine_keys)?,
         };
         let outcome = match self
             .hosts(&mut parts, &installation, setting, shutdown)

@@ -7,9 +7,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{RequestId, Scope};
+use super::{RequestId, Scope, arn::ResourceArn};
 
 const EVENT_VERSION: &str = "1.08";
+/// Who does what nobody called for.
+const SERVICE: &str = "mq.amazonaws.com";
 /// What stands for a member that nobody may read.
 const HIDDEN: &str = "****";
 /// Members of requests that are hidden, whatever they are in.
@@ -59,6 +61,33 @@ pub struct AuditError {
 }
 
 impl AuditEvent {
+    /// What the service did to a resource by itself.
+    pub fn of_service(
+        id: Uuid,
+        scope: &Scope,
+        action: &str,
+        resource: &ResourceArn,
+        (request, response): (Value, Value),
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            scope: scope.clone(),
+            principal_arn: SERVICE.to_owned(),
+            user_identity: json!({"type": "AWSService", "invokedBy": SERVICE}),
+            action: action.to_owned(),
+            resource_arn: Some(resource.to_string()),
+            request_id: RequestId(id),
+            source_address: None,
+            user_agent: None,
+            is_read: false,
+            request: Some(request),
+            response: Some(response),
+            error: None,
+            created_at: now,
+        }
+    }
+
     /// The event as a CloudTrail record.
     pub fn record(&self) -> Value {
         let (source, name) = match self.action.split_once(':') {

@@ -43,6 +43,8 @@ pub enum Action {
     DescribeMaintenance,
     DeferMaintenance,
     ApplyMaintenance,
+    /// Going back to the engine before; not an operation of Amazon MQ.
+    RollbackMaintenance,
 }
 
 impl Action {
@@ -108,6 +110,7 @@ impl Action {
             Self::DescribeMaintenance => "mq:DescribeMaintenance",
             Self::DeferMaintenance => "mq:DeferMaintenance",
             Self::ApplyMaintenance => "mq:ApplyMaintenance",
+            Self::RollbackMaintenance => "mq:RollbackMaintenance",
         }
     }
 

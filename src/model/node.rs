@@ -5,10 +5,10 @@
 
 use std::net::IpAddr;
 
-pub use agent_api::{Capacity, NodeIntent, NodeObservation, Phase};
+pub use agent_api::{Capacity, LaunchObservation, NodeIntent, NodeObservation, Phase};
 use chrono::{DateTime, Utc};
 
-use super::{BrokerId, HostId, NodeId, Scope};
+use super::{BrokerId, HostId, NodeId, Scope, maintenance::NodeAway};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -39,6 +39,25 @@ impl Node {
     /// Whether the agent has proven `generation`, or a later one, with a round trip.
     pub fn is_ready_at(&self, generation: i64) -> bool {
         self.observed_phase_from(generation) == Some(Phase::Ready)
+    }
+
+    /// Why the node runs `generation` with what it ran with before.
+    pub fn rolled_back_at(&self, generation: i64) -> Option<&str> {
+        self.launch_at(generation)?.rolled_back.as_deref()
+    }
+
+    /// How long clients were kept away when `generation` began.
+    pub fn away_at(&self, generation: i64) -> Option<NodeAway> {
+        Some(NodeAway {
+            ordinal: self.ordinal,
+            away_ms: self.launch_at(generation)?.away_ms?,
+        })
+    }
+
+    fn launch_at(&self, generation: i64) -> Option<&LaunchObservation> {
+        let observed = self.observed.as_ref();
+        let observed = observed.filter(|observed| observed.generation == generation);
+        observed?.launch.as_ref()
     }
 
     /// What the agent last saw, if it speaks of `generation` or a later one.

@@ -1,9 +1,11 @@
 //! From a broker to what the agent of a host is asked for.
 
-use agent_api::{Capacity, EngineArtefact, Limits, Listen, NodeIntent, Run, UserIntent};
+use std::time::Duration;
+
+use agent_api::{Capacity, Fallback, Limits, Listen, NodeIntent, Run, UserIntent};
 
 use super::{
-    broker::{Broker, BrokerUser},
+    broker::{Broker, BrokerUser, Launch},
     engine::EngineRelease,
     instance_type::InstanceType,
     node::{Node, Placement},
@@ -31,11 +33,7 @@ pub fn running(
         generation: broker.generation,
         request_id: None,
         run: Run::Running,
-        engine: EngineArtefact {
-            release: release.release.clone(),
-            artefact: release.artefact.clone(),
-            file: None,
-        },
+        engine: release.intent(),
         profile: release.profile(),
         listen: Listen {
             address: placement.address,
@@ -54,6 +52,43 @@ pub fn running(
             .collect(),
         fallback: None,
     }
+}
+
+/// The same intent with the way back to what the node runs with now, if the new engine or its
+/// limits are others. `old` and `new` are the releases of `before` and of the intent.
+pub fn with_fallback(
+    intent: NodeIntent,
+    before: &Launch,
+    (old, new): (&EngineRelease, &EngineRelease),
+    capacity: Option<&Capacity>,
+    gate: Duration,
+) -> NodeIntent {
+    let fallback = Fallback {
+        engine: old.intent(),
+        profile: old.profile(),
+        limits: limits(&before.host_instance_type, capacity),
+        copy_volume: !old.formats.read(&new.formats),
+        gate_s: gate.as_secs(),
+    };
+    let is_same = fallback.engine == intent.engine
+        && fallback.profile == intent.profile
+        && fallback.limits == intent.limits;
+    NodeIntent {
+        fallback: (!is_same).then_some(fallback),
+        ..intent
+    }
+}
+
+/// The intent of a node that has proven its generation, with what it was asked for or with its
+/// fallback: from now on there is no other way.
+pub fn settled(last: &NodeIntent, rolled_back: bool) -> NodeIntent {
+    let mut settled = last.clone();
+    if let Some(fallback) = settled.fallback.take().filter(|_| rolled_back) {
+        settled.engine = fallback.engine;
+        settled.profile = fallback.profile;
+        settled.limits = fallback.limits;
+    }
+    settled
 }
 
 /// The intent that neither process nor volume of the node are left. Built on the last intent, so
@@ -94,6 +129,62 @@ pub fn limits(instance_type: &str, capacity: Option<&Capacity>) -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::model::engine::{DataFormats, EngineType, EngineVersion};
+
+    fn intent(release: &EngineRelease) -> NodeIntent {
+        NodeIntent {
+            node_id: uuid::Uuid::nil(),
+            broker_id: "b".to_owned(),
+            broker_name: "b".to_owned(),
+            generation: 2,
+            run: Run::Running,
+            engine: release.intent(),
+            profile: release.profile(),
+            listen: Listen {
+                address: std::net::Ipv4Addr::LOCALHOST.into(),
+                amqps_port: 1,
+                management_port: 2,
+            },
+            volume: "v".to_owned(),
+            limits: limits("mq.m7g.large", None),
+            users: Vec::new(),
+            fallback: None,
+            request_id: None,
+        }
+    }
+
+    #[test]
+    fn the_way_back_is_given_for_another_engine_and_taken_away_once_the_node_is_settled() {
+        let line = |version: &str, release: &str, writes| EngineRelease {
+            release: release.to_owned(),
+            formats: DataFormats {
+                reads: (1..=writes).collect(),
+                writes,
+            },
+            ..EngineRelease::builtin(EngineType::RabbitMq, EngineVersion::parse(version).unwrap())
+        };
+        let before: Launch = serde_json::from_value(serde_json::json!({
+            "engine_version": "3.13", "host_instance_type": "mq.m7g.large",
+            "configuration": {"id": "c-00000000-0000-0000-0000-000000000000", "revision": 1},
+        }))
+        .unwrap();
+        let gate = Duration::from_secs(60);
+        let old = line("3.13.7", "1", 2);
+        let same = with_fallback(intent(&old), &before, (&old, &old), None, gate);
+        assert_eq!(same, intent(&old));
+
+        for (new, copies) in [
+            (line("4.2.1", "1", 2), false),
+            (line("4.2.1", "2", 3), true),
+        ] {
+            let told = with_fallback(intent(&new), &before, (&old, &new), None, gate);
+            let fallback = told.fallback.clone().unwrap();
+            assert_eq!((fallback.copy_volume, fallback.gate_s), (copies, 60));
+            assert_eq!(settled(&told, false), intent(&new));
+            assert_eq!(settled(&told, true), intent(&old));
+        }
+    }
 
     #[test]
     fn limits_are_the_smaller_of_instance_type_and_host() {

@@ -16,7 +16,7 @@ use crate::model::entropy::Entropy;
 use crate::model::job::Job;
 use crate::model::maintenance::{MaintenanceOutcome, MaintenanceRun, Opening, Schedule};
 use crate::model::parity::Parity;
-use crate::model::{BrokerId, JobId, RequestId};
+use crate::model::{BrokerId, JobId};
 
 /// Lets one worker at a time look, so that the bound holds for all of them together.
 const EXCLUSIVE: i64 = 0x7761_7272_656e_0002;
@@ -109,6 +109,8 @@ async fn use_window(
         changes,
         generation: None,
         outcome,
+        reason: None,
+        nodes: Vec::new(),
         started_at: now,
         finished_at: (outcome == MaintenanceOutcome::Missed).then_some(now),
     };
@@ -150,24 +152,19 @@ fn event(
     run: &MaintenanceRun,
     now: DateTime<Utc>,
 ) -> AuditEvent {
-    AuditEvent {
-        id: entropy.uuid_at(now),
-        scope: broker.scope.clone(),
-        principal_arn: "mq.amazonaws.com".to_owned(),
-        user_identity: json!({"type": "AWSService", "invokedBy": "mq.amazonaws.com"}),
-        action: "mq:MaintenanceWindow".to_owned(),
-        resource_arn: Some(broker.arn().to_string()),
-        request_id: RequestId(run.id),
-        source_address: None,
-        user_agent: None,
-        is_read: false,
-        request: Some(json!({
-            "brokerId": broker.id.as_str(),
-            "windowStart": run.window_start,
-            "changes": run.changes,
-        })),
-        response: Some(json!({"outcome": run.outcome.name()})),
-        error: None,
-        created_at: now,
-    }
+    AuditEvent::of_service(
+        entropy.uuid_at(now),
+        &broker.scope,
+        "mq:MaintenanceWindow",
+        &broker.arn(),
+        (
+            json!({
+                "brokerId": broker.id.as_str(),
+                "windowStart": run.window_start,
+                "changes": run.changes,
+            }),
+            json!({"outcome": run.outcome.name()}),
+        ),
+        now,
+    )
 }

@@ -9,6 +9,7 @@ mod host_watcher;
 mod job_pruner;
 mod job_watcher;
 mod maintenance_opener;
+mod upgrade_planner;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ pub use host_watcher::silent_hosts;
 pub use job_pruner::prune_jobs;
 pub use job_watcher::enqueue_missing;
 pub use maintenance_opener::{Opened, open_windows};
+pub use upgrade_planner::plan_upgrades;
 
 /// How often the reconcilers look, and when they act.
 #[derive(Debug, Clone)]
@@ -45,6 +47,9 @@ pub struct Options {
 
 /// Few enough that a mistake in a release is seen before the whole fleet has it.
 pub const MAINTENANCE_RUNNING_MAX: u32 = 50;
+
+/// Upgrades wait for windows anyway: this many periods are soon enough to look for them.
+const UPGRADES_EVERY: u64 = 12;
 
 /// CloudTrail's event history reaches back as far.
 pub const AUDIT_DAYS: u32 = 90;
@@ -72,6 +77,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let mut silent = Vec::new();
+    let mut runs = 0_u64;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -84,6 +90,15 @@ pub async fn run(
             Ok(jobs) => tracing::warn!(jobs, "enqueued jobs that were missing"),
             Err(error) => tracing::warn!(%error, "missing jobs cannot be looked for"),
         }
+        if runs.is_multiple_of(UPGRADES_EVERY) {
+            let sweep = plan_upgrades(&pool, &*clock, &*entropy);
+            match measured(metrics, "upgrade_planner", sweep).await {
+                Ok(0) => {}
+                Ok(brokers) => tracing::info!(brokers, "staged upgrades"),
+                Err(error) => tracing::warn!(%error, "upgrades cannot be planned"),
+            }
+        }
+        runs = runs.wrapping_add(1);
         let running_max = options.maintenance_running_max.into();
         let sweep = open_windows(&pool, &*clock, &*entropy, running_max);
         match measured(metrics, "maintenance_opener", sweep).await {

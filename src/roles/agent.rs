@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use host_agent::{OnStop, Timing};
+use signing::TrustedKeys;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
@@ -19,6 +20,8 @@ pub struct Options {
     /// This program, which nodes are processes of. Looked up at the start of the process: after an
     /// upgrade in place the kernel names a file that is gone.
     pub executable: PathBuf,
+    /// Whose engine releases this host runs beside the built-in one.
+    pub engine_keys: TrustedKeys,
 }
 
 pub async fn run(
@@ -32,6 +35,7 @@ pub async fn run(
         token: options.token,
         data_dir: options.data_dir,
         executable: options.executable,
+        engine_keys: options.engine_keys,
         timing: Timing::default(),
     };
     Ok(host_agent::run(options, shutdown, on_stop).await?)

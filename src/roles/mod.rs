@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod agent;
+pub mod catalog;
 mod installation;
 pub mod migrate;
 mod monitor;

@@ -18,11 +18,14 @@ pub(super) async fn run(flow: &Flow<'_>, id: &BrokerId, generation: i64) -> Resu
         launch::ensure_placement(flow.context, id, generation),
     )
     .await?;
-    flow.step("ensure_intent", launch::ensure_intent(flow, id, generation))
-        .await?;
+    flow.step(
+        "ensure_intent",
+        launch::ensure_intent(flow, id, generation, None),
+    )
+    .await?;
     flow.step(
         "wait_ready",
-        launch::wait_ready(flow.context, id, generation),
+        launch::wait_ready(flow.context, id, generation, None),
     )
     .await?;
     flow.step(

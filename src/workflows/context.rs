@@ -22,6 +22,8 @@ pub struct Timing {
     pub creation_max: Duration,
     /// A node that exits again and again in its creation is given up after this long.
     pub crash_loop_max: Duration,
+    /// How long a node that was changed may take to prove itself before it goes back.
+    pub gate_max: Duration,
 }
 
 impl Default for Timing {
@@ -31,6 +33,7 @@ impl Default for Timing {
             host_silent_after: Duration::from_secs(30),
             creation_max: Duration::from_secs(15 * 60),
             crash_loop_max: Duration::from_secs(60),
+            gate_max: Duration::from_secs(15 * 60),
         }
     }
 }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use agent_api::{Phase, Run};
+use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use super::context::{Context, Flow};
 use super::step::Halt;
 use crate::db::{self, Unique};
+use crate::model::audit::AuditEvent;
 use crate::model::broker::Broker;
 use crate::model::host::Host;
 use crate::model::node::{Node, Placement};
@@ -92,7 +95,7 @@ async fn placement_request(
         let mut places = siblings.iter().filter_map(|node| node.placement);
         places.any(|place| place.host_id == host.id)
     };
-    let heard_of = |seen: chrono::DateTime<chrono::Utc>| {
+    let heard_of = |seen: DateTime<Utc>| {
         (now - seen).to_std().unwrap_or_default() <= context.timing.host_silent_after
     };
     let hosts = db::host_list(conn, None).await?;
@@ -140,20 +143,49 @@ async fn place(context: &Context, node: &Node, placement: &Placement) -> Result<
     }
 }
 
+/// The ordinals of a broker's nodes, in the order in which they are restarted.
+pub(super) async fn ordinals(
+    context: &Context,
+    id: &BrokerId,
+    generation: i64,
+) -> Result<Vec<i32>, Halt> {
+    let mut conn = context.pool.acquire().await?;
+    current(&mut conn, id, generation).await?;
+    let nodes = nodes(&mut conn, id).await?;
+    Ok(nodes.iter().map(|node| node.ordinal).collect())
+}
+
+/// Whether a node came up as before only: the others are not taken from what they run then.
+pub(super) async fn went_back(
+    context: &Context,
+    id: &BrokerId,
+    generation: i64,
+) -> Result<bool, Halt> {
+    let mut conn = context.pool.acquire().await?;
+    let nodes = nodes(&mut conn, id).await?;
+    let back = |node: &Node| node.rolled_back_at(generation).is_some();
+    Ok(nodes.iter().any(back))
+}
+
+/// Tells the agents of all nodes, or of the one with this ordinal.
 pub(super) async fn ensure_intent(
     flow: &Flow<'_>,
     id: &BrokerId,
     generation: i64,
+    only: Option<i32>,
 ) -> Result<(), Halt> {
     let context = flow.context;
     let mut transaction = context.pool.begin().await?;
     let broker = current(&mut transaction, id, generation).await?;
     let catalogue = db::catalogue_fetch(&mut transaction).await?;
-    let release = catalogue
-        .find(broker.engine_type, &broker.intended.engine_version)
-        .ok_or_else(|| Halt::Missing(format!("no engine release for broker {id}")))?;
+    let missing = || Halt::Missing(format!("no engine release for broker {id}"));
+    let of_launch = |launch| catalogue.of_launch(broker.engine_type, launch);
+    let release = of_launch(&broker.intended).ok_or_else(missing)?;
+    let before = broker.applied.as_ref();
+    let before = before.and_then(|launch| Some((launch, of_launch(launch)?)));
     let users = db::broker_users(&mut transaction, id).await?;
-    for node in nodes(&mut transaction, id).await? {
+    let nodes = nodes(&mut transaction, id).await?.into_iter();
+    for node in nodes.filter(|node| only.is_none_or(|ordinal| node.ordinal == ordinal)) {
         // The host's capacity moves: writing the same generation twice could tell two stories.
         let told = |intent: &agent_api::NodeIntent| {
             intent.generation == generation && intent.run == Run::Running
@@ -169,31 +201,36 @@ pub(super) async fn ensure_intent(
         let capacity = host
             .and_then(|host| host.capacity)
             .filter(|host| host.memory_bytes > 0);
-        let mut intent = node_intent::running(
-            &broker,
-            &node,
-            &placement,
-            release,
-            &users,
-            capacity.as_ref(),
-        );
+        let capacity = capacity.as_ref();
+        let mut intent =
+            node_intent::running(&broker, &node, &placement, release, &users, capacity);
         intent.request_id.clone_from(&flow.request_id);
+        if let Some((launch, old)) = before {
+            let releases = (old, release);
+            let gate = context.timing.gate_max;
+            intent = node_intent::with_fallback(intent, launch, releases, capacity, gate);
+        }
         db::node_intend(&mut transaction, &intent).await?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
+/// Waits for all nodes, or for the one with this ordinal.
 pub(super) async fn wait_ready(
     context: &Context,
     id: &BrokerId,
     generation: i64,
+    only: Option<i32>,
 ) -> Result<(), Halt> {
     let mut conn = context.pool.acquire().await?;
     let broker = current(&mut conn, id, generation).await?;
     let nodes = nodes(&mut conn, id).await?;
     drop(conn);
-    let Some(node) = nodes.iter().find(|node| !node.is_ready_at(generation)) else {
+    let mut awaited = nodes
+        .iter()
+        .filter(|node| only.is_none_or(|ordinal| node.ordinal == ordinal));
+    let Some(node) = awaited.find(|node| !node.is_ready_at(generation)) else {
         return Ok(());
     };
     let first = broker.applied_generation == 0;
@@ -226,12 +263,77 @@ pub(super) async fn mark_applied(
     id: &BrokerId,
     generation: i64,
 ) -> Result<(), Halt> {
-    let mut conn = context.pool.acquire().await?;
     let now = context.clock.now();
-    if db::broker_mark_applied(&mut conn, id, generation, now).await? {
-        tracing::info!(broker = %id, generation, "the broker runs");
+    let mut transaction = context.pool.begin().await?;
+    let Some(broker) = db::broker_find_locked(&mut transaction, id).await? else {
+        return Err(Halt::Finished);
+    };
+    if broker.generation != generation {
+        return Err(Halt::Finished);
     }
+    let nodes = nodes(&mut transaction, id).await?;
+    let away: Vec<_> = nodes
+        .iter()
+        .filter_map(|node| node.away_at(generation))
+        .collect();
+    let reason = nodes
+        .iter()
+        .find_map(|node| node.rolled_back_at(generation));
+    for node in &nodes {
+        // What is proven needs no way back: an agent that lost its state must not take it.
+        if let Some(last) = node
+            .intended
+            .as_ref()
+            .filter(|last| last.fallback.is_some())
+        {
+            let rolled_back = node.rolled_back_at(generation).is_some();
+            let settled = node_intent::settled(last, rolled_back);
+            db::node_intend(&mut transaction, &settled).await?;
+        }
+    }
+    db::maintenance_run_away(&mut transaction, id, generation, &away).await?;
+    match reason {
+        None => {
+            if db::broker_mark_applied(&mut transaction, id, generation, now).await? {
+                tracing::info!(broker = %id, generation, "the broker runs");
+            }
+        }
+        Some(reason) => {
+            let rolled_back = db::RolledBack {
+                reason,
+                nodes: &away,
+                run_id: context.entropy.uuid_at(now),
+            };
+            if db::broker_mark_rolled_back(&mut transaction, &broker, rolled_back, now).await? {
+                let event = rollback_event(context, &broker, reason, now);
+                db::audit_append(&mut transaction, &event).await?;
+                tracing::warn!(broker = %id, generation, reason, "the broker runs as before");
+            }
+        }
+    }
+    transaction.commit().await?;
     Ok(())
+}
+
+fn rollback_event(
+    context: &Context,
+    broker: &Broker,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> AuditEvent {
+    let applied = broker.applied.as_ref();
+    let changes = applied.map(|applied| applied.difference(broker.intended.clone()));
+    AuditEvent::of_service(
+        context.entropy.uuid_at(now),
+        &broker.scope,
+        "mq:MaintenanceRollback",
+        &broker.arn(),
+        (
+            json!({"brokerId": broker.id.as_str(), "changes": changes}),
+            json!({"outcome": "rolled_back", "reason": reason}),
+        ),
+        now,
+    )
 }
 
 fn is_overdue(context: &Context, broker: &Broker, patience: Duration) -> bool {

@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use signing::TrustedKeys;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -163,7 +164,7 @@ async fn the_long_poll_answers_when_intent_changes_and_when_the_time_is_up() {
 }
 
 /// An agent of the fleet's host at work.
-struct RunningAgent {
+pub(crate) struct RunningAgent {
     stop: CancellationToken,
     task: JoinHandle<Result<(), host_agent::Error>>,
 }
@@ -171,6 +172,16 @@ struct RunningAgent {
 impl RunningAgent {
     /// Enrols over mutual TLS and starts nodes with `executable`.
     async fn start(endpoint: &Endpoint, data_dir: &Path, executable: &Path) -> Self {
+        Self::start_trusting(endpoint, data_dir, executable, TrustedKeys::default()).await
+    }
+
+    /// Runs the engine releases of these keys as well.
+    pub(crate) async fn start_trusting(
+        endpoint: &Endpoint,
+        data_dir: &Path,
+        executable: &Path,
+        engine_keys: TrustedKeys,
+    ) -> Self {
         endpoint
             .token("one-time", "host", TimeDelta::hours(1))
             .await;
@@ -180,6 +191,7 @@ impl RunningAgent {
             token: Some("one-time".to_owned()),
             data_dir: data_dir.to_owned(),
             executable: executable.to_owned(),
+            engine_keys,
             timing: host_agent::Timing::default(),
         };
         let stop = CancellationToken::new();
@@ -188,7 +200,7 @@ impl RunningAgent {
         Self { stop, task }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
     }

@@ -29,6 +29,7 @@ mod simulated_hosts;
 mod tags;
 mod terraform;
 mod updates;
+mod upgrades;
 mod users;
 mod validation;
 mod workflows;

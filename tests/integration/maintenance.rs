@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use warren::model::clock::Clock;
 use warren::model::entropy::SystemEntropy;
-use warren::reconcilers::{Opened, open_windows};
+use warren::reconcilers::{Opened, open_windows, plan_upgrades};
+use warren::roles::catalog;
 
 use crate::server::{Server, broker};
 
@@ -231,4 +232,99 @@ async fn the_window_moves_at_once_and_four_times_before_it_comes() {
         {"dayOfWeek": "SUNDAY", "timeOfDay": "02:30", "timeZone": "Mars/Olympus"}});
     let refused = server.put("UpdateBroker", &path, &unknown).await;
     refused.is_error(400, "BadRequestException");
+}
+
+/// Sets when support of version 3.13 ends, as a publisher would.
+async fn end_support(server: &Server, serial: i64, day: &str) {
+    let dir = tempfile::tempdir().expect("a temporary directory can be created");
+    let at = |name: &str| dir.path().join(name);
+    let public = catalog::keygen("releases", &at("secret")).expect("a key can be made");
+    let draft = json!({"serial": serial, "releases": [{
+        "engine_type": "RABBITMQ", "engine_version": "3.13.7", "release": "0.1.0",
+        "released": "2026-11-01", "end_of_support": day,
+        "formats": {"reads": [1, 2], "writes": 2},
+    }]});
+    std::fs::write(at("draft"), draft.to_string()).expect("a file can be written");
+    let signed = catalog::sign(&at("draft"), &at("secret"), server.now()).expect("it is signed");
+    std::fs::write(at("signed"), signed).expect("a file can be written");
+    let trusted = catalog::trusted_keys(&[public.to_string()]).expect("a key");
+    let clock = At(server.now());
+    catalog::import(&server.app.pool, &clock, &at("signed"), &trusted)
+        .await
+        .expect("it is imported");
+}
+
+#[tokio::test]
+async fn a_version_is_left_when_its_support_has_ended_and_not_given_to_new_brokers_before() {
+    let server = Server::start().await;
+    let old = |name: &str| {
+        let mut request = broker(name);
+        request["engineVersion"] = json!("3.13");
+        request["autoMinorVersionUpgrade"] = json!(false);
+        request
+    };
+    let id = server.create(&old("orders")).await;
+    server.settle(&id).await;
+    let today = server.now();
+    let end = today + TimeDelta::days(20);
+    end_support(&server, 1, &end.date_naive().to_string()).await;
+
+    let refused = server
+        .post("CreateBroker", "/v1/brokers", &old("late"))
+        .await;
+    let error = refused.is_error(400, "BadRequestException");
+    assert_eq!(error["errorAttribute"], "engineVersion");
+    let text = error["message"].as_str().expect("a text");
+    assert!(
+        text.contains("ends on") && text.ends_with("[4.2]."),
+        "{text}"
+    );
+    let offered = server
+        .get(
+            "DescribeBrokerEngineTypes",
+            "/v1/broker-engine-types",
+            "engineType=RABBITMQ",
+        )
+        .await
+        .ok();
+    let versions = &offered["brokerEngineTypes"][0]["engineVersions"];
+    assert_eq!(*versions, json!([{"name": "4.2"}]));
+
+    let plan = async |now| {
+        plan_upgrades(&server.app.pool, &At(now), &SystemEntropy)
+            .await
+            .expect("upgrades can be planned")
+    };
+    assert_eq!(plan(today).await, 0);
+    assert_eq!(plan(end + TimeDelta::days(1)).await, 1);
+    assert_eq!(plan(end + TimeDelta::days(2)).await, 0);
+    let described = server.describe(&id).await;
+    assert_eq!(described["pendingEngineVersion"], "4.2");
+    let waits = maintenance(&server, &id).await;
+    let until = (end + TimeDelta::days(45)).date_naive().to_string();
+    assert_eq!(
+        waits["pending"]["upgrade"],
+        json!({"end_of_support": {"until": until}})
+    );
+
+    let defer = format!("/v1/brokers/{id}/maintenance/defer");
+    let mut weeks = 0;
+    loop {
+        let answer = server.send(&server.key, "POST", &defer, "", b"").await;
+        if answer.status != 200 {
+            let error = answer.is_error(400, "BadRequestException");
+            let text = error["message"].as_str().expect("a text");
+            assert!(text.contains("can't be put off"), "{text}");
+            break;
+        }
+        weeks += 1;
+    }
+    assert!((7..=9).contains(&weeks), "{weeks}");
+    let start = next_start(&server, &id).await;
+    assert!(start.date_naive().to_string() <= until);
+    assert_eq!(look(&server, start, RUNNING_MAX).await, (1, 0));
+    server.settle(&id).await;
+    assert_eq!(server.describe(&id).await["engineVersion"], "4.2");
+    let told = server.audited().await;
+    assert!(told.contains(&"mq:ScheduleUpgrade".to_owned()), "{told:?}");
 }

@@ -61,6 +61,10 @@ use self::{
     record::BodyCrc,
 };
 
+/// The version of all files together: the highest of their own.
+pub const FORMAT: u32 = manifest::VERSION;
+const _: () = assert!(record::VERSION <= FORMAT && segment::VERSION <= FORMAT);
+
 /// Who does the writing and keeping.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Drive {

@@ -33,6 +33,11 @@ pub enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Go back to the engine before, by a restart; refused where that would lose messages
+    Rollback {
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 pub(crate) async fn run(command: Command) -> Result<(), Error> {
@@ -69,6 +74,12 @@ pub(crate) async fn run(command: Command) -> Result<(), Error> {
             let maintenance = client.apply_maintenance(&id).await?;
             output::print(&render(&maintenance, target.session.output))
         }
+        Command::Rollback { target } => {
+            let client = target.session.client()?;
+            let id = find::broker_id(&client, &target.broker).await?;
+            let maintenance = client.rollback_maintenance(&id).await?;
+            output::print(&render(&maintenance, target.session.output))
+        }
     }
 }
 
@@ -93,6 +104,7 @@ fn render(maintenance: &Maintenance, format: Format) -> String {
     let runs: Vec<String> = maintenance.runs.iter().map(line).collect();
     output::members(vec![
         ("Broker", maintenance.broker_name.clone()),
+        ("Engine", engine(maintenance)),
         ("Next window", timestamp(maintenance.next_window_start)),
         ("Applies", changes(&maintenance.pending)),
         ("Moves left", maintenance.adjustments_left.to_string()),
@@ -102,12 +114,36 @@ fn render(maintenance: &Maintenance, format: Format) -> String {
 
 fn line(run: &MaintenanceRun) -> String {
     let away = run.away_seconds.map(|away| format!(", away {away:.1} s"));
+    let reason = run.reason.as_ref().map(|reason| format!(" ({reason})"));
     format!(
-        "{} {}: {}{}",
+        "{} {}: {}{}{}",
         timestamp(run.started),
         run.outcome,
         changes(&run.changes),
-        away.unwrap_or_default()
+        away.unwrap_or_default(),
+        reason.unwrap_or_default()
+    )
+}
+
+/// What serves the broker, for how long, and where it can go back to.
+fn engine(maintenance: &Maintenance) -> String {
+    let Some(engine) = &maintenance.engine else {
+        return "not in the catalogue".to_owned();
+    };
+    let ends = engine.end_of_support.as_ref();
+    let ends = ends.map(|day| format!(", supported until {day}"));
+    let back = maintenance.rollback.as_ref().map(|back| {
+        format!(
+            ", can go back to {} ({})",
+            back.engine_version, back.engine_release
+        )
+    });
+    format!(
+        "{} ({}){}{}",
+        engine.engine_version,
+        engine.engine_release,
+        ends.unwrap_or_default(),
+        back.unwrap_or_default()
     )
 }
 

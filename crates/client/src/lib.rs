@@ -44,6 +44,8 @@ pub use configuration::{
 };
 pub use encode::label as encode_label;
 pub use error::{Error, ServiceError};
-pub use maintenance::{Maintenance, MaintenanceRun};
+pub use maintenance::{
+    Maintenance, MaintenanceEngine, MaintenanceRollback, MaintenanceRun, NodeAway,
+};
 pub use sign::Credentials;
 pub use user::DescribeUserOutput;

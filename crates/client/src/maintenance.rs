@@ -22,8 +22,41 @@ pub struct Maintenance {
     pub adjustments_left: i32,
     /// What the next window, or a reboot, applies: empty when nothing waits.
     pub pending: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<MaintenanceEngine>,
+    /// The engine before, while it reads the data that was written since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<MaintenanceRollback>,
     /// Newest first.
     pub runs: Vec<MaintenanceRun>,
+}
+
+/// The engine release that serves a broker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MaintenanceEngine {
+    /// With its patch number.
+    pub engine_version: String,
+    pub engine_release: String,
+    /// A date.
+    pub released: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_of_support: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MaintenanceRollback {
+    pub engine_version: String,
+    pub engine_release: String,
+}
+
+/// How long clients were kept away from a node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeAway {
+    pub ordinal: i32,
+    pub away_seconds: f64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,13 +67,17 @@ pub struct MaintenanceRun {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_start: Option<DateTime<Utc>>,
     pub changes: Value,
-    /// `started`, `completed`, `failed` or `missed`.
+    /// `started`, `completed`, `failed`, `rolled_back` or `missed`.
     pub outcome: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     pub started: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub away_seconds: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<NodeAway>,
 }
 
 impl Client {
@@ -52,6 +89,12 @@ impl Client {
     /// Puts the next window off by a week.
     pub async fn defer_maintenance(&self, broker_id: &str) -> Result<Maintenance, Error> {
         let path = ["v1", "brokers", broker_id, "maintenance", "defer"];
+        self.call(Call::new(Method::POST, &path)).await
+    }
+
+    /// Goes back to the engine before, by a restart.
+    pub async fn rollback_maintenance(&self, broker_id: &str) -> Result<Maintenance, Error> {
+        let path = ["v1", "brokers", broker_id, "maintenance", "rollback"];
         self.call(Call::new(Method::POST, &path)).await
     }
 

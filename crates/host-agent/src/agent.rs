@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::board::Board;
 use crate::control_plane::ControlPlane;
+use crate::engines::Engines;
 use crate::files::{self, DirLock};
 use crate::identity::{self, keep_fresh};
 use crate::layout::Layout;
@@ -47,7 +48,7 @@ pub async fn run(
         control: Arc::clone(&control),
         identity: identity_receiver,
         board: Arc::clone(&board),
-        executable,
+        engines: Engines::new(layout.engines(), executable, options.engine_keys.clone()),
         timing: options.timing.clone(),
         on_stop,
         shutdown: shutdown.clone(),
@@ -97,8 +98,10 @@ impl Nodes {
         for node_id in forgotten {
             self.known.remove(&node_id);
             self.context.board.forget(node_id);
+            self.context.engines.forget(node_id);
         }
         for intent in intents {
+            self.context.engines.need(&intent);
             match self.known.get(&intent.node_id) {
                 Some(sender) => {
                     sender.send_if_modified(|known| {

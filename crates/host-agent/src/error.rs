@@ -29,6 +29,8 @@ pub enum Error {
     Key(#[from] rcgen::Error),
     #[error("{0:?} is not a name for a volume directory")]
     VolumeName(String),
+    #[error(transparent)]
+    Engine(#[from] crate::engines::Rejected),
     #[error("{0}")]
     Unavailable(String),
 }
@@ -43,6 +45,7 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Unavailable(_) => true,
+            Self::Engine(rejected) => !rejected.is_final(),
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::File { .. }
             | Self::Damaged { .. }

@@ -7,6 +7,7 @@
 //!            intent.json         the last intent, for starts without the control plane
 //!            nodes/<node>/       node.json, tls.pem, monitoring.json, definitions.json, node.log
 //!            volumes/<volume>/   the engine's data
+//!            engines/<sha256>    engine releases that were fetched
 //! ```
 //!
 //! Control sockets may lie elsewhere: the path of a unix socket ends at 107 bytes.
@@ -36,6 +37,7 @@ impl Layout {
         let root = fs::canonicalize(root).map_err(Error::file(root))?;
         files::create_private_dir(&root.join("nodes"))?;
         files::create_private_dir(&root.join("volumes"))?;
+        files::create_private_dir(&root.join("engines"))?;
         let runtime = runtime_dir(&root, temp_dirs);
         files::create_private_dir(&runtime)?;
         let held = fs::symlink_metadata(&runtime).map_err(Error::file(&runtime))?;
@@ -60,6 +62,10 @@ impl Layout {
 
     pub(crate) fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
+    }
+
+    pub(crate) fn engines(&self) -> PathBuf {
+        self.root.join("engines")
     }
 
     pub(crate) fn node(&self, node_id: Uuid) -> PathBuf {

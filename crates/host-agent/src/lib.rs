@@ -10,6 +10,9 @@
 //! - Nodes outlive the agent. Each is the leader of its own process group and writes its output to
 //!   a file, so killing or upgrading the agent leaves clients connected; the next agent adopts it.
 //! - A private key never leaves the host.
+//! - No engine runs that a trusted key did not sign, but the built-in one. Clients of a node that
+//!   was changed are let in only after a round trip through the new process; until then the node
+//!   goes back by itself, and from then on never.
 //!
 //! ```text
 //! long poll ──intent──> supervisor per node ──spawn/stop──> warren node
@@ -24,6 +27,7 @@ mod board;
 mod capacity;
 mod clock;
 mod control_plane;
+mod engines;
 mod error;
 mod files;
 mod identity;
@@ -34,6 +38,7 @@ mod retry;
 
 pub use agent::run;
 pub use control_plane::ControlPlane;
+pub use engines::Rejected;
 pub use error::Error;
 pub use identity::Identity;
 pub use options::{OnStop, Options, Timing};

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use signing::TrustedKeys;
+
 /// How to run an agent.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -14,8 +16,10 @@ pub struct Options {
     pub token: Option<String>,
     /// Identity, node state and volumes live below it.
     pub data_dir: PathBuf,
-    /// The binary whose `node` role runs an engine.
+    /// The binary whose `node` role runs the built-in engine.
     pub executable: PathBuf,
+    /// Whose engine releases this host runs; of nobody, the built-in one only.
+    pub engine_keys: TrustedKeys,
     pub timing: Timing,
 }
 

@@ -25,7 +25,36 @@ pub(in crate::api) struct Maintenance {
     adjustments_left: i32,
     /// What the next window, or a reboot, applies.
     pending: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<Engine>,
+    /// The engine that the owner may go back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollback: Option<RollbackTarget>,
     runs: Vec<Run>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Engine {
+    engine_version: String,
+    engine_release: String,
+    released: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_of_support: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RollbackTarget {
+    engine_version: String,
+    engine_release: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeAway {
+    ordinal: i32,
+    away_seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -36,12 +65,16 @@ struct Run {
     window_start: Option<String>,
     changes: Value,
     outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     started: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished: Option<String>,
     /// How long the broker's node was away, or is by now.
     #[serde(skip_serializing_if = "Option::is_none")]
     away_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<NodeAway>,
 }
 
 pub(in crate::api) async fn describe(
@@ -71,14 +104,36 @@ pub(in crate::api) async fn apply(
     Ok(Json(description.into()))
 }
 
+pub(in crate::api) async fn rollback(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Maintenance>, Failure> {
+    let description = state.app.rollback_maintenance(&caller, &id).await?;
+    Ok(Json(description.into()))
+}
+
 impl From<MaintenanceDescription> for Maintenance {
     fn from(description: MaintenanceDescription) -> Self {
         let MaintenanceDescription {
             broker,
             schedule,
             runs,
+            engine,
+            end_of_support,
+            rollback,
         } = description;
         Self {
+            engine: engine.map(|line| Engine {
+                engine_version: line.engine_version.to_string(),
+                engine_release: line.release,
+                released: line.released.to_string(),
+                end_of_support: end_of_support.map(|day| day.to_string()),
+            }),
+            rollback: rollback.map(|target| RollbackTarget {
+                engine_version: target.version.to_string(),
+                engine_release: target.release,
+            }),
             pending: serde_json::to_value(&broker.staged).unwrap_or_default(),
             maintenance_window_start_time: broker.settings.maintenance_window.into(),
             broker_id: broker.id.to_string(),
@@ -95,14 +150,27 @@ impl From<MaintenanceRun> for Run {
     fn from(run: MaintenanceRun) -> Self {
         let away = run.finished_at.zip(run.generation);
         let away = away.map(|(finished_at, _)| finished_at - run.started_at);
+        let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
+        let longest = run.nodes.iter().map(|node| node.away_ms).max();
         Self {
             id: run.id.to_string(),
             window_start: run.window_start.map(timestamp::format),
             changes: serde_json::to_value(&run.changes).unwrap_or_default(),
             outcome: run.outcome.name(),
+            reason: run.reason,
             started: timestamp::format(run.started_at),
             finished: run.finished_at.map(timestamp::format),
-            away_seconds: away.map(|away| away.num_milliseconds() as f64 / 1000.0),
+            away_seconds: longest
+                .map(seconds)
+                .or_else(|| away.map(|away| away.num_milliseconds() as f64 / 1000.0)),
+            nodes: run
+                .nodes
+                .iter()
+                .map(|node| NodeAway {
+                    ordinal: node.ordinal,
+                    away_seconds: seconds(node.away_ms),
+                })
+                .collect(),
         }
     }
 }

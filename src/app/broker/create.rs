@@ -198,6 +198,7 @@ impl App {
             settings: draft.settings.clone(),
             intended: Launch {
                 engine_version: draft.engine_version.clone(),
+                engine_release: draft.engine_release.clone(),
                 host_instance_type: draft.instance_type.name.to_owned(),
                 configuration,
                 general_logs: draft.general_logs,

@@ -1,5 +1,6 @@
 //! Maintenance: when it comes, putting it off, and not waiting for it.
 
+use chrono::NaiveDate;
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -11,7 +12,8 @@ use crate::{
     model::{
         Invalid, JobId,
         authorisation::Action,
-        broker::{Broker, StagedLaunch, state::Request},
+        broker::{Broker, Launch, StagedLaunch, state::Request},
+        engine::{EngineRelease, NoWayBack, Previous, UpgradeReason, way_back},
         job::Job,
         maintenance::{MaintenanceOutcome, MaintenanceRun, Schedule},
     },
@@ -27,6 +29,11 @@ pub struct MaintenanceDescription {
     pub schedule: Schedule,
     /// Newest first.
     pub runs: Vec<MaintenanceRun>,
+    /// What serves it; `None` when the catalogue has nothing for its version.
+    pub engine: Option<EngineRelease>,
+    pub end_of_support: Option<NaiveDate>,
+    /// What its owner may go back to.
+    pub rollback: Option<Previous>,
 }
 
 impl App {
@@ -58,6 +65,16 @@ impl App {
                 schedule.next_start.max(now),
             )
         };
+        if let Some(UpgradeReason::EndOfSupport { until }) = broker.staged.upgrade
+            && later.next_start.date_naive() > until
+        {
+            let text = format!(
+                "Maintenance of broker [{}] can't be put off: support of its engine version has \
+                 ended, and it is upgraded until [{until}].",
+                broker.id
+            );
+            return Err(Invalid::new("broker-id", text).into());
+        }
         db::maintenance_schedule_put(&mut tx, &broker.id, &later).await?;
         let change = Change {
             action,
@@ -105,6 +122,8 @@ impl App {
             changes,
             generation: Some(broker.generation),
             outcome: MaintenanceOutcome::Started,
+            reason: None,
+            nodes: Vec::new(),
             started_at: now,
             finished_at: None,
         };
@@ -121,12 +140,96 @@ impl App {
         Ok(description)
     }
 
+    /// Goes back to the engine before, by a restart. Refused when that would lose what was
+    /// confirmed since. The release that is left is not staged by itself again.
+    pub async fn rollback_maintenance(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<MaintenanceDescription, Error> {
+        let action = Action::RollbackMaintenance;
+        let now = self.clock.now();
+        let mut tx = self.begin().await?;
+        let mut broker = lock(&mut tx, caller, action, id).await?;
+        broker
+            .state()
+            .check(Request::Reboot, self.settings.parity, &broker.id)?;
+        let catalogue = db::catalogue_fetch(&mut tx).await?;
+        let engine = broker.engine_type;
+        let current = catalogue.of_launch(engine, broker.current());
+        let previous = previous(&mut tx, &broker).await?;
+        let back = current
+            .ok_or(NoWayBack::Nowhere)
+            .and_then(|current| Ok((way_back(&catalogue, engine, current, previous)?, current)));
+        let (back, current) = back.map_err(|reason| {
+            let text = format!(
+                "Broker [{}] can't go back to another engine. {reason}",
+                broker.id
+            );
+            Invalid::new("broker-id", text)
+        })?;
+        // What else waits goes on waiting.
+        let waits = StagedLaunch {
+            engine_version: None,
+            engine_release: None,
+            upgrade: None,
+            ..broker.staged.clone()
+        };
+        let intended = broker.intended.clone();
+        broker.stage(Launch {
+            engine_version: back.version,
+            engine_release: Some(back.release),
+            ..intended
+        });
+        let changes = broker.staged.clone();
+        broker.next_generation(now);
+        broker.stage(broker.intended.clone().with(waits));
+        db::broker_relaunch(&mut tx, &broker).await?;
+        let job = Job::BrokerReboot {
+            broker_id: broker.id.clone(),
+            generation: broker.generation,
+        };
+        db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
+        let run = MaintenanceRun {
+            id: self.entropy.uuid_at(now),
+            broker_id: broker.id.clone(),
+            window_start: None,
+            changes,
+            generation: Some(broker.generation),
+            outcome: MaintenanceOutcome::Started,
+            reason: None,
+            nodes: Vec::new(),
+            started_at: now,
+            finished_at: None,
+        };
+        db::maintenance_run_create(&mut tx, &run).await?;
+        db::maintenance_run_shun(&mut tx, run.id, &current.release).await?;
+        let change = Change {
+            action,
+            resource: &broker.arn(),
+            response: json!({"generation": broker.generation, "changes": run.changes}),
+            now,
+        };
+        self.audit(&mut tx, caller, change).await?;
+        let description = self.maintenance(&mut tx, broker).await?;
+        tx.commit().await?;
+        Ok(description)
+    }
+
     async fn maintenance(
         &self,
         conn: &mut PgConnection,
         broker: Broker,
     ) -> Result<MaintenanceDescription, Error> {
+        let catalogue = db::catalogue_fetch(conn).await?;
+        let engine = broker.engine_type;
+        let current = catalogue.of_launch(engine, broker.current());
+        let previous = previous(conn, &broker).await?;
         Ok(MaintenanceDescription {
+            engine: current.cloned(),
+            end_of_support: catalogue.end_of_support(engine, &broker.current().engine_version),
+            rollback: current
+                .and_then(|current| way_back(&catalogue, engine, current, previous).ok()),
             schedule: self.schedule(conn, &broker).await?,
             runs: db::maintenance_runs(conn, &broker.id, RUNS_MAX).await?,
             broker,
@@ -143,4 +246,15 @@ impl App {
         let window = &broker.settings.maintenance_window;
         Ok(schedule.unwrap_or_else(|| Schedule::first(window, self.clock.now())))
     }
+}
+
+/// The engine that the broker's nodes ran with before, as far as it is known.
+async fn previous(conn: &mut PgConnection, broker: &Broker) -> Result<Option<Previous>, Error> {
+    let stored = db::broker_previous_engine(conn, &broker.id).await?;
+    Ok(stored.and_then(|stored| {
+        Some(Previous {
+            version: stored.engine_version,
+            release: stored.engine_release?,
+        })
+    }))
 }

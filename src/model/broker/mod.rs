@@ -21,7 +21,7 @@ use super::{
     BrokerId, Scope,
     arn::ResourceArn,
     configuration::ConfigurationRef,
-    engine::{EngineType, EngineVersion},
+    engine::{EngineType, EngineVersion, UpgradeReason},
 };
 pub use deployment::{AuthenticationStrategy, DeploymentMode, SimulatedHosts, StorageType};
 pub use directory::{Directory, DirectoryRequest, DraftDirectory};
@@ -89,6 +89,9 @@ pub struct Encryption {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
     pub engine_version: EngineVersion,
+    /// The engine release that serves it; `None` of brokers older than releases are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_release: Option<String>,
     pub host_instance_type: String,
     pub configuration: ConfigurationRef,
     #[serde(default)]
@@ -115,6 +118,11 @@ pub struct StagedLaunch {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<EngineVersion>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine_release: Option<String>,
+    /// Why the release is staged when it was not the owner who asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host_instance_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configuration: Option<ConfigurationRef>,
@@ -137,6 +145,7 @@ impl Launch {
     pub fn with(self, staged: StagedLaunch) -> Self {
         Self {
             engine_version: staged.engine_version.unwrap_or(self.engine_version),
+            engine_release: staged.engine_release.or(self.engine_release),
             host_instance_type: staged.host_instance_type.unwrap_or(self.host_instance_type),
             configuration: staged.configuration.unwrap_or(self.configuration),
             general_logs: staged.general_logs.unwrap_or(self.general_logs),
@@ -158,6 +167,8 @@ impl Launch {
         }
         StagedLaunch {
             engine_version: changed(&self.engine_version, next.engine_version),
+            engine_release: changed(&self.engine_release, next.engine_release).flatten(),
+            upgrade: None,
             host_instance_type: changed(&self.host_instance_type, next.host_instance_type),
             configuration: changed(&self.configuration, next.configuration),
             general_logs: changed(&self.general_logs, next.general_logs),
@@ -209,7 +220,10 @@ impl Broker {
 
     /// Keeps `next` for the next reboot.
     pub fn stage(&mut self, next: Launch) {
-        self.staged = self.intended.difference(next);
+        let before = std::mem::replace(&mut self.staged, self.intended.difference(next));
+        if before.engine_release == self.staged.engine_release {
+            self.staged.upgrade = before.upgrade;
+        }
     }
 
     /// Whether no engine serves such brokers yet, so that only simulated hosts can have them.
@@ -247,6 +261,7 @@ mod tests {
     fn launch() -> Launch {
         Launch {
             engine_version: EngineVersion::parse("3.13").unwrap(),
+            engine_release: None,
             host_instance_type: "mq.m7g.medium".into(),
             configuration: ConfigurationRef {
                 id: ConfigurationId::from_uuid(uuid::Uuid::nil()),

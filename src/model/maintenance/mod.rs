@@ -3,5 +3,5 @@
 mod run;
 mod schedule;
 
-pub use run::{MaintenanceOutcome, MaintenanceRun};
+pub use run::{MaintenanceOutcome, MaintenanceRun, NodeAway};
 pub use schedule::{ADJUSTMENTS_MAX, Opening, Schedule, WINDOW, Weekly};

@@ -1,6 +1,7 @@
 //! What was done in a window, or instead of waiting for one.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::{BrokerId, broker::StagedLaunch};
@@ -16,9 +17,20 @@ pub struct MaintenanceRun {
     /// The generation of the nodes that it started; `None` when the window was missed.
     pub generation: Option<i64>,
     pub outcome: MaintenanceOutcome,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// How long each node was away, once that is known.
+    pub nodes: Vec<NodeAway>,
     pub started_at: DateTime<Utc>,
     /// When every node proved the new generation, or could not.
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// How long clients were kept away from a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeAway {
+    pub ordinal: i32,
+    pub away_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,19 +38,27 @@ pub enum MaintenanceOutcome {
     Started,
     Completed,
     Failed,
+    /// It failed before clients came back, and the nodes run as before.
+    RolledBack,
     /// Nobody worked while the window was open.
     Missed,
 }
 
 impl MaintenanceOutcome {
-    const ALL: [Self; 4] = [Self::Started, Self::Completed, Self::Failed, Self::Missed];
+    const ALL: [Self; 5] = [
+        Self::Started,
+        Self::Completed,
+        Self::Failed,
+        Self::RolledBack,
+        Self::Missed,
+    ];
 
-    /// As stored.
     pub fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
             Self::Completed => "completed",
             Self::Failed => "failed",
+            Self::RolledBack => "rolled_back",
             Self::Missed => "missed",
         }
     }

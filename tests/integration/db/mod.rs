@@ -76,6 +76,7 @@ fn broker(name: &str) -> Broker {
         },
         intended: Launch {
             engine_version: EngineVersion::parse("4.2").expect("a version"),
+            engine_release: None,
             host_instance_type: "mq.m7g.large".to_owned(),
             configuration: ConfigurationRef {
                 id: ConfigurationId::from_uuid(uuid()),

@@ -265,8 +265,32 @@ async fn the_catalogue_serves_every_profile_of_this_release() {
         let version = EngineVersion::parse(version).unwrap();
         let release = catalogue.find(engine, &version).unwrap();
         assert_eq!(
-            (release.profile().as_str(), release.artefact.as_str()),
-            (profile, "builtin")
+            (release.profile().as_str(), &release.artefact),
+            (profile, &warren::model::engine::Artefact::Builtin)
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_built_in_lines_are_those_of_the_engine_that_is_built_in() {
+    use broker_engine::options::Profile;
+    let database = database().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    let catalogue = db::catalogue_fetch(&mut conn).await.unwrap();
+    let profiles = [
+        (EngineType::RabbitMq, "3.13", Profile::RabbitMq313),
+        (EngineType::RabbitMq, "4.2", Profile::RabbitMq42),
+        (EngineType::LavinMq, "2.9", Profile::LavinMq29),
+    ];
+    for (engine, version, profile) in profiles {
+        let version = EngineVersion::parse(version).unwrap();
+        let line = catalogue.find(engine, &version).unwrap();
+        assert_eq!(line.engine_version.as_str(), profile.version());
+        assert_eq!(line.release, broker_engine::RELEASE);
+        let reads: Vec<u32> = (1..=broker_engine::DATA_FORMAT).collect();
+        assert_eq!(
+            (&line.formats.reads, line.formats.writes),
+            (&reads, broker_engine::DATA_FORMAT)
         );
     }
 }

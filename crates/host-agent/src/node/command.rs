@@ -19,6 +19,7 @@ pub(super) fn arguments(
     volume: &Path,
     files: &Files,
     control: &Path,
+    is_gated: bool,
 ) -> Vec<OsString> {
     let listen = &intent.listen;
     let at = |port: u16| std::net::SocketAddr::new(listen.address, port).to_string();
@@ -41,6 +42,9 @@ pub(super) fn arguments(
     flag("--monitoring-user-file", files.monitoring().into());
     flag("--definitions", files.definitions().into());
     flag("--control", control.into());
+    if is_gated {
+        flag("--gate", at(0).into());
+    }
     let limits = &intent.limits;
     flag("--memory-limit", limits.memory_bytes.to_string().into());
     flag(
@@ -97,12 +101,17 @@ pub(super) mod tests {
     }
 
     fn line(intent: &NodeIntent) -> String {
+        line_of(intent, false)
+    }
+
+    fn line_of(intent: &NodeIntent, is_gated: bool) -> String {
         let files = Files { dir: "/n".into() };
         let arguments = arguments(
             intent,
             Path::new("/v/b-1-0"),
             &files,
             Path::new("/r/c.sock"),
+            is_gated,
         );
         let words: Vec<_> = arguments
             .iter()
@@ -122,6 +131,11 @@ pub(super) mod tests {
              --definitions /n/definitions.json --control /r/c.sock --memory-limit 1000000 \
              --disk-free-limit 2000000 --connections-max 100 --channels-max-per-node 200"
         );
+    }
+
+    #[test]
+    fn the_gate_is_on_the_address_that_the_certificate_names() {
+        assert!(line_of(&intent(), true).contains(" --gate 127.83.12.4:0 "));
     }
 
     #[test]

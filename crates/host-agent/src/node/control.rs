@@ -1,6 +1,7 @@
 //! The control socket of a node: one JSON object a line, there and back.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +17,15 @@ pub(super) struct Status {
     pub(super) pid: u32,
     pub(super) generation: i64,
     pub(super) ready: bool,
+    /// `None` of engines that do not tell it.
+    #[serde(default)]
+    pub(super) release: Option<String>,
+    /// What recovery set aside.
+    #[serde(default)]
+    pub(super) damages: u32,
+    /// Where the gate is passed while clients are kept out.
+    #[serde(default)]
+    pub(super) gate: Option<SocketAddr>,
 }
 
 pub(super) async fn status(socket: &Path) -> io::Result<Status> {
@@ -26,6 +36,11 @@ pub(super) async fn status(socket: &Path) -> io::Result<Status> {
 /// Makes the node read its certificate and its monitoring user again.
 pub(super) async fn reload(socket: &Path) -> io::Result<()> {
     call(socket, r#"{"command":"reload"}"#).await.map(drop)
+}
+
+/// Lets clients in, if they were kept out.
+pub(super) async fn open(socket: &Path) -> io::Result<()> {
+    call(socket, r#"{"command":"open"}"#).await.map(drop)
 }
 
 /// Asks for a clean stop. The answer says that it began.
@@ -97,15 +112,18 @@ mod tests {
 
     #[test]
     fn status_ignores_members_it_does_not_know() {
-        let line =
-            r#"{"pid":7,"node_name":"n","generation":3,"started_at":"x","ready":false,"new":1}"#;
+        let line = r#"{"pid":7,"node_name":"n","generation":3,"started_at":"x","ready":false,"new":1,
+            "gate":"127.0.0.1:7"}"#;
         let status: Status = serde_json::from_str(line).unwrap();
         assert_eq!(
             status,
             Status {
                 pid: 7,
                 generation: 3,
-                ready: false
+                ready: false,
+                release: None,
+                damages: 0,
+                gate: Some(([127, 0, 0, 1], 7).into()),
             }
         );
     }

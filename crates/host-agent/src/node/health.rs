@@ -28,6 +28,12 @@ pub(super) enum Unwell {
     Starting,
     #[error("process {pid} of generation {generation} answers in its place")]
     Impostor { pid: u32, generation: i64 },
+    #[error("the engine says it is release {says}, not {wanted}")]
+    OtherRelease { says: String, wanted: String },
+    #[error("{0}")]
+    Gate(String),
+    #[error("recovery set {0} damaged pieces of the volume aside")]
+    Damaged(u32),
     #[error("the round trip did not end within {} s", ROUND_TRIP_TIMEOUT.as_secs())]
     Slow,
     #[error("the round trip failed: {0}")]
@@ -36,15 +42,23 @@ pub(super) enum Unwell {
     Wrong(&'static str),
 }
 
+/// How a node that is well stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    Serves,
+    /// It could serve, and keeps clients out.
+    BehindGate,
+}
+
 /// Succeeds when the process `pid` of the intended generation is the one that answers, and an
-/// authenticated AMQPS round trip through it worked.
+/// authenticated AMQPS round trip through it worked: where clients come in, or through the gate.
 pub(super) async fn check(
     intent: &NodeIntent,
     pid: u32,
     socket: &Path,
     user: &Monitoring,
     ca_pem: &str,
-) -> Result<(), Unwell> {
+) -> Result<Health, Unwell> {
     let status = control::status(socket).await.map_err(Unwell::Silent)?;
     if status.pid != pid || status.generation != intent.generation {
         return Err(Unwell::Impostor {
@@ -52,16 +66,30 @@ pub(super) async fn check(
             generation: status.generation,
         });
     }
-    if !status.ready {
-        return Err(Unwell::Starting);
-    }
-    let address = SocketAddr::new(intent.listen.address, intent.listen.amqps_port);
-    timeout(
-        ROUND_TRIP_TIMEOUT,
-        Box::pin(round_trip(address, user, ca_pem)),
-    )
-    .await
-    .map_err(|_| Unwell::Slow)?
+    let address = match status.gate {
+        Some(gate) => {
+            let wanted = &intent.engine.release;
+            // The built-in engine is the agent's own program, whatever the catalogue calls it.
+            let says = status.release.filter(|_| !intent.engine.is_builtin());
+            if let Some(says) = says.filter(|says| says != wanted) {
+                let wanted = wanted.clone();
+                return Err(Unwell::OtherRelease { says, wanted });
+            }
+            if status.damages > 0 {
+                return Err(Unwell::Damaged(status.damages));
+            }
+            gate
+        }
+        None if !status.ready => return Err(Unwell::Starting),
+        None => SocketAddr::new(intent.listen.address, intent.listen.amqps_port),
+    };
+    let round_trip = Box::pin(round_trip(address, user, ca_pem));
+    let done = timeout(ROUND_TRIP_TIMEOUT, round_trip).await;
+    done.map_err(|_| Unwell::Slow)??;
+    Ok(match status.gate {
+        Some(_) => Health::BehindGate,
+        None => Health::Serves,
+    })
 }
 
 async fn round_trip(address: SocketAddr, user: &Monitoring, ca_pem: &str) -> Result<(), Unwell> {

@@ -1,8 +1,8 @@
 //! One node of this host: from its intent to a process that serves, and back to nothing.
 //!
-//! [`decide`] says what to do next, purely; [`supervisor`] does it and watches the process. The
-//! other modules are one means each: the process, its command line, its control socket, its
-//! certificate, its health.
+//! [`decide`] says what to do next, purely, and [`trial`] how far a changed node has come;
+//! [`supervisor`] does it and watches the process. The other modules are one means each: the
+//! process, its command line, its control socket, its certificate, its volume, its health.
 
 mod certificate;
 mod command;
@@ -16,6 +16,8 @@ mod restarts;
 mod secrets;
 mod state;
 mod supervisor;
+mod trial;
+mod volume;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use agent_api::Process;
 use serde::{Deserialize, Serialize};
 
+use super::trial::Trial;
+
 /// Written before a process starts and again when its pid is known. Between the two writes a crash
 /// leaves a process that only its control socket can tell of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,13 @@ pub(super) struct State {
     pub(super) process: Option<Process>,
     /// Unexpected exits since the generation began.
     pub(super) restarts: u32,
+    /// Agents before this one let clients in at once.
+    #[serde(default = "passed")]
+    pub(super) trial: Trial,
+}
+
+fn passed() -> Trial {
+    Trial::Passed
 }
 
 /// The files of one node.

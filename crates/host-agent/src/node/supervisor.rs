@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::{NodeIntent, NodeObservation, Phase};
+use agent_api::{LaunchObservation, NodeIntent, NodeObservation, Phase, Run};
 use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -16,15 +16,18 @@ use uuid::Uuid;
 
 use super::decide::{Action, Local, decide};
 use super::due::{Checks, Renewal};
-use super::health::{self, Unwell};
+use super::health::{self, Health, Unwell};
 use super::process::Handle;
 use super::restarts::Restarts;
 use super::secrets::{Monitoring, definitions};
 use super::state::{Files, State};
+use super::trial::Trial;
+use super::volume::Volume;
 use super::{certificate, command, control, output};
 use crate::board::Board;
 use crate::control_plane::ControlPlane;
-use crate::identity::Identity;
+use crate::engines::Engines;
+use crate::identity::{Identity, sleep_until};
 use crate::layout::Layout;
 use crate::retry::Backoff;
 use crate::{Error, OnStop, Timing, clock, files};
@@ -35,7 +38,7 @@ pub(crate) struct Context {
     pub(crate) control: Arc<ControlPlane>,
     pub(crate) identity: watch::Receiver<Identity>,
     pub(crate) board: Arc<Board>,
-    pub(crate) executable: PathBuf,
+    pub(crate) engines: Engines,
     pub(crate) timing: Timing,
     pub(crate) on_stop: OnStop,
     pub(crate) shutdown: CancellationToken,
@@ -52,6 +55,11 @@ pub(crate) struct Supervisor {
     restarts: Restarts,
     /// Unexpected exits since the generation began.
     exits: u32,
+    /// How far the generation has come, if something is new in it.
+    trial: Trial,
+    /// When the process before was told to end.
+    left_at: Option<Instant>,
+    away: Option<Duration>,
 }
 
 struct Running {
@@ -70,6 +78,7 @@ impl Supervisor {
         };
         Self {
             node_id: intent.node_id,
+            trial: Trial::begin(&intent, clock::now()),
             context,
             intents,
             intent,
@@ -77,6 +86,8 @@ impl Supervisor {
             running: None,
             restarts: Restarts::default(),
             exits: 0,
+            left_at: None,
+            away: None,
         }
     }
 
@@ -107,6 +118,10 @@ impl Supervisor {
     async fn step(&mut self) -> Result<(), Error> {
         match decide(&self.intent, self.local()) {
             Action::Stop => {
+                // Fetched while the old process serves: what cannot be had costs no time away.
+                if self.intent.run == Run::Running && self.provide().await?.is_none() {
+                    return Ok(());
+                }
                 self.post(
                     Phase::Starting,
                     Some("stopping the previous process".to_owned()),
@@ -134,6 +149,8 @@ impl Supervisor {
         if intent.generation != self.intent.generation {
             self.restarts = Restarts::default();
             self.exits = 0;
+            self.trial = Trial::begin(&intent, clock::now());
+            self.away = None;
         }
         self.intent = intent;
     }
@@ -169,9 +186,21 @@ impl Supervisor {
                 .map(|running| running.handle.process()),
             restarts: self.exits,
             detail,
-            launch: None,
+            launch: self.is_current().then(|| LaunchObservation {
+                release: self.trial.launch(&self.intent).engine.release,
+                rolled_back: self.trial.reason().map(str::to_owned),
+                away_ms: self
+                    .away
+                    .map(|away| u64::try_from(away.as_millis()).unwrap_or(u64::MAX)),
+            }),
             observed_at: clock::now(),
         });
+    }
+
+    /// Whether the process that runs is of the intended generation.
+    fn is_current(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| running.generation == self.intent.generation)
     }
 
     /// Takes over what an earlier agent left running.
@@ -190,6 +219,7 @@ impl Supervisor {
         };
         if state.generation == self.intent.generation {
             self.exits = state.restarts;
+            self.trial = state.trial;
         }
         match state.process.and_then(Handle::adopt) {
             Some(handle) => self.adopted(handle, state.generation, state.control),
@@ -235,8 +265,14 @@ impl Supervisor {
             return Err(Error::Unavailable(reason.to_owned()));
         }
         self.post(Phase::Starting, None);
+        let Some(executable) = self.provide().await? else {
+            return Ok(());
+        };
         files::create_private_dir(&self.files.dir)?;
         let volume = self.context.layout.volume(&self.intent.volume)?;
+        if !self.prepare_volume().await? {
+            return Ok(());
+        }
         files::create_private_dir(&volume)?;
 
         let shutdown = self.context.shutdown.clone();
@@ -249,22 +285,138 @@ impl Supervisor {
         };
         files::write_json(&self.files.monitoring(), &Monitoring::generate()?)?;
         files::write_json(&self.files.definitions(), &definitions(&self.intent.users))?;
+        self.trial.starts(clock::now());
         self.write_state(&socket, None)?;
-        self.spawn(&volume, socket)
+        self.spawn(&executable, &volume, socket)
     }
 
-    fn spawn(&mut self, volume: &Path, socket: PathBuf) -> Result<(), Error> {
+    /// The program to start. `None` when the way back was taken instead, or something else came up
+    /// while it was fetched.
+    async fn provide(&mut self) -> Result<Option<PathBuf>, Error> {
+        let context = Arc::clone(&self.context);
+        let engine = self.trial.launch(&self.intent).engine;
+        let running = &mut self.running;
+        let provided = tokio::select! {
+            () = context.shutdown.cancelled() => return Ok(None),
+            _ = self.intents.changed() => return Ok(None),
+            how = async {
+                match running {
+                    Some(running) => running.handle.exited().await,
+                    None => std::future::pending().await,
+                }
+            } => {
+                self.exited(&how);
+                return Ok(None);
+            }
+            provided = context.engines.provide(&engine) => provided,
+        };
+        match provided {
+            Ok(executable) => Ok(Some(executable)),
+            Err(rejected) if self.trial.is_waiting() && (rejected.is_final() || self.is_late()) => {
+                self.roll_back(&rejected.to_string());
+                Ok(None)
+            }
+            Err(rejected) => Err(rejected.into()),
+        }
+    }
+
+    /// Keeps or brings back the volume's copy, when the data formats of the two engines need one.
+    /// Whether the start may go on.
+    async fn prepare_volume(&mut self) -> Result<bool, Error> {
+        let copies = self
+            .intent
+            .fallback
+            .as_ref()
+            .is_some_and(|fallback| fallback.copy_volume);
+        let goes_back = self.trial.reason().is_some();
+        if !copies || self.trial == Trial::Passed {
+            return Ok(true);
+        }
+        let volume = self.volume()?;
+        let work = move || {
+            if goes_back {
+                volume.restore()
+            } else {
+                volume.keep()
+            }
+        };
+        match blocking(work).await {
+            Err(error) if !goes_back => {
+                self.roll_back(&format!("its volume cannot be copied: {error}"));
+                Ok(false)
+            }
+            outcome => outcome.map(|()| true),
+        }
+    }
+
+    fn volume(&self) -> Result<Volume, Error> {
+        let layout = &self.context.layout;
+        let volume = layout.volume(&self.intent.volume)?;
+        let generation = self.intent.generation;
+        Ok(Volume::new(
+            &layout.volumes(),
+            &volume,
+            self.node_id,
+            generation,
+        ))
+    }
+
+    fn is_late(&self) -> bool {
+        let deadline = self.trial.deadline(self.intent.fallback.as_ref());
+        deadline.is_some_and(|deadline| clock::now() >= deadline)
+    }
+
+    /// From now on the node runs what it ran before.
+    fn roll_back(&mut self, reason: &str) {
+        let (node_id, generation) = (self.node_id, self.intent.generation);
+        tracing::error!(%node_id, generation, reason, "the node goes back to what it ran before");
+        self.trial = Trial::RolledBack {
+            reason: reason.to_owned(),
+        };
+        self.restarts = Restarts::default();
+    }
+
+    /// Lets clients in. That there is no way back from there is noted first.
+    async fn open_gate(&mut self) -> Result<(), Error> {
+        let Some(running) = &self.running else {
+            return Ok(());
+        };
+        let control = running.control.clone();
+        let process = running.handle.process();
+        if self.trial.is_waiting() {
+            self.trial = Trial::Passed;
+            if let Err(error) = self.write_state(&control, Some(process)) {
+                // As if it had not been passed: it is tried again.
+                self.trial = Trial::Waiting {
+                    since: clock::now(),
+                    has_started: true,
+                    exits: 0,
+                };
+                return Err(error);
+            }
+            tracing::info!(node_id = %self.node_id, "the node proved itself and lets clients in");
+        }
+        let opened = control::open(&control).await;
+        opened.map_err(|error| Error::Unavailable(format!("the gate does not open: {error}")))?;
+        let volume = self.volume()?;
+        if let Err(error) = blocking(move || volume.forget()).await {
+            tracing::warn!(node_id = %self.node_id, %error, "a copy of the volume stays for now");
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, executable: &Path, volume: &Path, socket: PathBuf) -> Result<(), Error> {
         let log = self.files.log();
         output::rotate(&log);
         let output = output::open(&log).map_err(Error::file(&log))?;
-        let mut node = Command::new(&self.context.executable);
+        let mut node = Command::new(executable);
         node.args(command::arguments(
-            &self.intent,
+            &self.trial.launch(&self.intent),
             volume,
             &self.files,
             &socket,
+            self.trial.is_waiting(),
         ));
-        let executable = &self.context.executable;
         let handle = Handle::spawn(node, output).map_err(Error::file(executable))?;
         let process = handle.process();
         let generation = self.intent.generation;
@@ -289,6 +441,7 @@ impl Supervisor {
             control: control.to_owned(),
             process,
             restarts: self.exits,
+            trial: self.trial.clone(),
         };
         files::write_json(&self.files.state(), &state)
     }
@@ -305,6 +458,9 @@ impl Supervisor {
         if !running.served {
             self.post(Phase::Starting, None);
         }
+        let launch = self.trial.launch(&self.intent);
+        let patience = self.trial.deadline(self.intent.fallback.as_ref());
+        let mut doubt = "it never answered".to_owned();
         loop {
             let Some(running) = self.running.as_mut() else {
                 return;
@@ -312,7 +468,7 @@ impl Supervisor {
             let pid = running.handle.process().pid;
             let check = async {
                 tokio::time::sleep_until(check_at).await;
-                check(&context, &self.intent, pid, &running.control, &self.files).await
+                check(&context, &launch, pid, &running.control, &self.files).await
             };
             let outcome = tokio::select! {
                 () = context.shutdown.cancelled() => return,
@@ -325,12 +481,36 @@ impl Supervisor {
                     renewal.done(self.renew_certificate().await);
                     continue;
                 }
+                () = out_of(patience), if self.trial.is_waiting() => {
+                    self.roll_back(&format!("it did not prove itself in time: {doubt}"));
+                    self.stop().await;
+                    return;
+                }
                 outcome = check => outcome,
+            };
+            let outcome = match outcome {
+                Ok(Health::Serves) => Ok(()),
+                Ok(Health::BehindGate) => match self.open_gate().await {
+                    Ok(()) => {
+                        check_at = Instant::now();
+                        continue;
+                    }
+                    Err(error) => Err(Unwell::Gate(error.to_string())),
+                },
+                Err(unwell) => Err(unwell),
+            };
+            if let Err(unwell) = &outcome {
+                doubt = unwell.to_string();
+            }
+            let Some(running) = self.running.as_mut() else {
+                return;
             };
             if let Some((phase, detail)) = checks.judge(outcome) {
                 if phase == Phase::Ready {
                     running.served = true;
                     self.restarts.became_ready();
+                    let left_at = self.left_at.take();
+                    self.away = self.away.or_else(|| left_at.map(|at| at.elapsed()));
                 }
                 self.post(phase, detail);
             }
@@ -347,6 +527,9 @@ impl Supervisor {
         tracing::warn!(node_id = %self.node_id, how, last_words, "the node exited");
         self.exits = self.exits.saturating_add(1);
         self.restarts.exited(Instant::now(), running.served);
+        if running.generation == self.intent.generation && self.trial.exited() {
+            self.roll_back(&format!("it exited again and again ({how}): {last_words}"));
+        }
         if let Err(error) = self.write_state(&running.control, None) {
             tracing::warn!(node_id = %self.node_id, %error, "the node's state was not written");
         }
@@ -383,6 +566,7 @@ impl Supervisor {
             return;
         };
         let pid = running.handle.process().pid;
+        self.left_at.get_or_insert_with(Instant::now);
         if control::stop(&running.control).await.is_err() {
             running.handle.signal(Signal::TERM);
         }
@@ -401,6 +585,7 @@ impl Supervisor {
         let volumes = self.context.layout.volumes();
         let socket = self.context.layout.control_socket(self.node_id);
         let (node, node_id) = (self.files.dir.clone(), self.node_id);
+        let copies = self.volume()?;
         let deletion = tokio::task::spawn_blocking(move || {
             // Renamed first: half a volume must never look like a whole one.
             let doomed = volumes.join(format!(".deleted-{node_id}"));
@@ -409,6 +594,7 @@ impl Supervisor {
             }
             files::remove_tree(&doomed)?;
             files::remove_tree(&volume)?;
+            copies.forget()?;
             files::remove_tree(&node)?;
             files::remove(&socket)
         });
@@ -422,13 +608,26 @@ impl Supervisor {
     }
 }
 
+/// Returns when the time is up; never without one.
+async fn out_of(deadline: Option<chrono::DateTime<chrono::Utc>>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> Result<(), Error> + Send + 'static) -> Result<(), Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
+}
+
 async fn check(
     context: &Context,
     intent: &NodeIntent,
     pid: u32,
     socket: &Path,
     files: &Files,
-) -> Result<(), Unwell> {
+) -> Result<Health, Unwell> {
     let user = Monitoring::read(&files.monitoring()).ok().flatten();
     let user = user.ok_or(Unwell::Wrong("the monitoring user's file is missing"))?;
     let ca_pem = context.identity.borrow().ca_pem.clone();

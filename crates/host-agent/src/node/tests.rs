@@ -9,6 +9,7 @@ use agent_api::{NodeIntent, NodeObservation, Phase, Process, Run};
 use chrono::TimeDelta;
 use rcgen::{CertificateParams, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
+use signing::TrustedKeys;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use super::state::Files;
 use super::{Context, Supervisor};
 use crate::board::Board;
 use crate::control_plane::ControlPlane;
+use crate::engines::Engines;
 use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::{OnStop, Timing, clock, files};
@@ -94,7 +96,11 @@ impl Host {
             control: Arc::new(ControlPlane::connect("https://127.0.0.1:1", &identity).unwrap()),
             identity: watch::channel(identity).1,
             board: Arc::clone(&board),
-            executable: self.executable.clone(),
+            engines: Engines::new(
+                self.layout.engines(),
+                self.executable.clone(),
+                TrustedKeys::default(),
+            ),
             timing: Timing::default(),
             on_stop,
             shutdown: shutdown.clone(),

@@ -124,6 +124,7 @@ pub struct Draft {
     pub creator_request_id: Option<String>,
     pub engine_type: EngineType,
     pub engine_version: EngineVersion,
+    pub engine_release: Option<String>,
     pub instance_type: &'static InstanceType,
     pub deployment_mode: DeploymentMode,
     pub publicly_accessible: bool,
@@ -183,7 +184,11 @@ impl CreateBroker {
         name::check(&name)?;
         check_token(self.creator_request_id.as_deref())?;
         let engine = catalogue.engine_type(&engine_name)?;
-        let engine_version = catalogue.choose(engine, self.engine_version.as_deref(), parity)?;
+        let version = self.engine_version.as_deref();
+        let engine_version = catalogue.choose_for_new(engine, version, parity, now.date_naive())?;
+        let engine_release = catalogue
+            .find(engine, &engine_version)
+            .map(|line| line.release.clone());
         let auto_minor_version_upgrade = self.auto_minor_version_upgrade.unwrap_or(true);
         check_auto_minor(
             "on",
@@ -239,6 +244,7 @@ impl CreateBroker {
             engine_type: engine,
             name,
             engine_version,
+            engine_release,
             instance_type,
             deployment_mode,
             publicly_accessible,

@@ -6,11 +6,8 @@ use super::*;
 use crate::model::engine::EngineRelease;
 
 fn catalogue() -> Catalogue {
-    let line = |engine_type, version| EngineRelease {
-        engine_type,
-        engine_version: EngineVersion::parse(version).unwrap(),
-        release: "0.1.0".into(),
-        artefact: "builtin".into(),
+    let line = |engine_type, version| {
+        EngineRelease::builtin(engine_type, EngineVersion::parse(version).unwrap())
     };
     Catalogue::new(vec![
         line(EngineType::RabbitMq, "3.13"),

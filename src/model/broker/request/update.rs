@@ -62,6 +62,8 @@ pub struct Update {
     /// Whether replication was asked for to be as it always is, off.
     pub no_replication: bool,
     pub engine_version: Option<EngineVersion>,
+    /// The release of that version, when it is not the one that the broker has.
+    pub engine_release: Option<String>,
     pub general_logs: Option<bool>,
     pub audit_logs: Option<bool>,
     pub host_instance_type: Option<String>,
@@ -106,8 +108,15 @@ impl UpdateBroker {
         let from = &broker.intended;
         let engine_version = self
             .engine_version
-            .map(|text| catalogue.upgrade(engine, &from.engine_version, &text, parity))
+            .map(|text| catalogue.upgrade(engine, from, &text, parity))
             .transpose()?;
+        let engine_release = match &engine_version {
+            Some(version) if *version == from.engine_version => from.engine_release.clone(),
+            Some(version) => catalogue
+                .find(engine, version)
+                .map(|line| line.release.clone()),
+            None => None,
+        };
         let host_instance_type = match self.host_instance_type {
             Some(name) if name != from.host_instance_type => {
                 let to = InstanceType::change(
@@ -160,6 +169,7 @@ impl UpdateBroker {
             no_replication: self.data_replication_mode.is_some(),
             directory,
             engine_version,
+            engine_release,
             general_logs: logs.general,
             audit_logs: logs.audit,
             host_instance_type,
@@ -210,9 +220,10 @@ impl Update {
         if let Some(window) = &self.maintenance_window {
             settings.maintenance_window = window.clone();
         }
-        let next = broker.next();
-        let next = next.with(StagedLaunch {
+        let mut next = broker.next().with(StagedLaunch {
             engine_version: self.engine_version.clone(),
+            engine_release: self.engine_release.clone(),
+            upgrade: None,
             host_instance_type: self.host_instance_type.clone(),
             configuration: found.configuration.clone(),
             general_logs: self.general_logs,
@@ -222,6 +233,9 @@ impl Update {
             directory: found.directory.clone(),
             storage_size_gb: self.storage_size_gb,
         });
+        if self.engine_version.is_some() {
+            next.engine_release.clone_from(&self.engine_release);
+        }
         broker.stage(next);
     }
 }
