@@ -199,8 +199,7 @@ impl<'a> Ends<'a> {
         let mut bindings = vhost.bindings().into_iter();
         bindings
             .find(|binding| {
-                self.are_of(binding)
-                    && properties_key(&binding.key, &binding.arguments) == properties
+                self.are_of(binding) && names(properties, &binding.key, &binding.arguments)
             })
             .ok_or(Error::NotFound)
     }
@@ -239,6 +238,13 @@ fn properties_key(key: &str, arguments: &Table) -> String {
     format!("{}{NO_PROPERTIES}{digest}", quoted(key))
 }
 
+/// Whether this is what a client makes of a binding's `properties_key`: some quote it once more for the path, some
+/// take it for quoted already.
+fn names(properties: &str, key: &str, arguments: &Table) -> bool {
+    let known = properties_key(key, arguments);
+    properties == known || unquoted(&known).is_some_and(|plain| properties == plain)
+}
+
 /// A text as it stands in a query.
 fn quoted(text: &str) -> String {
     let mut quoted = String::new();
@@ -254,10 +260,34 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
+/// What [`quoted`] was made from, as far as paths are concerned: a plus sign stays one there.
+fn unquoted(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        bytes.push(match byte {
+            b'%' => u8::try_from(digit(rest.next())? * 16 + digit(rest.next())?).ok()?,
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker;
+
+    #[test]
+    fn a_binding_is_found_whether_or_not_its_key_was_quoted_again() {
+        let none = Table::default();
+        assert!(names("order.*.eu", "order.*.eu", &none));
+        assert!(names("order.%2A.eu", "order.*.eu", &none));
+        assert!(names("~", "", &none));
+        assert!(!names("order.*.us", "order.*.eu", &none));
+        assert!(names("ä%", "ä%", &none));
+    }
 
     #[test]
     fn bindings_are_told_apart_by_key_and_arguments() {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::auth::{Administrator, User};
 use super::error::Error;
+use super::listing::to_json;
 use super::{Node, State};
 use crate::broker::{self, Document, LIMITS, VHOST_LIMITS};
 
@@ -128,10 +129,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|cause| Error::Internal(cause.to_string()))?
-}
-
-fn to_json(value: impl serde::Serialize) -> Result<Value, Error> {
-    serde_json::to_value(value).map_err(|cause| Error::Internal(cause.to_string()))
 }
 
 fn limits(node: &Node, vhost: &str) -> Value {

@@ -11,27 +11,31 @@ use serde_json::{Value, json};
 use super::auth::{Administrator, User};
 use super::body::Body;
 use super::error::Error;
-use super::{Node, State};
+use super::listing::Parameters;
+use super::{Node, State, operator};
 use crate::broker::{LIMITS, VHOST_LIMITS, Vhost};
 
-pub(super) async fn list_of_vhosts(user: User, node: State) -> Json<Value> {
-    let vhosts = node.broker.vhosts();
-    let visible = vhosts
-        .iter()
-        .filter(|vhost| user.can_see(&node, vhost.name()));
-    Json(visible.filter_map(|vhost| of_vhost(vhost)).collect())
+type Listed = Result<Json<Value>, Error>;
+
+pub(super) async fn list_of_vhosts(user: User, node: State, parameters: Parameters) -> Listed {
+    let vhosts = operator::all(&user, &node);
+    let limits = vhosts.iter().filter_map(|vhost| of_vhost(vhost));
+    Ok(Json(parameters.list(limits.collect())?))
 }
 
 pub(super) async fn list_of_vhost(
     user: User,
     node: State,
+    parameters: Parameters,
     Path(vhost): Path<String>,
-) -> Result<Json<Value>, Error> {
+) -> Listed {
     let found = node.broker.vhost(&vhost).ok_or(Error::NotFound)?;
     if !user.can_see(&node, &vhost) {
         return Err(Error::NotFound);
     }
-    Ok(Json(of_vhost(&found).into_iter().collect()))
+    Ok(Json(
+        parameters.list(of_vhost(&found).into_iter().collect())?,
+    ))
 }
 
 pub(super) async fn put_of_vhost(
@@ -59,20 +63,27 @@ pub(super) async fn delete_of_vhost(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn list_of_users(_administrator: Administrator, node: State) -> Json<Value> {
-    Json(Value::Array(of_users(&node, |_| true)))
+pub(super) async fn list_of_users(
+    _administrator: Administrator,
+    node: State,
+    parameters: Parameters,
+) -> Listed {
+    Ok(Json(parameters.list(of_users(&node, |_| true))?))
 }
 
 pub(super) async fn list_of_user(
     caller: User,
     node: State,
+    parameters: Parameters,
     Path(user): Path<String>,
-) -> Result<Json<Value>, Error> {
+) -> Listed {
     if !caller.is_monitor() && caller.name() != user {
         return Err(Error::NotAuthorised("User not authorised to access object"));
     }
-    super::permissions::check_user(&node, &user)?;
-    Ok(Json(Value::Array(of_users(&node, |other| other == user))))
+    super::grants::check_user(&node, &user)?;
+    Ok(Json(
+        parameters.list(of_users(&node, |other| other == user))?,
+    ))
 }
 
 pub(super) async fn put_of_user(

@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use regex::RegexBuilder;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::error::Error;
@@ -71,6 +72,15 @@ impl Parameters {
         }))
     }
 
+    /// The same of what is written as JSON as it is.
+    pub(super) fn list_of(
+        &self,
+        items: impl IntoIterator<Item = impl Serialize>,
+    ) -> Result<Value, Error> {
+        let items: Result<_, _> = items.into_iter().map(to_json).collect();
+        self.list(items?)
+    }
+
     /// One object with the members that are asked for.
     pub(super) fn one(&self, item: Value) -> Value {
         let columns = self.columns();
@@ -132,6 +142,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         let Query(parameters) = query.map_err(|cause| Error::BadRequest(cause.to_string()))?;
         Ok(Self(parameters))
     }
+}
+
+/// What has a form of its own in JSON.
+pub(super) fn to_json(value: impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|cause| Error::Internal(cause.to_string()))
 }
 
 /// The member at a path such as `message_stats.publish`.

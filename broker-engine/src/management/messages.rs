@@ -51,8 +51,10 @@ pub(super) async fn publish(
     let wire = envelope.compose(&properties).map_err(Error::BadRequest)?;
     let session = operator::enter(&user, &node, &vhost)?;
     let name = exchanges::name_of(&exchange);
-    if !name.is_empty() && session.exchange_check(name).is_err() {
-        return Err(Error::NotFound);
+    if !name.is_empty()
+        && let Err(broker::Error::NotFound(text)) = session.exchange_check(name)
+    {
+        return Err(Error::BadRequest(format!("404 NOT_FOUND - {text}")));
     }
     let publish = Publish {
         exchange: name,
@@ -142,10 +144,18 @@ fn describe(
         "exchange": message.exchange(),
         "routing_key": message.routing_key(),
         "message_count": remaining,
-        "properties": tables::from_table(&properties),
+        "properties": or_list(tables::from_table(&properties)),
         "payload": payload,
         "payload_encoding": encoding,
     })
+}
+
+/// RabbitMQ shows a table without members as a list.
+fn or_list(table: Value) -> Value {
+    match table.as_object() {
+        Some(members) if members.is_empty() => json!([]),
+        _ => table,
+    }
 }
 
 /// A number, also one that is written as text.

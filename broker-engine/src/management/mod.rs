@@ -10,6 +10,7 @@ mod clients;
 mod definitions;
 mod error;
 mod exchanges;
+mod grants;
 mod health;
 mod landing;
 mod limits;
@@ -37,6 +38,7 @@ use axum::middleware;
 use axum::routing::{delete, get, post, put};
 
 use self::error::Error;
+use crate::broker::definitions::document::{Permission, TopicPermission};
 use crate::broker::{Broker, Clients, Position, ReadHeaders};
 
 /// Bytes of the largest request body.
@@ -98,11 +100,14 @@ pub fn router(node: Arc<Node>) -> Router {
             "/users/{name}",
             get(users::show).put(users::put).delete(users::delete),
         )
-        .route("/users/{name}/permissions", get(permissions::list_of_user))
+        .route(
+            "/users/{name}/permissions",
+            get(grants::list_of_user::<Permission>),
+        )
         .route("/vhosts", get(vhosts::list))
         .route(
             "/users/{name}/topic-permissions",
-            get(topic_permissions::list_of_user),
+            get(grants::list_of_user::<TopicPermission>),
         )
         .route(
             "/vhosts/{name}",
@@ -110,13 +115,13 @@ pub fn router(node: Arc<Node>) -> Router {
         )
         .route(
             "/vhosts/{name}/topic-permissions",
-            get(topic_permissions::list_of_vhost),
+            get(grants::list_of_vhost::<TopicPermission>),
         )
         .route(
             "/vhosts/{name}/permissions",
-            get(permissions::list_of_vhost),
+            get(grants::list_of_vhost::<Permission>),
         )
-        .route("/permissions", get(permissions::list))
+        .route("/permissions", get(grants::list::<Permission>))
         .route(
             "/permissions/{vhost}/{user}",
             get(permissions::show)
@@ -221,7 +226,7 @@ fn governance() -> Router<Arc<Node>> {
                 )
                 .layer(DefaultBodyLimit::max(definitions::DOCUMENT_SIZE_MAX)),
         )
-        .route("/topic-permissions", get(topic_permissions::list))
+        .route("/topic-permissions", get(grants::list::<TopicPermission>))
         .route(
             "/topic-permissions/{vhost}/{user}",
             get(topic_permissions::show)

@@ -6,20 +6,26 @@ use serde_json::{Value, json};
 
 use super::auth::Monitor;
 use super::error::Error;
+use super::listing::Parameters;
 use super::{Node, State};
 use crate::broker::Alarm;
 
-pub(super) async fn list(_monitor: Monitor, node: State) -> Json<Value> {
-    Json(json!([describe(&node)]))
+pub(super) async fn list(
+    _monitor: Monitor,
+    node: State,
+    parameters: Parameters,
+) -> Result<Json<Value>, Error> {
+    Ok(Json(parameters.list(vec![describe(&node)])?))
 }
 
 pub(super) async fn show(
     _monitor: Monitor,
     node: State,
+    parameters: Parameters,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Error> {
     if name == node.name {
-        Ok(Json(describe(&node)))
+        Ok(Json(parameters.one(describe(&node))))
     } else {
         Err(Error::NotFound)
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::auth::User;
 use super::error::Error;
+use super::listing::Parameters;
 use super::{State, clients};
 
 /// `/api/cluster-name`.
@@ -12,7 +13,11 @@ pub(super) async fn cluster_name(_user: User, node: State) -> Json<Value> {
     Json(json!({"name": node.name}))
 }
 
-pub(super) async fn show(user: User, node: State) -> Result<Json<Value>, Error> {
+pub(super) async fn show(
+    user: User,
+    node: State,
+    parameters: Parameters,
+) -> Result<Json<Value>, Error> {
     let vhosts = node.broker.vhosts();
     let visible = vhosts
         .iter()
@@ -92,5 +97,5 @@ pub(super) async fn show(user: User, node: State) -> Result<Json<Value>, Error> 
     if user.is_monitor() {
         overview["listeners"] = Value::Array(listeners);
     }
-    Ok(Json(overview))
+    Ok(Json(parameters.one(overview)))
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::auth::User;
 use super::body::Body;
 use super::error::Error;
+use super::listing::Parameters;
 use super::{Node, State, written};
 use crate::broker::POLICY;
 use crate::broker::definitions::document::Parameter;
@@ -20,34 +21,38 @@ use crate::broker::definitions::document::Parameter;
 /// Component, virtual host, name.
 type Named = Path<(String, String, String)>;
 
-pub(super) async fn list(user: User, node: State) -> Result<Json<Value>, Error> {
+type Listed = Result<Json<Value>, Error>;
+
+pub(super) async fn list(user: User, node: State, parameters: Parameters) -> Listed {
     user.check_policymaker(&node, None)?;
-    Ok(Json(all(&node, |vhost, component| {
+    all(&node, &parameters, |vhost, component| {
         component != POLICY && user.can_enter(&node, vhost)
-    })))
+    })
 }
 
 pub(super) async fn list_of_component(
     user: User,
     node: State,
+    parameters: Parameters,
     Path(component): Path<String>,
-) -> Result<Json<Value>, Error> {
+) -> Listed {
     user.check_policymaker(&node, None)?;
-    Ok(Json(all(&node, |vhost, other| {
+    all(&node, &parameters, |vhost, other| {
         other == component && user.can_enter(&node, vhost)
-    })))
+    })
 }
 
 pub(super) async fn list_of_vhost(
     user: User,
     node: State,
+    parameters: Parameters,
     Path((component, vhost)): Path<(String, String)>,
-) -> Result<Json<Value>, Error> {
+) -> Listed {
     user.check_policymaker(&node, Some(&vhost))?;
     node.broker.vhost(&vhost).ok_or(Error::NotFound)?;
-    Ok(Json(all(&node, |other, kind| {
+    all(&node, &parameters, |other, kind| {
         kind == component && other == vhost
-    })))
+    })
 }
 
 pub(super) async fn show(
@@ -106,11 +111,11 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn list_global(user: User, node: State) -> Result<Json<Value>, Error> {
+pub(super) async fn list_global(user: User, node: State, parameters: Parameters) -> Listed {
     user.check_policymaker(&node, None)?;
     let globals = node.broker.global_parameters().into_iter();
     let described = globals.map(|(name, value)| json!({"name": name, "value": value}));
-    Ok(Json(described.collect()))
+    Ok(Json(parameters.list(described.collect())?))
 }
 
 pub(super) async fn show_global(
@@ -150,9 +155,9 @@ pub(super) async fn delete_global(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn all(node: &Node, is_meant: impl Fn(&str, &str) -> bool) -> Value {
+fn all(node: &Node, parameters: &Parameters, is_meant: impl Fn(&str, &str) -> bool) -> Listed {
     let vhosts = node.broker.vhosts();
-    let parameters = vhosts.iter().flat_map(|vhost| vhost.parameters());
-    let meant = parameters.filter(|parameter| is_meant(&parameter.vhost, &parameter.component));
-    meant.map(|parameter| json!(parameter)).collect()
+    let found = vhosts.iter().flat_map(|vhost| vhost.parameters());
+    let meant = found.filter(|parameter| is_meant(&parameter.vhost, &parameter.component));
+    Ok(Json(parameters.list_of(meant)?))
 }

@@ -14,23 +14,28 @@ use serde_json::{Value, json};
 use super::auth::{Administrator, User};
 use super::body::Body;
 use super::error::Error;
+use super::listing::Parameters;
 use super::{Node, State, written};
 use crate::broker::definitions::document::Parameter;
 use crate::broker::{OPERATOR_POLICY, POLICY};
 
 type Named = Path<(String, String)>;
 
-pub(super) async fn list(user: User, node: State) -> Json<Value> {
-    Json(all(&node, POLICY, |vhost| user.can_enter(&node, vhost)))
+type Listed = Result<Json<Value>, Error>;
+
+pub(super) async fn list(user: User, node: State, parameters: Parameters) -> Listed {
+    let is_visible = |vhost: &str| user.can_enter(&node, vhost);
+    all(&node, &parameters, POLICY, is_visible)
 }
 
 pub(super) async fn list_of_vhost(
     user: User,
     node: State,
+    parameters: Parameters,
     Path(vhost): Path<String>,
-) -> Result<Json<Value>, Error> {
+) -> Listed {
     user.check_vhost(&node, &vhost)?;
-    Ok(Json(all(&node, POLICY, |other| other == vhost)))
+    all(&node, &parameters, POLICY, |other| other == vhost)
 }
 
 pub(super) async fn show(user: User, node: State, path: Named) -> Result<Json<Value>, Error> {
@@ -53,18 +58,19 @@ pub(super) async fn delete(user: User, node: State, path: Named) -> Result<Statu
     clear(node, POLICY, path).await
 }
 
-pub(super) async fn list_operator(user: User, node: State) -> Json<Value> {
+pub(super) async fn list_operator(user: User, node: State, parameters: Parameters) -> Listed {
     let is_visible = |vhost: &str| user.can_enter(&node, vhost);
-    Json(all(&node, OPERATOR_POLICY, is_visible))
+    all(&node, &parameters, OPERATOR_POLICY, is_visible)
 }
 
 pub(super) async fn list_operator_of_vhost(
     user: User,
     node: State,
+    parameters: Parameters,
     Path(vhost): Path<String>,
-) -> Result<Json<Value>, Error> {
+) -> Listed {
     user.check_vhost(&node, &vhost)?;
-    Ok(Json(all(&node, OPERATOR_POLICY, |other| other == vhost)))
+    all(&node, &parameters, OPERATOR_POLICY, |other| other == vhost)
 }
 
 pub(super) async fn show_operator(
@@ -136,17 +142,22 @@ fn find(node: &Node, component: &str, Path((vhost, name)): &Named) -> Result<Jso
 }
 
 /// The lowest priority first.
-fn all(node: &Node, component: &str, is_meant: impl Fn(&str) -> bool) -> Value {
+fn all(
+    node: &Node,
+    parameters: &Parameters,
+    component: &str,
+    is_meant: impl Fn(&str) -> bool,
+) -> Listed {
     let vhosts = node.broker.vhosts();
     let vhosts = vhosts.iter().filter(|vhost| is_meant(vhost.name()));
-    let parameters = vhosts.flat_map(|vhost| vhost.parameters());
-    let mut policies: Vec<Value> = parameters
+    let found = vhosts.flat_map(|vhost| vhost.parameters());
+    let mut policies: Vec<Value> = found
         .filter(|parameter| parameter.component == component)
         .map(|parameter| describe(&parameter.vhost, &parameter.name, parameter.value))
         .collect();
     let priority = |policy: &Value| policy["priority"].as_f64().unwrap_or(0.0);
     policies.sort_by(|a, b| priority(a).total_cmp(&priority(b)));
-    Value::Array(policies)
+    Ok(Json(parameters.list(policies)?))
 }
 
 fn describe(vhost: &str, name: &str, mut value: Value) -> Value {

@@ -1,4 +1,4 @@
-//! `/api/topic-permissions`: which keys of topic exchanges users may use, for administrators.
+//! `/api/topic-permissions`: which keys of topic exchanges users may use, for administrators. `grants` lists them.
 
 use std::sync::Arc;
 
@@ -6,48 +6,28 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::StatusCode;
+use serde_json::Value;
 
 use super::auth::Administrator;
 use super::body::Body;
 use super::error::Error;
-use super::permissions::{check_both, check_user};
-use super::{Node, State, written};
+use super::grants::{Grant as _, check_both};
+use super::listing::Parameters;
+use super::{State, written};
 use crate::broker::definitions::document::TopicPermission;
 
-type Listed = Result<Json<Vec<TopicPermission>>, Error>;
-
-pub(super) async fn list(_administrator: Administrator, node: State) -> Listed {
-    Ok(Json(node.broker.topic_permissions()))
-}
-
-pub(super) async fn list_of_user(
-    _administrator: Administrator,
-    node: State,
-    Path(user): Path<String>,
-) -> Listed {
-    check_user(&node, &user)?;
-    Ok(Json(matching(&node, |other| other.user == user)))
-}
-
-pub(super) async fn list_of_vhost(
-    _administrator: Administrator,
-    node: State,
-    Path(vhost): Path<String>,
-) -> Listed {
-    node.broker.vhost(&vhost).ok_or(Error::NotFound)?;
-    Ok(Json(matching(&node, |other| other.vhost == vhost)))
-}
-
+/// One for each exchange.
 pub(super) async fn show(
     _administrator: Administrator,
     node: State,
+    parameters: Parameters,
     Path((vhost, user)): Path<(String, String)>,
-) -> Listed {
-    let found = matching(&node, |other| other.vhost == vhost && other.user == user);
+) -> Result<Json<Value>, Error> {
+    let found = TopicPermission::find(&node, &vhost, &user);
     if found.is_empty() {
         return Err(Error::NotFound);
     }
-    Ok(Json(found))
+    Ok(Json(parameters.list_of(found)?))
 }
 
 pub(super) async fn put(
@@ -59,8 +39,7 @@ pub(super) async fn put(
     check_both(&node, &vhost, &user)?;
     let body = Body::parse(&body)?;
     let [exchange, write, read] = body.texts(["exchange", "write", "read"])?;
-    let is_meant = |other: &TopicPermission| other.vhost == vhost && other.user == user;
-    let is_new = matching(&node, is_meant).is_empty();
+    let is_new = TopicPermission::find(&node, &vhost, &user).is_empty();
     let permission = TopicPermission {
         user,
         vhost,
@@ -101,9 +80,4 @@ async fn remove(
     let position = position.ok_or(Error::NotFound)?;
     Arc::clone(&node).durable(Some(position)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn matching(node: &Node, is_meant: impl Fn(&TopicPermission) -> bool) -> Vec<TopicPermission> {
-    let permissions = node.broker.topic_permissions().into_iter();
-    permissions.filter(is_meant).collect()
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::auth::Administrator;
 use super::body::Body;
 use super::error::Error;
+use super::listing::Parameters;
 use super::{State, written};
 use crate::broker::definitions::document::{Tags, User};
 use crate::broker::{PasswordHash, Position};
@@ -18,26 +19,33 @@ use crate::broker::{PasswordHash, Position};
 /// As many tags as RabbitMQ lets a user have.
 const TAGS_MAX: usize = 20;
 
-pub(super) async fn list(_administrator: Administrator, node: State) -> Json<Value> {
-    Json(node.broker.users().iter().map(describe).collect())
+pub(super) async fn list(
+    _administrator: Administrator,
+    node: State,
+    parameters: Parameters,
+) -> Result<Json<Value>, Error> {
+    let users = node.broker.users();
+    Ok(Json(parameters.list(users.iter().map(describe).collect())?))
 }
 
 pub(super) async fn list_without_permissions(
     _administrator: Administrator,
     node: State,
-) -> Json<Value> {
+    parameters: Parameters,
+) -> Result<Json<Value>, Error> {
     let permissions = node.broker.permissions();
     let users = node.broker.users();
     let outside = users.iter().filter(|user| {
         let mut permissions = permissions.iter();
         !permissions.any(|permission| permission.user == user.name)
     });
-    Json(outside.map(describe).collect())
+    Ok(Json(parameters.list(outside.map(describe).collect())?))
 }
 
 pub(super) async fn show(
     _administrator: Administrator,
     node: State,
+    parameters: Parameters,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Error> {
     let users = node.broker.users();
@@ -45,7 +53,7 @@ pub(super) async fn show(
         .iter()
         .find(|user| user.name == name)
         .ok_or(Error::NotFound)?;
-    Ok(Json(describe(user)))
+    Ok(Json(parameters.one(describe(user))))
 }
 
 pub(super) async fn put(

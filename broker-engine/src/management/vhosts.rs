@@ -11,30 +11,29 @@ use serde_json::{Value, json};
 use super::auth::{Administrator, User};
 use super::body::Body;
 use super::error::Error;
-use super::{Node, State, written};
+use super::listing::Parameters;
+use super::{Node, State, operator, written};
 use crate::broker::definitions::document::{self, Permission};
 use crate::broker::{QueueStats, Vhost};
 
-pub(super) async fn list(user: User, node: State) -> Json<Value> {
-    let vhosts = node.broker.vhosts();
-    let visible = vhosts
-        .iter()
-        .filter(|vhost| user.can_see(&node, vhost.name()));
-    Json(visible.map(|vhost| describe(&node, vhost)).collect())
+pub(super) async fn list(
+    user: User,
+    node: State,
+    parameters: Parameters,
+) -> Result<Json<Value>, Error> {
+    let vhosts = operator::all(&user, &node);
+    let described = vhosts.iter().map(|vhost| describe(&node, vhost));
+    Ok(Json(parameters.list(described.collect())?))
 }
 
 pub(super) async fn show(
     user: User,
     node: State,
+    parameters: Parameters,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Error> {
-    let vhost = node.broker.vhost(&name).ok_or(Error::NotFound)?;
-    if !user.can_see(&node, &name) {
-        return Err(Error::NotAuthorised(
-            "User not authorised to access virtual host",
-        ));
-    }
-    Ok(Json(describe(&node, &vhost)))
+    let vhost = operator::look(&user, &node, &name)?;
+    Ok(Json(parameters.one(describe(&node, &vhost))))
 }
 
 /// Whoever makes a virtual host may do everything in it.

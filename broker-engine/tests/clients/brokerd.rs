@@ -14,6 +14,9 @@ use crate::certificates;
 /// For what takes seconds on an idle machine: tests run beside each other on few cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
+/// What RabbitMQ of the clients' reference scores does: larger messages than RabbitMQ 4 takes, transient queues.
+pub(crate) const LIKE_REFERENCE: &str = "--profile=rabbitmq-3.13";
+
 /// A broker of one test: user `guest` with password `guest`, and every permission on `/`.
 pub(crate) struct Brokerd {
     process: Process,
@@ -33,11 +36,21 @@ pub(crate) struct Brokerd {
 impl Brokerd {
     /// On 127.0.0.1 and free ports.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
         let [amqp, amqps, management, management_tls, amqp_v6] =
             [(); 5].map(|()| network::free_port());
         let has_v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, amqp_v6)).is_ok();
         let ports = [amqp, amqps, management, management_tls];
-        Self::start_on(Ipv4Addr::LOCALHOST, ports, has_v6.then_some(amqp_v6), &[])
+        Self::start_on(
+            Ipv4Addr::LOCALHOST,
+            ports,
+            has_v6.then_some(amqp_v6),
+            options,
+        )
     }
 
     /// On the ports that clients expect, for suites that cannot be told others: on a loopback
@@ -75,18 +88,29 @@ impl Brokerd {
 
     /// Ends it without warning, and starts it on the same ports and data.
     pub(crate) fn restart_killed(&mut self) {
-        self.process.kill();
+        self.kill();
         self.start_again();
+    }
+
+    /// Ends it without warning.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// Asks it to end, and starts it on the same ports and data.
     pub(crate) fn restart_stopped(&mut self) {
-        let status = self.process.terminate(PATIENCE);
-        assert!(status.success(), "{status}\n{}", self.process.log());
+        self.stop();
         self.start_again();
     }
 
-    fn start_again(&mut self) {
+    /// Asks it to end.
+    pub(crate) fn stop(&mut self) {
+        let status = self.process.terminate(PATIENCE);
+        assert!(status.success(), "{status}\n{}", self.process.log());
+    }
+
+    /// Starts one that was ended, on the same ports and data.
+    pub(crate) fn start_again(&mut self) {
         let Self {
             host,
             amqp,

@@ -10,11 +10,15 @@ mod brokerd;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod lapin;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]
 mod python;
+#[cfg(test)]
+mod rabbitmqadmin;
 #[cfg(test)]
 mod suites;
 #[cfg(test)]

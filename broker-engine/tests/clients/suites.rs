@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use test_support::process::Family;
 use test_support::{directory, python as support};
 
-use crate::brokerd::Brokerd;
+use crate::brokerd::{Brokerd, LIKE_REFERENCE};
+use crate::containers::Containers;
 use crate::{certificates, python};
 
 /// The longest a suite may take on a busy machine.
-const SUITE_PATIENCE: Duration = Duration::from_secs(600);
+const SUITE_PATIENCE: Duration = Duration::from_secs(1200);
 
 /// A suite as it is run.
 struct Suite<'a> {
@@ -62,7 +64,7 @@ impl Suite<'_> {
     }
 
     /// Runs pytest in `sources` and holds what it reports against what is expected.
-    fn run(&self, broker: &Brokerd, sources: &Path, command: &mut Command) {
+    fn run(&self, sources: &Path, command: &mut Command) {
         let report = sources.join("report.xml");
         command
             .current_dir(sources)
@@ -81,7 +83,8 @@ impl Suite<'_> {
         for (name, _) in self.left_out {
             command.arg(format!("--deselect={name}"));
         }
-        let mut pytest = broker.family.spawn(self.package, command);
+        let family = Family::new();
+        let mut pytest = family.spawn(self.package, command);
         pytest.exit(SUITE_PATIENCE);
         let log = pytest.log();
         let text = std::fs::read_to_string(&report);
@@ -183,7 +186,7 @@ fn py_amqp() {
         .env("RABBITMQ_HOST", "localhost")
         .env("RABBITMQ_5672_TCP", broker.amqp.to_string())
         .env("RABBITMQ_5671_TCP", broker.amqps.to_string());
-    suite.run(&broker, &sources, &mut command);
+    suite.run(&sources, &mut command);
 }
 
 #[test]
@@ -206,7 +209,7 @@ fn kombu() {
     command
         .env("RABBITMQ_HOST", "127.0.0.1")
         .env("RABBITMQ_5672_TCP", broker.amqp.to_string());
-    suite.run(&broker, &sources, &mut command);
+    suite.run(&sources, &mut command);
 }
 
 #[test]
@@ -225,9 +228,9 @@ fn amqpstorm() {
         )],
         may_fail: &[],
     };
-    // The suite sends messages larger than RabbitMQ 4 takes, and knows its author's cluster by name.
+    // The suite knows its author's cluster by name.
     let broker = Brokerd::start_on_standard_ports(&[
-        "--profile=rabbitmq-3.13",
+        LIKE_REFERENCE,
         "--node-name=rabbit@rmq.eandersson.net",
     ]);
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
@@ -254,5 +257,84 @@ fn amqpstorm() {
             "AMQP_KEYFILE",
             broker.directory().join(certificates::CLIENT_KEY),
         );
-    suite.run(&broker, &sources, &mut command);
+    suite.run(&sources, &mut command);
+}
+
+#[test]
+fn dramatiq() {
+    if !python::is_available() {
+        return;
+    }
+    let suite = Suite {
+        package: "dramatiq",
+        version: "2.2.1",
+        arguments: &["tests/test_rabbitmq.py"],
+        passed_min: 27,
+        left_out: &[],
+        may_fail: &[],
+    };
+    let broker = Brokerd::start();
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let sources = suite.unpack(directory.path());
+    // Its tests import each other as a package.
+    std::fs::write(sources.join("tests/__init__.py"), "").expect("the sources are unpacked");
+    for file in ["common.py", "conftest.py"] {
+        let from = python::here().join("dramatiq").join(file);
+        std::fs::copy(from, sources.join("tests").join(file)).expect("the sources are unpacked");
+    }
+    let mut command = python::python();
+    broker.describe_to(&mut command);
+    let containers = Containers::of(broker);
+    containers.describe_to(&mut command);
+    suite.run(&sources, &mut command);
+}
+
+/// Most of their time these suites wait: each part has a broker of its own.
+const IN_PARTS: &[&str] = &["-n", "4", "tests"];
+
+/// Runs a suite that has Docker start its brokers. `fixtures` are files of ours that its package leaves out.
+fn run_in_containers(suite: &Suite<'_>, fixtures: &[&str]) {
+    if !python::is_available() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let sources = suite.unpack(directory.path());
+    for file in fixtures {
+        let from = python::here().join(suite.package).join(file);
+        std::fs::copy(from, sources.join(file)).expect("the sources are unpacked");
+    }
+    let containers = Containers::start();
+    let mut command = python::python();
+    containers.describe_to(&mut command);
+    suite.run(&sources, &mut command);
+}
+
+#[test]
+fn aiormq() {
+    run_in_containers(
+        &Suite {
+            package: "aiormq",
+            version: "7.2.4",
+            arguments: IN_PARTS,
+            passed_min: 558,
+            left_out: &[],
+            may_fail: &[],
+        },
+        &["conftest.py"],
+    );
+}
+
+#[test]
+fn aio_pika() {
+    run_in_containers(
+        &Suite {
+            package: "aio-pika",
+            version: "10.2.1",
+            arguments: IN_PARTS,
+            passed_min: 946,
+            left_out: &[],
+            may_fail: &[],
+        },
+        &[],
+    );
 }

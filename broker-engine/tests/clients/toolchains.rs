@@ -47,6 +47,8 @@ pub(crate) fn go() -> Option<Command> {
     let place = prepared("go", &sources, &["go"], |place| {
         let mut go = Command::new("go");
         go.args(["build", "-mod=readonly", "-o", "program", "."]);
+        // The same program whether or not there is a C compiler.
+        go.env("CGO_ENABLED", "0");
         go.current_dir(place);
         vec![go]
     })?;

@@ -215,7 +215,10 @@ impl Process {
     }
 
     pub fn kill(&mut self) {
-        kill(self.pid());
+        // The id of one that was awaited may be somebody else's by now.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            kill(self.pid());
+        }
         self.child.wait().expect("an own child can be awaited");
     }
 

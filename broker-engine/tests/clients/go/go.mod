@@ -1,5 +1,6 @@
 module warren.example/clients
 
-go 1.22
+// What Debian 12 has.
+go 1.19
 
 require github.com/rabbitmq/amqp091-go v1.16.0

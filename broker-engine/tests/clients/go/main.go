@@ -135,7 +135,7 @@ func connecting() {
 	_, err = amqp.Dial(plain + "none")
 	expect(errors.Is(err, amqp.ErrVhost) || err != nil, "a virtual host that is not there was opened", err)
 	_, err = amqp.DialTLS(secure, &tls.Config{})
-	var unknown *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
 	expect(errors.As(err, &unknown), "an unknown authority was trusted", err)
 }
 
@@ -180,7 +180,7 @@ func publishing(connection *amqp.Connection) {
 func consuming(connection *amqp.Connection) {
 	channel := open(connection)
 	check(channel.Confirm(false))
-	for number := range 4 {
+	for number := 0; number < 4; number++ {
 		publish(channel, "orders", "order.x.eu", text(fmt.Sprint(number)))
 	}
 	check(channel.Qos(3, 0, false))
@@ -196,7 +196,7 @@ func consuming(connection *amqp.Connection) {
 	check(second.Nack(false, true))
 	check(third.Reject(false))
 	seen := map[string]bool{}
-	for range 2 {
+	for count := 0; count < 2; count++ {
 		delivery := next(deliveries)
 		seen[string(delivery.Body)] = delivery.Redelivered
 		check(delivery.Ack(false))
@@ -260,10 +260,10 @@ func restarts() {
 		check(channel.Confirm(false))
 		_, err := channel.QueuePurge("eu", false)
 		check(err)
-		for number := range 100 {
+		for number := 0; number < 100; number++ {
 			expect(publish(channel, "orders", "order.x.eu", text(fmt.Sprint(number))), "not confirmed", number)
 		}
-		for range 5 {
+		for count := 0; count < 5; count++ {
 			get(channel, "eu", false)
 		}
 		restart(how)
@@ -275,7 +275,7 @@ func restarts() {
 		}
 		connection = dialAgain()
 		channel = open(connection)
-		for number := range 100 {
+		for number := 0; number < 100; number++ {
 			message := get(channel, "eu", true)
 			expect(string(message.Body) == fmt.Sprint(number), "lost or out of order", number, string(message.Body))
 			expect(message.Redelivered || number >= 5, "not flagged", number)
