@@ -9,13 +9,16 @@ use crate::broker::{Position, Progress};
 #[derive(Debug, Default)]
 pub(crate) struct Confirms {
     last: u64,
-    settled: u64,
+    /// How many were confirmed.
+    confirmed: u64,
     waiting: VecDeque<Waiting>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     up_to: u64,
+    /// How many there are: numbers in between may have been refused.
+    count: u64,
     /// How far the log must get.
     needed: Progress,
 }
@@ -27,14 +30,19 @@ impl Confirms {
         if count == 0 {
             return;
         }
-        self.last += u64::try_from(count).unwrap_or(u64::MAX);
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.last += count;
         let before = self.waiting.back().map(|waiting| waiting.needed);
         let before = before.unwrap_or_default();
         let needed = position.map_or(before, |position| before.raised_to(position));
         match self.waiting.back_mut() {
-            Some(waiting) if waiting.needed == needed => waiting.up_to = self.last,
+            Some(waiting) if waiting.needed == needed => {
+                waiting.up_to = self.last;
+                waiting.count += count;
+            }
             _ => self.waiting.push_back(Waiting {
                 up_to: self.last,
+                count,
                 needed,
             }),
         }
@@ -55,7 +63,7 @@ impl Confirms {
             && reached.includes(waiting.needed)
         {
             settled = Some(waiting.up_to);
-            self.settled = waiting.up_to;
+            self.confirmed += waiting.count;
             self.waiting.pop_front();
         }
         settled
@@ -63,8 +71,12 @@ impl Confirms {
 
     /// How many publishes wait.
     pub(crate) fn waiting_len(&self) -> u64 {
-        let last = self.waiting.back().map(|waiting| waiting.up_to);
-        last.map_or(0, |last| last.saturating_sub(self.settled))
+        self.waiting.iter().map(|waiting| waiting.count).sum()
+    }
+
+    /// How many were confirmed.
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed
     }
 
     /// The last publish that waits; nobody will wait any more.

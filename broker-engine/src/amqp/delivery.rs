@@ -13,7 +13,8 @@ use super::error::Error;
 use super::outbox::Outbox;
 use super::owed::{Owed, Unsettled};
 use crate::broker::{
-    Consumer, Delivery, DeliveryId, DeliveryRun, Handout, MessageRef, Queue, Sink,
+    ChannelMeter, Consumer, Delivery, DeliveryId, DeliveryRun, Handout, MessageRef, OfChannel,
+    Origin, Queue, Sink, Table,
 };
 use crate::codec::amqp::{
     BasicCancel, BasicGetOk, Deliver, DeliverEncoder, encode_content, encode_method,
@@ -26,6 +27,8 @@ pub(crate) struct Deliveries {
     channel: u16,
     /// The client asked for a pause.
     is_paused: AtomicBool,
+    /// Added to with the state locked.
+    meter: Arc<ChannelMeter>,
     state: Mutex<State>,
 }
 
@@ -38,11 +41,12 @@ struct State {
 }
 
 impl Deliveries {
-    pub(crate) fn new(outbox: Arc<Outbox>, channel: u16) -> Self {
+    pub(crate) fn new(outbox: Arc<Outbox>, channel: u16, meter: Arc<ChannelMeter>) -> Self {
         Self {
             outbox,
             channel,
             is_paused: AtomicBool::new(false),
+            meter,
             state: Mutex::default(),
         }
     }
@@ -88,6 +92,15 @@ impl Deliveries {
     ) {
         let mut state = self.state.lock();
         let tag = state.give(queue, std::iter::once(delivery.id), no_ack);
+        let counter = if no_ack {
+            OfChannel::GetNoAck
+        } else {
+            OfChannel::Get
+        };
+        self.meter.add(counter, 1);
+        if delivery.redelivered {
+            self.meter.add(OfChannel::Redeliver, 1);
+        }
         let method = BasicGetOk {
             delivery_tag: tag,
             redelivered: delivery.redelivered,
@@ -188,6 +201,9 @@ pub(crate) struct ConsumerSink {
     queue: OnceLock<Arc<Queue>>,
     /// Whether the client wants to hear that its queue is gone.
     is_cancel_notified: bool,
+    origin: Arc<Origin>,
+    /// What the client asked with.
+    arguments: Table,
     encoder: Mutex<DeliverEncoder>,
 }
 
@@ -200,8 +216,15 @@ fn deliver<'a>(message: &MessageRef<'a>) -> Deliver<'a> {
 }
 
 impl ConsumerSink {
-    pub(crate) fn new(deliveries: Arc<Deliveries>, is_cancel_notified: bool) -> Self {
+    pub(crate) fn new(
+        deliveries: Arc<Deliveries>,
+        is_cancel_notified: bool,
+        origin: &Arc<Origin>,
+        arguments: Table,
+    ) -> Self {
         Self {
+            origin: Arc::clone(origin),
+            arguments,
             deliveries,
             queue: OnceLock::new(),
             is_cancel_notified,
@@ -223,10 +246,12 @@ impl Sink for ConsumerSink {
         let Deliveries {
             outbox,
             channel,
+            meter,
             state,
             ..
         } = &*self.deliveries;
         let mut state = state.lock();
+        let before = state.last_tag;
         let ids = handout.iter().map(|handed| handed.id);
         let first_tag = state.give(queue, ids, consumer.no_ack());
         let encoder = &mut *self.encoder.lock();
@@ -234,18 +259,36 @@ impl Sink for ConsumerSink {
         outbox.append(|buffer| {
             let lens = handout.iter().map(|handed| handed.message.body.len());
             buffer.reserve(lens.map(|len| encoder.expected_len(len)).sum());
-            let mut latest: Option<&MessageRef<'_>> = None;
+            let (mut again, mut latest) = (0, None::<&MessageRef<'_>>);
             for (tag, handed) in (first_tag..).zip(handout.iter()) {
                 let message = &handed.message;
                 if !latest.is_some_and(|latest| latest.shares_head(message)) {
                     encoder.prepare(whose, &deliver(message));
                 }
                 latest = Some(message);
+                again += u64::from(handed.redelivered);
                 let tag = (tag, handed.redelivered);
                 encoder.encode(buffer, tag, message.body, frame_max);
             }
             encoder.trim();
+            let counter = if consumer.no_ack() {
+                OfChannel::DeliverNoAck
+            } else {
+                OfChannel::Deliver
+            };
+            meter.add(counter, state.last_tag - before);
+            if again > 0 {
+                meter.add(OfChannel::Redeliver, again);
+            }
         });
+    }
+
+    fn channel(&self) -> Option<(&Arc<Origin>, u16)> {
+        Some((&self.origin, self.deliveries.channel))
+    }
+
+    fn arguments(&self) -> Table {
+        self.arguments.clone()
     }
 
     fn cancelled(&self, consumer: &Arc<Consumer>) {

@@ -1,7 +1,6 @@
 //! What all connections share: the broker, the limits, and the list of who is connected.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
@@ -11,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::Context;
 use super::connection::Link;
-use crate::broker::{AlarmListener, Broker, Bystander, Clients, ConnectionReport};
+use crate::broker::{AlarmListener, Broker, Bystander, Clients, ConnectionReport, OfNode, Origin};
 use crate::codec::amqp::{FRAME_MIN_SIZE, FieldTable, FieldValue};
 
 /// The channel of the connection's own methods.
@@ -40,10 +39,8 @@ pub struct Identification {
 /// An open connection, as far as it is known without asking it.
 #[derive(Debug, Clone)]
 pub struct ConnectionInfo {
-    pub peer: SocketAddr,
-    pub local: SocketAddr,
-    pub user: String,
-    pub vhost: String,
+    pub origin: Arc<Origin>,
+    pub vhost: Arc<str>,
 }
 
 /// The AMQP side of one node.
@@ -143,20 +140,14 @@ impl Server {
         (id, link)
     }
 
-    pub(super) fn opened(
-        &self,
-        id: u64,
-        (peer, local): (SocketAddr, SocketAddr),
-        context: &Context,
-    ) {
+    pub(super) fn opened(&self, id: u64, context: &Context) {
         if let Some(registered) = self.connections.lock().get_mut(&id) {
             registered.info = Some(ConnectionInfo {
-                peer,
-                local,
-                user: context.user().to_owned(),
-                vhost: context.vhost_name().to_owned(),
+                origin: Arc::clone(context.origin()),
+                vhost: Arc::clone(context.vhost_name()),
             });
         }
+        self.broker.count_churn(OfNode::ConnectionCreated);
     }
 
     /// Has every connection look whether its consumers keep deliveries for too long; `now_ms` grows by milliseconds
@@ -174,7 +165,10 @@ impl Server {
     }
 
     pub(super) fn unregister(&self, id: u64) {
-        self.connections.lock().remove(&id);
+        let gone = self.connections.lock().remove(&id);
+        if gone.is_some_and(|registered| registered.info.is_some()) {
+            self.broker.count_churn(OfNode::ConnectionClosed);
+        }
     }
 }
 
@@ -194,13 +188,13 @@ impl Server {
 impl Bystander for Server {
     fn vhost_deleted(&self, vhost: &str) {
         self.order_out(&format!("vhost '{vhost}' is deleted"), |info| {
-            info.vhost == vhost
+            *info.vhost == *vhost
         });
     }
 
     fn user_deleted(&self, user: &str) {
         self.order_out(&format!("user '{user}' is deleted"), |info| {
-            info.user == user
+            *info.origin.user == *user
         });
     }
 }
@@ -212,17 +206,17 @@ impl Clients for Server {
         open.count()
     }
 
-    fn report(&self, to: &Sender<ConnectionReport>) {
+    fn report(&self, periods: u32, to: &Sender<ConnectionReport>) {
         let connections = self.connections.lock();
         for registered in connections.values() {
             if registered.info.is_some() {
-                registered.link.request_report(to.clone());
+                registered.link.request_report(periods, to.clone());
             }
         }
     }
 
     fn close(&self, name: &str, reason: &str) -> bool {
-        let is_meant = |info: &ConnectionInfo| format!("{} -> {}", info.peer, info.local) == name;
+        let is_meant = |info: &ConnectionInfo| info.origin.name() == name;
         self.order_out(reason, is_meant) > 0
     }
 }

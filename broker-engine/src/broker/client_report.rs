@@ -3,16 +3,33 @@
 //! A report is a snapshot that the connection itself makes, so that nothing is counted twice or kept for the sake of
 //! operators alone.
 
-use std::{net::SocketAddr, sync::mpsc::Sender};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, mpsc::Sender},
+};
 
-use super::value::Table;
+use super::{consumer::Consumer, stats::History, value::Table};
+
+/// Where a connection comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    pub peer: SocketAddr,
+    pub local: SocketAddr,
+    pub user: Arc<str>,
+}
+
+impl Origin {
+    /// The name that operators know the connection by.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} -> {}", self.peer, self.local)
+    }
+}
 
 /// One open connection.
 #[derive(Clone, Debug)]
 pub struct ConnectionReport {
-    pub peer: SocketAddr,
-    pub local: SocketAddr,
-    pub user: String,
+    pub origin: Arc<Origin>,
     pub vhost: String,
     /// As listeners call it, such as `AMQP 0-9-1`.
     pub protocol: &'static str,
@@ -29,17 +46,9 @@ pub struct ConnectionReport {
     pub connected_at_ms: u64,
     /// Whether an alarm keeps it from publishing.
     pub is_blocked: bool,
-    pub received_bytes: u64,
-    pub sent_bytes: u64,
+    /// Bytes by [`super::OfConnection`].
+    pub traffic: History,
     pub channels: Vec<ChannelReport>,
-}
-
-impl ConnectionReport {
-    /// The name that operators know it by.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{} -> {}", self.peer, self.local)
-    }
 }
 
 /// One channel of a connection.
@@ -59,11 +68,15 @@ pub struct ChannelReport {
     pub prefetch: u32,
     /// Bound of the whole channel; 0 for none.
     pub channel_prefetch: u32,
+    /// Messages by [`super::OfChannel`].
+    pub messages: History,
 }
 
 /// One consumer of a channel.
 #[derive(Clone, Debug)]
 pub struct ConsumerReport {
+    /// Its connection and its channel's number.
+    pub channel: Option<(Arc<Origin>, u16)>,
     pub tag: String,
     pub queue: String,
     pub no_ack: bool,
@@ -86,12 +99,24 @@ pub enum Activity {
     Waiting,
 }
 
+impl Activity {
+    /// Of a consumer, given the only one that is served, where there is one.
+    pub(crate) fn of(consumer: &Arc<Consumer>, active: Option<&Arc<Consumer>>) -> Self {
+        match active {
+            None => Self::Up,
+            Some(active) if Arc::ptr_eq(active, consumer) => Self::SingleActive,
+            Some(_) => Self::Waiting,
+        }
+    }
+}
+
 /// The connections of one protocol.
 pub trait Clients: Send + Sync {
     /// How many are open.
     fn connection_count(&self) -> usize;
-    /// Has every connection send a report soon. What is sent to is dropped by each once it has, or is gone.
-    fn report(&self, to: &Sender<ConnectionReport>);
+    /// Has every connection send a report soon, with the history of the last `periods`. What is sent to is dropped by
+    /// each once it has, or is gone.
+    fn report(&self, periods: u32, to: &Sender<ConnectionReport>);
     /// Closes the connection of this name; false when there is none.
     fn close(&self, name: &str, reason: &str) -> bool;
 }

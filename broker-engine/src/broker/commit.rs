@@ -71,7 +71,10 @@ impl Publisher {
         }
         match outcome.error.take() {
             Some(error) => Err(error),
-            None => Ok(outcome),
+            None => {
+                outcome.accepted = messages.len();
+                Ok(outcome)
+            }
         }
     }
 
@@ -90,11 +93,12 @@ impl Publisher {
                     "partial tx completion".to_owned(),
                 ));
             }
-            if !accepting.route.is_empty() {
+            if accepting.route.is_empty() {
+                outcome.reached_none(number, message.mandatory);
+            } else {
                 self.stage(staged, message, &accepting.route)?;
-            } else if message.mandatory {
-                outcome.unroutable.push(number);
             }
+            self.count(message.exchange, 1, accepting.route.queues().len());
         }
         Ok(())
     }

@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use super::delivery::Handout;
+use super::{
+    client_report::{Activity, ConsumerReport, Origin},
+    delivery::Handout,
+    value::Table,
+};
 
 /// Where a queue puts what a consumer gets. Implemented by protocols, one per channel or session.
 ///
@@ -18,6 +22,14 @@ pub trait Sink: Send + Sync {
     fn cancelled(&self, consumer: &Arc<Consumer>);
     /// Whether it takes more now. When that turns true again, call [`super::Queue::pump`].
     fn is_writable(&self) -> bool;
+    /// The channel behind it, if there is one.
+    fn channel(&self) -> Option<(&Arc<Origin>, u16)> {
+        None
+    }
+    /// What the consumer was asked for with.
+    fn arguments(&self) -> Table {
+        Table::default()
+    }
 }
 
 /// A bound on unsettled messages, exact also when several queues draw on it. Zero means no bound.
@@ -154,6 +166,22 @@ impl Consumer {
 
     pub(crate) fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// What operators see of it.
+    pub(crate) fn report(&self, queue: &str, activity: Activity) -> ConsumerReport {
+        let channel = self.sink.channel();
+        ConsumerReport {
+            channel: channel.map(|(origin, number)| (Arc::clone(origin), number)),
+            tag: self.tag.to_string(),
+            queue: queue.to_owned(),
+            no_ack: self.no_ack,
+            exclusive: self.exclusive,
+            prefetch: self.credit.limit(),
+            priority: self.priority,
+            activity,
+            arguments: self.sink.arguments(),
+        }
     }
 
     /// About how many messages it could take now, as far as bounds go.

@@ -176,6 +176,11 @@ impl Counts {
         Ok(())
     }
 
+    /// How many channels are open.
+    pub(crate) fn channels(&self) -> u64 {
+        self.0.lock().channels
+    }
+
     pub(crate) fn close_channel(&self, user: &str) {
         let mut open = self.0.lock();
         open.channels = open.channels.saturating_sub(1);

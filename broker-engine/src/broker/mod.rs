@@ -41,6 +41,7 @@ mod routing;
 mod session;
 mod settlement;
 mod staged;
+mod stats;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -70,7 +71,6 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::{Mutex, RwLock};
 
-pub(crate) use self::password::PasswordHash;
 use self::{
     access::Access,
     consumer_timeout::ConsumerTimeouts,
@@ -78,12 +78,13 @@ use self::{
     deduplication::Bringer,
     definitions::{document, record::Record},
     limits::Counts,
+    stats::Stats,
 };
 pub use self::{
     access::Identity,
     alarm::{Alarm, AlarmListener, Alarms},
     bindings::Binding,
-    client_report::{Activity, ChannelReport, Clients, ConnectionReport, ConsumerReport},
+    client_report::{Activity, ChannelReport, Clients, ConnectionReport, ConsumerReport, Origin},
     clock::{Clock, SystemClock},
     consumer::{Consumer, Credit, Sink, Subscription},
     deadlines::DeadlineListener,
@@ -100,9 +101,16 @@ pub use self::{
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, QueueStats},
     session::{Declared, Deleted, Session},
     settlement::{Settlement, Settlements, Verdict},
+    stats::{
+        History, OfChannel, OfConnection, OfExchange, OfNode, OfQueue, PERIODS, Series, Totals,
+    },
     value::{Table, Value},
     vhost::{ExchangeDeclare, QueueDeclare, Vhost},
     vhosts::Bystander,
+};
+pub(crate) use self::{
+    password::PasswordHash,
+    stats::{ChannelMeter, ConnectionMeter},
 };
 use crate::store::{self, QueueId, Store, disk::Disk};
 pub use crate::store::{
@@ -172,6 +180,7 @@ pub(crate) struct Core {
     counts: Arc<Counts>,
     consumer_timeouts: ConsumerTimeouts,
     bringer_next: AtomicU64,
+    stats: Stats,
 }
 
 impl Core {
@@ -238,6 +247,7 @@ impl Broker {
             counts: Arc::default(),
             consumer_timeouts: ConsumerTimeouts::new(options.consumer_timeout_ms),
             bringer_next: AtomicU64::new(0),
+            stats: Stats::default(),
         };
         let broker = Self {
             core: Arc::new(core),
@@ -497,6 +507,32 @@ impl Broker {
     /// The time, by the broker's clock.
     pub fn now_ms(&self) -> u64 {
         self.core.clock.now_ms()
+    }
+
+    /// Ends the period in which counters are sampled, if it is over. To be called once a second.
+    pub fn sample(&self, now_ms: u64) {
+        self.core.stats.sampler.advance(now_ms);
+    }
+
+    /// What was counted of everything on the node until now, and in the last `periods`.
+    pub fn totals(&self, periods: u32) -> Totals {
+        self.core.stats.sampler.collect();
+        self.core.stats.sums.totals(periods)
+    }
+
+    /// What came and went, by [`OfNode`].
+    pub fn churn(&self, periods: u32) -> History {
+        self.core.stats.churn.history(periods)
+    }
+
+    /// Something came or went.
+    pub(crate) fn count_churn(&self, what: OfNode) {
+        self.core.stats.churn.add_shared(what, 1);
+    }
+
+    /// How many channels are open.
+    pub fn channel_count(&self) -> u64 {
+        self.core.counts.channels()
     }
 
     /// The shortest time that any queue lets consumers keep its messages, or once did; `None` while all wait for ever.

@@ -18,9 +18,13 @@ use super::{
     route_cache::RouteCache,
     session::Session,
     staged::{Staged, pack_all, too_long},
+    stats::{ExchangeMeter, OfExchange},
     value::Table,
 };
 use crate::store::{Appended, Durability, Position};
+
+/// How many exchanges a publisher remembers the meters of.
+const EXCHANGES_MAX: usize = 16;
 
 /// Reads the headers out of a message's properties; only headers exchanges ask.
 pub type ReadHeaders = fn(properties: &[u8]) -> Table;
@@ -32,12 +36,25 @@ pub struct PublishOutcome {
     pub accepted: usize,
     /// Which of them were mandatory and reached no queue.
     pub unroutable: Vec<usize>,
+    /// How many others reached no queue either.
+    pub dropped: usize,
     /// Which of them a full queue refused.
     pub rejected: Vec<usize>,
     /// Why the message after them, and all later ones, were refused.
     pub error: Option<Error>,
     /// What must be durable before the accepted messages may be confirmed; none: at once.
     pub durable: Option<Position>,
+}
+
+impl PublishOutcome {
+    /// A message reached no queue, and nobody refused it.
+    pub(super) fn reached_none(&mut self, number: usize, mandatory: bool) {
+        if mandatory {
+            self.unroutable.push(number);
+        } else {
+            self.dropped += 1;
+        }
+    }
 }
 
 /// Who of those on a message's way takes it.
@@ -70,6 +87,8 @@ pub struct Publisher {
     read_headers: ReadHeaders,
     versions: (u64, u64),
     routes: RouteCache,
+    /// The meters of exchanges that were published to, the latest first.
+    exchanges: Vec<(Box<str>, Arc<ExchangeMeter>)>,
     scratch: Staged,
 }
 
@@ -82,6 +101,7 @@ impl Publisher {
             read_headers,
             versions,
             routes: RouteCache::default(),
+            exchanges: Vec::new(),
             scratch: Staged::default(),
         }
     }
@@ -136,29 +156,54 @@ impl Publisher {
             }
             if !accepting.route.is_empty() {
                 self.stage(staged, message, &accepting.route)?;
-            } else if message.mandatory && outcome.rejected.last() != Some(&number) {
-                outcome.unroutable.push(number);
+            } else if outcome.rejected.last() != Some(&number) {
+                outcome.reached_none(number, message.mandatory);
             }
+            self.count(message.exchange, 1, accepting.route.queues().len());
             return Ok(1);
         }
         let alike = self.alike(&messages[number..], &route);
         if route.is_empty() {
-            let numbers = (number..).zip(alike);
-            let mandatory = numbers.filter(|(_, message)| message.mandatory);
-            outcome
-                .unroutable
-                .extend(mandatory.map(|(number, _)| number));
+            for (number, message) in (number..).zip(alike) {
+                outcome.reached_none(number, message.mandatory);
+            }
         } else if staged.is_empty() && route.logged(message.persistent).is_empty() {
             self.pass(alike, &route)?;
         } else {
             for (count, message) in alike.iter().enumerate() {
                 if staged.is_full() {
+                    self.count(message.exchange, count, route.queues().len());
                     return Ok(count);
                 }
                 self.stage(staged, message, &route)?;
             }
         }
+        self.count(message.exchange, alike.len(), route.queues().len());
         Ok(alike.len())
+    }
+
+    /// Counts messages of one exchange, each of which went to so many queues.
+    pub(super) fn count(&mut self, exchange: &str, messages: usize, queues: usize) {
+        let known = self
+            .exchanges
+            .iter()
+            .position(|(name, _)| **name == *exchange);
+        match known {
+            Some(0) => {}
+            Some(at) => self.exchanges.swap(0, at),
+            None => {
+                let Some(meter) = self.session.vhost().exchange_meter(exchange) else {
+                    return;
+                };
+                self.exchanges.truncate(EXCHANGES_MAX - 1);
+                self.exchanges.insert(0, (exchange.into(), meter));
+            }
+        }
+        let (_, meter) = &self.exchanges[0];
+        meter.add_shared(OfExchange::In, messages as u64);
+        if queues > 0 {
+            meter.add_shared(OfExchange::Out, (messages * queues) as u64);
+        }
     }
 
     /// The messages, from the first, that take this route and go to the log of the same queues.
@@ -184,9 +229,10 @@ impl Publisher {
                 && before.copies.is_empty()
                 && is_same_way(route)
                 && (is_cached && message.is_addressed_like(before)
-                    || self
-                        .route(message)
-                        .is_ok_and(|other| Arc::ptr_eq(&other, route)));
+                    || message.exchange == before.exchange
+                        && self
+                            .route(message)
+                            .is_ok_and(|other| Arc::ptr_eq(&other, route)));
             if !is_alike {
                 break;
             }
@@ -286,6 +332,7 @@ impl Publisher {
         if versions != self.versions {
             self.versions = versions;
             self.routes = RouteCache::default();
+            self.exchanges.clear();
         }
     }
 

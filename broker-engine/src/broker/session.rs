@@ -14,6 +14,7 @@ use super::{
     limits::Place,
     publisher::{Publisher, ReadHeaders},
     queue::{ConnectionId, Queue},
+    stats::{ChannelMeter, ConnectionMeter, Meter, OfNode},
     topic_access::TopicRules,
     topology::Kind,
     value::Table,
@@ -154,6 +155,7 @@ impl Session {
             .inner
             .vhost
             .declare_queue(declare, self.inner.connection)?;
+        self.count_churn(OfNode::QueueDeclared);
         Ok(declared(queue, durable))
     }
 
@@ -330,13 +332,32 @@ impl Session {
         let Inner { core, identity, .. } = &*self.inner;
         let limits = core.access.limits(identity);
         core.counts
-            .open_channel(&identity.name, &core.limits, limits)
+            .open_channel(&identity.name, &core.limits, limits)?;
+        self.count_churn(OfNode::ChannelCreated);
+        Ok(())
     }
 
     /// A channel is closed.
     pub fn channel_close(&self) {
         let Inner { core, identity, .. } = &*self.inner;
         core.counts.close_channel(&identity.name);
+        self.count_churn(OfNode::ChannelClosed);
+    }
+
+    fn count_churn(&self, what: OfNode) {
+        self.inner.core.stats.churn.add_shared(what, 1);
+    }
+
+    /// The counters of a channel that was opened.
+    pub(crate) fn channel_meter(&self) -> Arc<ChannelMeter> {
+        let Inner { core, vhost, .. } = &*self.inner;
+        Meter::new(&core.stats.sampler, Some(&vhost.stats().channels))
+    }
+
+    /// The counters of the connection.
+    pub(crate) fn connection_meter(&self) -> Arc<ConnectionMeter> {
+        let Inner { core, vhost, .. } = &*self.inner;
+        Meter::new(&core.stats.sampler, Some(&vhost.stats().connections))
     }
 
     /// Whoever names an exchange to hand messages on to must be allowed to move them himself.

@@ -23,6 +23,7 @@ use super::{
     exchange::{Exchange, ExchangeKind, ExchangeSettings},
     policy::Applied,
     queue::{ConnectionId, Dialect, Queue, QueueSettings, Rules, is_compared},
+    stats::{ExchangeMeter, History, Meter, OfNode, Sums, Totals},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
 };
@@ -93,6 +94,9 @@ pub struct Vhost {
     defined: AtomicU64,
     /// Whoever changes what holds for queues and exchanges waits for the turn.
     pub(super) governing: Mutex<()>,
+    stats: Sums,
+    /// Of the exchange without a name.
+    default_exchange: Arc<ExchangeMeter>,
 }
 
 impl Vhost {
@@ -100,6 +104,8 @@ impl Vhost {
         Arc::new_cyclic(|me| Self {
             name: described.name.as_str().into(),
             described: RwLock::new(described),
+            stats: Sums::new(&core.stats.sampler, Some(&core.stats.sums)),
+            default_exchange: Meter::new(&core.stats.sampler, None),
             is_deleted: AtomicBool::new(false),
             me: me.clone(),
             core,
@@ -115,6 +121,32 @@ impl Vhost {
         &self.name
     }
 
+    /// What is counted of everything in it.
+    pub(crate) fn stats(&self) -> &Sums {
+        &self.stats
+    }
+
+    /// What was counted of everything in it until now, and in the last `periods`.
+    pub fn totals(&self, periods: u32) -> Totals {
+        self.core.stats.sampler.collect();
+        self.stats.totals(periods)
+    }
+
+    /// The meter of an exchange that is there.
+    pub(super) fn exchange_meter(&self, name: &str) -> Option<Arc<ExchangeMeter>> {
+        if name.is_empty() {
+            return Some(Arc::clone(&self.default_exchange));
+        }
+        let topology = self.topology.read();
+        let exchange = topology.exchanges.get(name)?;
+        Some(Arc::clone(exchange.meter(&self.core.stats.sampler)))
+    }
+
+    /// What an exchange counted, by [`super::OfExchange`], now and at the end of each of the last `periods`.
+    pub fn exchange_history(&self, name: &str, periods: u32) -> Option<History> {
+        Some(self.exchange_meter(name)?.history(periods))
+    }
+
     /// What is said about it.
     pub fn described(&self) -> document::Vhost {
         self.described.read().clone()
@@ -127,6 +159,23 @@ impl Vhost {
     /// Whether it is gone: who is still in it must leave.
     pub fn is_deleted(&self) -> bool {
         self.is_deleted.load(Ordering::Acquire)
+    }
+
+    /// How many queues it lists.
+    pub fn queue_count(&self) -> usize {
+        let topology = self.topology.read();
+        let names = topology.queues.keys();
+        names.filter(|name| !is_internal(name)).count()
+    }
+
+    /// How many consumers its queues have.
+    pub fn consumer_count(&self) -> usize {
+        let topology = self.topology.read();
+        let listed = topology
+            .queues
+            .values()
+            .filter(|queue| !is_internal(queue.name()));
+        listed.map(|queue| queue.consumer_count()).sum()
     }
 
     /// All its queues, in no order.
@@ -198,6 +247,7 @@ impl Vhost {
         let position = self.define(&changes)?;
         topology.insert_queue(&queue);
         self.changed(topology);
+        self.core.stats.churn.add_shared(OfNode::QueueCreated, 1);
         Ok((queue, position))
     }
 

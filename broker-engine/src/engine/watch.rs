@@ -1,4 +1,4 @@
-//! Looks at memory, disk and the log once a second, and raises the alarm or ends the engine.
+//! Looks at memory, disk and the log once a second, and raises the alarm or ends the engine; has counters sampled.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +27,12 @@ pub(super) fn start(
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            let sampled = Arc::clone(&broker);
+            // Whoever is busy is many: it takes its time.
+            let sampling = tokio::task::spawn_blocking(move || sampled.sample(sampled.now_ms()));
+            if let Err(error) = sampling.await {
+                tracing::error!(%error, "counters are not sampled");
+            }
             if let Some(error) = broker.failed() {
                 tracing::error!(%error, "the message log failed; the engine ends");
                 shutdown.cancel();

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, Query};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use super::auth::{Administrator, User};
 use super::error::Error;
 use super::listing::to_json;
+use super::upload::Upload;
 use super::{Node, State};
 use crate::broker::{self, Document, LIMITS, VHOST_LIMITS};
 
@@ -76,9 +76,11 @@ pub(super) async fn import(
     _administrator: Administrator,
     user: User,
     node: State,
-    body: Bytes,
-) -> Result<StatusCode, Error> {
-    take_over(user, node, parse(&body)?).await
+    upload: Upload,
+) -> Result<Response, Error> {
+    let document = parse(&upload.document)?;
+    take_over(user, node, document).await?;
+    Ok(upload.done())
 }
 
 pub(super) async fn import_vhost(
@@ -86,13 +88,15 @@ pub(super) async fn import_vhost(
     user: User,
     node: State,
     Path(vhost): Path<String>,
-    body: Bytes,
-) -> Result<StatusCode, Error> {
+    upload: Upload,
+) -> Result<Response, Error> {
     node.check_vhost(&vhost)?;
-    take_over(user, node, parse(&body)?.within(&vhost)).await
+    let document = parse(&upload.document)?.within(&vhost);
+    take_over(user, node, document).await?;
+    Ok(upload.done())
 }
 
-async fn take_over(user: User, node: State, document: Document) -> Result<StatusCode, Error> {
+async fn take_over(user: User, node: State, document: Document) -> Result<(), Error> {
     let by = (!user.is_monitoring()).then(|| user.name().to_owned());
     blocking(move || {
         let imported = node.broker.import(&document, by.as_deref());
@@ -108,8 +112,7 @@ async fn take_over(user: User, node: State, document: Document) -> Result<Status
             | broker::Error::Store(_)) => error.into(),
         })
     })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
+    .await
 }
 
 fn parse(body: &[u8]) -> Result<Document, Error> {

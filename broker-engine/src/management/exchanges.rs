@@ -12,6 +12,7 @@ use super::auth::User;
 use super::body::Body;
 use super::error::Error;
 use super::listing::Parameters;
+use super::rates::Windows;
 use super::{State, operator, written};
 use crate::broker::json as tables;
 use crate::broker::{ExchangeDeclare, ExchangeKind, ExchangeSettings, Table, Vhost};
@@ -25,8 +26,9 @@ pub(super) async fn list(
     parameters: Parameters,
 ) -> Result<Json<Value>, Error> {
     let vhosts = operator::all(&user, &node);
-    let exchanges = vhosts.iter().flat_map(|vhost| all(vhost)).collect();
-    Ok(Json(parameters.list(exchanges)?))
+    let windows = Windows::of(&parameters)?;
+    let exchanges = vhosts.iter().flat_map(|vhost| all(vhost, &windows));
+    Ok(Json(parameters.list(exchanges.collect())?))
 }
 
 pub(super) async fn list_of_vhost(
@@ -36,7 +38,8 @@ pub(super) async fn list_of_vhost(
     Path(vhost): Path<String>,
 ) -> Result<Json<Value>, Error> {
     let vhost = operator::look(&user, &node, &vhost)?;
-    Ok(Json(parameters.list(all(&vhost))?))
+    let windows = Windows::of(&parameters)?;
+    Ok(Json(parameters.list(all(&vhost, &windows))?))
 }
 
 pub(super) async fn show(
@@ -51,7 +54,9 @@ pub(super) async fn show(
         .into_iter()
         .find(|(other, _)| other == name);
     let (name, settings) = found.ok_or(Error::NotFound)?;
-    Ok(Json(parameters.one(describe(&vhost, &name, &settings))))
+    let windows = Windows::of(&parameters)?;
+    let described = describe(&vhost, (&name, &settings), &windows);
+    Ok(Json(parameters.one(described)))
 }
 
 pub(super) async fn put(
@@ -117,15 +122,20 @@ pub(super) fn exchanges(vhost: &Vhost) -> Vec<(String, ExchangeSettings)> {
     exchanges
 }
 
-fn all(vhost: &Vhost) -> Vec<Value> {
+fn all(vhost: &Vhost, windows: &Windows) -> Vec<Value> {
     let exchanges = exchanges(vhost);
     exchanges
         .iter()
-        .map(|(name, settings)| describe(vhost, name, settings))
+        .map(|(name, settings)| describe(vhost, (name, settings), windows))
         .collect()
 }
 
-fn describe(vhost: &Vhost, name: &str, settings: &ExchangeSettings) -> Value {
+fn describe(
+    vhost: &Vhost,
+    (name, settings): (&str, &ExchangeSettings),
+    windows: &Windows,
+) -> Value {
+    let history = vhost.exchange_history(name, windows.periods());
     json!({
         "name": name,
         "vhost": **vhost.name(),
@@ -134,5 +144,6 @@ fn describe(vhost: &Vhost, name: &str, settings: &ExchangeSettings) -> Value {
         "auto_delete": settings.auto_delete,
         "internal": settings.internal,
         "arguments": tables::from_table(&settings.arguments),
+        "message_stats": windows.of_exchange(&history.unwrap_or_default()),
     })
 }

@@ -30,6 +30,14 @@ impl Parameters {
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    #[cfg(test)]
+    pub(super) fn from_pairs(query: &[(&str, &str)]) -> Self {
+        let pairs = query
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self(pairs.collect())
+    }
+
     /// The list that is asked for, made from the whole one.
     pub(super) fn list(&self, mut items: Vec<Value>) -> Result<Value, Error> {
         if let Some(member) = self.0.get("sort").filter(|member| !member.is_empty()) {
@@ -90,7 +98,7 @@ impl Parameters {
         narrowed(&item, &columns)
     }
 
-    fn number(&self, name: &str) -> Result<Option<usize>, Error> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Error> {
         let number = self.0.get(name).filter(|text| !text.is_empty());
         number
             .map(|text| text.parse())
@@ -184,11 +192,8 @@ mod tests {
     use super::*;
 
     fn list(query: &[(&str, &str)]) -> Result<Value, Error> {
-        let parameters = query
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let items = ["b", "abc", "c"].map(|name| json!({"name": name, "n": {"len": name.len()}}));
-        Parameters(parameters.collect()).list(items.to_vec())
+        Parameters::from_pairs(query).list(items.to_vec())
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::{Node, State, exchanges, operator};
 use crate::broker::json as tables;
 use crate::broker::{
-    self, Delivery, DeliveryRun, Publish, Settlement, Settlements, Table, Verdict,
+    self, Delivery, DeliveryRun, OfChannel, Publish, Settlement, Settlements, Table, Verdict,
 };
 
 /// Messages of one answer at most.
@@ -70,6 +70,7 @@ pub(super) async fn publish(
     if let Some(error) = outcome.error {
         return Err(operator::refused(error));
     }
+    session.channel_meter().add(OfChannel::Publish, 1);
     Arc::clone(&node).durable(outcome.durable).await?;
     let is_routed = outcome.unroutable.is_empty() && outcome.rejected.is_empty();
     Ok(Json(json!({"routed": is_routed})))
@@ -121,6 +122,9 @@ pub(super) async fn get(
         });
     }
     settlements.apply();
+    session
+        .channel_meter()
+        .add(OfChannel::Get, got.len() as u64);
     Ok(Json(Value::Array(got)))
 }
 

@@ -6,7 +6,10 @@
 mod auth;
 mod bindings;
 mod body;
+mod channels;
 mod clients;
+mod connections;
+mod consumers;
 mod definitions;
 mod error;
 mod exchanges;
@@ -23,7 +26,9 @@ mod parameters;
 mod permissions;
 mod policies;
 mod queues;
+mod rates;
 mod topic_permissions;
+mod upload;
 mod users;
 mod vhosts;
 mod whoami;
@@ -187,28 +192,28 @@ fn topology() -> Router<Arc<Node>> {
 /// Who is connected.
 fn connected() -> Router<Arc<Node>> {
     Router::new()
-        .route("/connections", get(clients::connections))
+        .route("/connections", get(connections::list))
         .route(
             "/connections/username/{user}",
-            get(clients::connections_of_user),
+            get(connections::list_of_user),
         )
         .route(
             "/connections/{name}",
-            get(clients::show_connection).delete(clients::close),
+            get(connections::show).delete(connections::close),
         )
         .route(
             "/connections/{name}/channels",
-            get(clients::channels_of_connection),
+            get(channels::list_of_connection),
         )
         .route(
             "/vhosts/{name}/connections",
-            get(clients::connections_of_vhost),
+            get(connections::list_of_vhost),
         )
-        .route("/vhosts/{name}/channels", get(clients::channels_of_vhost))
-        .route("/channels", get(clients::channels))
-        .route("/channels/{name}", get(clients::show_channel))
-        .route("/consumers", get(clients::consumers))
-        .route("/consumers/{vhost}", get(clients::consumers_of_vhost))
+        .route("/vhosts/{name}/channels", get(channels::list_of_vhost))
+        .route("/channels", get(channels::list))
+        .route("/channels/{name}", get(channels::show))
+        .route("/consumers", get(consumers::list))
+        .route("/consumers/{vhost}", get(consumers::list_of_vhost))
 }
 
 /// What bounds others: policies, parameters, limits, topics.

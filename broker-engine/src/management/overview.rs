@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use super::auth::User;
 use super::error::Error;
 use super::listing::Parameters;
-use super::{State, clients};
+use super::rates::Windows;
+use super::{State, operator};
+use crate::broker::Totals;
 
 /// `/api/cluster-name`.
 pub(super) async fn cluster_name(_user: User, node: State) -> Json<Value> {
@@ -18,27 +20,19 @@ pub(super) async fn show(
     node: State,
     parameters: Parameters,
 ) -> Result<Json<Value>, Error> {
-    let vhosts = node.broker.vhosts();
-    let visible = vhosts
-        .iter()
-        .filter(|vhost| user.can_see(&node, vhost.name()));
-    let (mut published, mut delivered, mut redelivered, mut acked) = (0, 0, 0, 0);
-    let (mut exchanges, mut queues, mut consumers, mut ready, mut unacked) = (0, 0, 0, 0, 0);
-    for vhost in visible {
-        // The default exchange is one that the virtual host does not list.
-        exchanges += vhost.exchanges().len() + 1;
-        for queue in vhost.queues() {
-            let stats = queue.stats();
-            queues += 1;
-            consumers += stats.consumers;
-            ready += stats.ready;
-            unacked += stats.unacked;
-            published += stats.published_total;
-            delivered += stats.delivered_total;
-            redelivered += stats.redelivered_total;
-            acked += stats.acked_total;
-        }
-    }
+    let windows = Windows::of(&parameters)?;
+    let vhosts = operator::all(&user, &node);
+    // The default exchange is one that the virtual host does not list.
+    let exchanges: usize = vhosts.iter().map(|vhost| vhost.exchanges().len() + 1).sum();
+    let queues: usize = vhosts.iter().map(|vhost| vhost.queue_count()).sum();
+    let consumers: usize = vhosts.iter().map(|vhost| vhost.consumer_count()).sum();
+    let periods = windows.periods();
+    let totals = if user.is_monitor() {
+        node.broker.totals(periods)
+    } else {
+        let visible = vhosts.iter().map(|vhost| vhost.totals(periods));
+        visible.reduce(Totals::plus).unwrap_or_default()
+    };
     let listeners: Vec<Value> = node
         .listeners
         .iter()
@@ -76,24 +70,17 @@ pub(super) async fn show(
         "node": node.name,
         "object_totals": {
             "connections": node.clients.connection_count(),
-            "channels": clients::channel_count(&node).await?,
+            "channels": node.broker.channel_count(),
             "consumers": consumers,
             "exchanges": exchanges,
             "queues": queues,
         },
-        "queue_totals": {
-            "messages": ready + unacked,
-            "messages_ready": ready,
-            "messages_unacknowledged": unacked,
-        },
-        "message_stats": {
-            "publish": published,
-            "deliver_get": delivered,
-            "redeliver": redelivered,
-            "ack": acked,
-        },
+        "queue_totals": {},
+        "message_stats": windows.of_channel(&totals.channels),
+        "churn_rates": windows.of_node(&node.broker.churn(periods)),
         "contexts": contexts,
     });
+    windows.add_lengths(&mut overview["queue_totals"], &totals.queues);
     if user.is_monitor() {
         overview["listeners"] = Value::Array(listeners);
     }

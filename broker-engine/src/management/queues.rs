@@ -12,7 +12,8 @@ use super::auth::User;
 use super::body::Body;
 use super::error::Error;
 use super::listing::Parameters;
-use super::{Node, State, clients, operator, written};
+use super::rates::Windows;
+use super::{Node, State, consumers, operator, written};
 use crate::broker::json as tables;
 use crate::broker::{Queue, QueueDeclare, Vhost};
 
@@ -22,8 +23,9 @@ pub(super) async fn list(
     parameters: Parameters,
 ) -> Result<Json<Value>, Error> {
     let vhosts = operator::all(&user, &node);
-    let queues = vhosts.iter().flat_map(|vhost| all(&node, vhost)).collect();
-    Ok(Json(parameters.list(queues)?))
+    let windows = Windows::of(&parameters)?;
+    let queues = vhosts.iter().flat_map(|vhost| all(&node, vhost, &windows));
+    Ok(Json(parameters.list(queues.collect())?))
 }
 
 pub(super) async fn list_of_vhost(
@@ -33,7 +35,8 @@ pub(super) async fn list_of_vhost(
     Path(vhost): Path<String>,
 ) -> Result<Json<Value>, Error> {
     let vhost = operator::look(&user, &node, &vhost)?;
-    Ok(Json(parameters.list(all(&node, &vhost))?))
+    let windows = Windows::of(&parameters)?;
+    Ok(Json(parameters.list(all(&node, &vhost, &windows))?))
 }
 
 pub(super) async fn show(
@@ -44,9 +47,8 @@ pub(super) async fn show(
 ) -> Result<Json<Value>, Error> {
     let vhost = operator::look(&user, &node, &vhost)?;
     let queue = vhost.queue(&name).ok_or(Error::NotFound)?;
-    let mut described = describe(&node, &queue);
-    let consumers = clients::details_of_queue(&node, (vhost.name(), &name)).await?;
-    described["consumer_details"] = Value::Array(consumers);
+    let mut described = describe(&node, &queue, &Windows::of(&parameters)?);
+    described["consumer_details"] = Value::Array(consumers::of_queue(&node, &queue));
     Ok(Json(parameters.one(described)))
 }
 
@@ -98,15 +100,17 @@ pub(super) async fn purge(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn all(node: &Node, vhost: &Vhost) -> Vec<Value> {
+fn all(node: &Node, vhost: &Vhost, windows: &Windows) -> Vec<Value> {
     let mut queues = vhost.queues();
     queues.sort_unstable_by(|a, b| a.name().cmp(b.name()));
-    queues.iter().map(|queue| describe(node, queue)).collect()
+    let described = queues.iter().map(|queue| describe(node, queue, windows));
+    described.collect()
 }
 
-fn describe(node: &Node, queue: &Queue) -> Value {
+fn describe(node: &Node, queue: &Queue, windows: &Windows) -> Value {
+    let history = queue.history(windows.periods());
     let (settings, stats, policies) = (queue.settings(), queue.stats(), queue.policies());
-    json!({
+    let mut described = json!({
         "name": **queue.name(),
         "vhost": **queue.vhost(),
         "type": queue.kind().name(),
@@ -121,15 +125,9 @@ fn describe(node: &Node, queue: &Queue) -> Value {
         "node": node.name,
         "state": "running",
         "consumers": stats.consumers,
-        "messages": stats.ready + stats.unacked,
-        "messages_ready": stats.ready,
-        "messages_unacknowledged": stats.unacked,
         "message_bytes_ready": stats.ready_bytes,
-        "message_stats": {
-            "publish": stats.published_total,
-            "deliver_get": stats.delivered_total,
-            "redeliver": stats.redelivered_total,
-            "ack": stats.acked_total,
-        },
-    })
+        "message_stats": windows.of_queue(&history),
+    });
+    windows.add_lengths(&mut described, &history);
+    described
 }

@@ -12,9 +12,10 @@ use super::auth::{Administrator, User};
 use super::body::Body;
 use super::error::Error;
 use super::listing::Parameters;
+use super::rates::Windows;
 use super::{Node, State, operator, written};
+use crate::broker::Vhost;
 use crate::broker::definitions::document::{self, Permission};
-use crate::broker::{QueueStats, Vhost};
 
 pub(super) async fn list(
     user: User,
@@ -22,7 +23,8 @@ pub(super) async fn list(
     parameters: Parameters,
 ) -> Result<Json<Value>, Error> {
     let vhosts = operator::all(&user, &node);
-    let described = vhosts.iter().map(|vhost| describe(&node, vhost));
+    let windows = Windows::of(&parameters)?;
+    let described = vhosts.iter().map(|vhost| describe(&node, vhost, &windows));
     Ok(Json(parameters.list(described.collect())?))
 }
 
@@ -33,7 +35,8 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Error> {
     let vhost = operator::look(&user, &node, &name)?;
-    Ok(Json(parameters.one(describe(&node, &vhost))))
+    let windows = Windows::of(&parameters)?;
+    Ok(Json(parameters.one(describe(&node, &vhost, &windows))))
 }
 
 /// Whoever makes a virtual host may do everything in it.
@@ -92,13 +95,11 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn describe(node: &Node, vhost: &Vhost) -> Value {
-    let stats: Vec<QueueStats> = vhost.queues().iter().map(|queue| queue.stats()).collect();
-    let ready: usize = stats.iter().map(|stats| stats.ready).sum();
-    let unacked: usize = stats.iter().map(|stats| stats.unacked).sum();
+fn describe(node: &Node, vhost: &Vhost, windows: &Windows) -> Value {
+    let totals = vhost.totals(windows.periods());
     let described = vhost.described();
     let queue_type = described.default_queue_type.as_deref().unwrap_or("classic");
-    json!({
+    let mut shown = json!({
         "name": **vhost.name(),
         "description": described.description,
         "tags": described.tags.0,
@@ -110,9 +111,10 @@ fn describe(node: &Node, vhost: &Vhost) -> Value {
         },
         "protected_from_deletion": false,
         "cluster_state": { node.name.as_str(): "running" },
-        "messages": ready + unacked,
-        "messages_ready": ready,
-        "messages_unacknowledged": unacked,
         "tracing": described.tracing,
-    })
+        "message_stats": windows.of_channel(&totals.channels),
+    });
+    windows.add_lengths(&mut shown, &totals.queues);
+    windows.add_traffic(&mut shown, &totals.connections);
+    shown
 }

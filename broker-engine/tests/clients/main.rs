@@ -6,6 +6,8 @@
 //! pinned version, and are kept in cargo's target directory.
 
 #[cfg(test)]
+mod administration;
+#[cfg(test)]
 mod brokerd;
 #[cfg(test)]
 mod certificates;
@@ -17,8 +19,6 @@ mod lapin;
 mod programs;
 #[cfg(test)]
 mod python;
-#[cfg(test)]
-mod rabbitmqadmin;
 #[cfg(test)]
 mod suites;
 #[cfg(test)]

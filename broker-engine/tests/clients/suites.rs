@@ -14,8 +14,8 @@ use crate::brokerd::{Brokerd, LIKE_REFERENCE};
 use crate::containers::Containers;
 use crate::{certificates, python};
 
-/// The longest a suite may take on a busy machine.
-const SUITE_PATIENCE: Duration = Duration::from_secs(1200);
+/// The longest a suite may take on a busy machine: aio-pika's waits for a quarter of an hour on an idle one.
+const SUITE_PATIENCE: Duration = Duration::from_secs(3600);
 
 /// A suite as it is run.
 struct Suite<'a> {
@@ -289,9 +289,6 @@ fn dramatiq() {
     suite.run(&sources, &mut command);
 }
 
-/// Most of their time these suites wait: each part has a broker of its own.
-const IN_PARTS: &[&str] = &["-n", "4", "tests"];
-
 /// Runs a suite that has Docker start its brokers. `fixtures` are files of ours that its package leaves out.
 fn run_in_containers(suite: &Suite<'_>, fixtures: &[&str]) {
     if !python::is_available() {
@@ -309,32 +306,66 @@ fn run_in_containers(suite: &Suite<'_>, fixtures: &[&str]) {
     suite.run(&sources, &mut command);
 }
 
+/// RabbitMQ 3.10.8 passes 558, fails 6 and has one skipped; with TLS on there are more to pass.
 #[test]
 fn aiormq() {
     run_in_containers(
         &Suite {
             package: "aiormq",
             version: "7.2.4",
-            arguments: IN_PARTS,
-            passed_min: 558,
+            arguments: &["tests"],
+            passed_min: 1000,
             left_out: &[],
-            may_fail: &[],
+            may_fail: &[
+                (
+                    "test_confirm_multiple",
+                    "a fifth of a second for ten confirms: a busy machine needs more",
+                ),
+                (
+                    "test_concurrent_channel_number_reuse",
+                    "20 seconds for 500 channels, each step a turn of the event loop",
+                ),
+                (
+                    "test_closing_waiter_cancellation",
+                    "the client's reader may see the end of the connection before its own reason is noted",
+                ),
+                (
+                    "test_connection_close_during_publish_drain",
+                    "never reaches the broker: it looks at what the client's own tasks keep",
+                ),
+            ],
         },
         &["conftest.py"],
     );
 }
 
+/// RabbitMQ 3.10.8 passes 946, fails 5 and has 24 skipped.
 #[test]
 fn aio_pika() {
-    run_in_containers(
-        &Suite {
-            package: "aio-pika",
-            version: "10.2.1",
-            arguments: IN_PARTS,
-            passed_min: 946,
-            left_out: &[],
-            may_fail: &[],
-        },
-        &[],
-    );
+    if std::env::var_os("WARREN_LONG").is_none() {
+        eprintln!("aio-pika's suite waits for a quarter of an hour: only the long run has it");
+        return;
+    }
+    let suite = Suite {
+        package: "aio-pika",
+        version: "10.2.1",
+        arguments: &["tests"],
+        passed_min: 946,
+        left_out: &[],
+        may_fail: &[
+            (
+                "test_channel_reconnect_stairway",
+                "30 seconds for hundreds of reconnects: a busy machine needs more, whatever the broker",
+            ),
+            (
+                "test_create_channels_during_reconnect",
+                "fails when the event loop logs that it was held up",
+            ),
+            (
+                "test_leak_unclosed_channel",
+                "counts objects of the client that a task may still hold",
+            ),
+        ],
+    };
+    run_in_containers(&suite, &[]);
 }

@@ -26,7 +26,10 @@ impl Api {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Self {
             base: format!("http://{address}/api"),
-            client: Client::builder().build().unwrap(),
+            client: Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
         }
     }
 
@@ -75,6 +78,21 @@ impl Api {
             .ask(Method::POST, path, ADMINISTRATOR, Some(body))
             .await;
         (status.as_u16(), body)
+    }
+
+    /// Posts a form of which `b` is the boundary. Returns where it leads to, too.
+    pub(crate) async fn upload(&self, path: &str, form: String) -> (u16, Option<String>) {
+        let request = self.client.post(format!("{}{path}", self.base));
+        let response = request
+            .basic_auth(ADMINISTRATOR.0, Some(ADMINISTRATOR.1))
+            .header("content-type", "multipart/form-data; boundary=b")
+            .body(form)
+            .send()
+            .await
+            .unwrap();
+        let next = response.headers().get("location");
+        let next = next.map(|next| next.to_str().unwrap().to_owned());
+        (response.status().as_u16(), next)
     }
 
     pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {

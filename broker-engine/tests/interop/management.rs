@@ -84,3 +84,29 @@ async fn a_user_made_over_http_may_do_what_its_tags_and_permissions_say() {
         "{refusal}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn definitions_are_uploaded_as_browsers_send_files() {
+    let broker = TestBroker::start().await;
+    let api = Api::new(&broker);
+    let form = |document: &str, next: &str| {
+        format!(
+            "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"d.json\"\r\n\
+             Content-Type: application/json\r\n\r\n{document}\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"redirect\"\r\n\r\n{next}\r\n--b--\r\n"
+        )
+    };
+    let document = r#"{"vhosts": [{"name": "uploaded"}]}"#;
+    let (status, next) = api
+        .upload("/definitions", form(document, "../#/done"))
+        .await;
+    assert_eq!((status, next.as_deref()), (303, Some("../#/done")));
+    assert_eq!(api.get("/vhosts/uploaded").await["name"], "uploaded");
+    // Nobody is sent elsewhere, and a form without a document changes nothing.
+    let elsewhere = form(document, "https://elsewhere.example/");
+    assert_eq!(api.upload("/definitions", elsewhere).await, (204, None));
+    let nothing = form("{", "../#/done");
+    assert_eq!(api.upload("/definitions", nothing).await.0, 400);
+    let (status, _) = api.upload("/definitions", "--b--\r\n".to_owned()).await;
+    assert_eq!(status, 400);
+}

@@ -2,6 +2,7 @@
 
 use super::super::error::Error;
 use super::{Channel, Context, Deferred};
+use crate::broker::OfChannel;
 use crate::codec::amqp::{BasicGet, BasicGetEmpty, BasicQos, BasicQosOk};
 
 impl Channel {
@@ -36,7 +37,10 @@ impl Channel {
                 self.deliveries
                     .send_got(&queue, &delivery, ready, get.no_ack);
             }
-            None => self.send(&BasicGetEmpty { reserved_1: "" }),
+            None => {
+                self.meter.add(OfChannel::GetEmpty, 1);
+                self.send(&BasicGetEmpty { reserved_1: "" });
+            }
         }
         Ok(None)
     }

@@ -8,14 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::super::delivery::ConsumerSink;
 use super::super::error::Error;
 use super::{Channel, Context, Deferred, arguments, special};
-use crate::broker::{Consumer, Queue, QueueKind, Sink, Subscription, Table};
+use crate::broker::{Consumer, Queue, QueueKind, Sink, Subscription};
 use crate::codec::amqp::{BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk};
 
 /// A consumer of the channel and the queue it reads.
 pub(super) struct Subscribed {
     pub(super) queue: Arc<Queue>,
     pub(super) consumer: Arc<Consumer>,
-    pub(super) arguments: Table,
 }
 
 impl Channel {
@@ -56,7 +55,12 @@ impl Channel {
             queue.consumer_priority(&arguments)?
         };
         let deliveries = Arc::clone(&self.deliveries);
-        let sink = Arc::new(ConsumerSink::new(deliveries, context.handles_cancel));
+        let sink = Arc::new(ConsumerSink::new(
+            deliveries,
+            context.handles_cancel,
+            context.origin(),
+            arguments,
+        ));
         let subscription = Subscription {
             sink: Arc::<ConsumerSink>::clone(&sink) as Arc<dyn Sink>,
             tag: Arc::clone(&tag),
@@ -86,7 +90,6 @@ impl Channel {
             Subscribed {
                 queue: Arc::clone(&queue),
                 consumer,
-                arguments,
             },
         );
         queue.pump();

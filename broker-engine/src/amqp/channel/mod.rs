@@ -21,6 +21,7 @@ mod transaction;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use self::consume::Subscribed;
@@ -34,7 +35,10 @@ use super::error::Error;
 use super::outbox::Outbox;
 use super::reply_code::ReplyCode;
 use super::server::Server;
-use crate::broker::{self, Credit, Identity, Position, Progress, Publisher, Settlements, Waiter};
+use crate::broker::{
+    self, ChannelMeter, ConnectionMeter, Credit, Identity, OfChannel, Origin, Position, Progress,
+    Publisher, Settlements, Waiter,
+};
 use crate::codec::amqp::{
     BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method, encode_method,
 };
@@ -52,20 +56,23 @@ pub(crate) struct Context {
     server: Arc<Server>,
     link: Arc<Link>,
     session: broker::Session,
+    origin: Arc<Origin>,
     handles_cancel: bool,
 }
 
 impl Context {
-    /// Enters a virtual host.
+    /// Enters a virtual host, from `peer` to `local`.
     pub(crate) fn open(
         server: &Arc<Server>,
         link: &Arc<Link>,
-        identity: &Identity,
-        vhost: &str,
+        (peer, local): (SocketAddr, SocketAddr),
+        (identity, vhost): (&Identity, &str),
         handles_cancel: bool,
     ) -> Result<Self, Error> {
         let session = server.broker().session(identity, vhost)?;
+        let user = Arc::clone(&session.identity().name);
         Ok(Self {
+            origin: Arc::new(Origin { peer, local, user }),
             server: Arc::clone(server),
             link: Arc::clone(link),
             session,
@@ -73,12 +80,18 @@ impl Context {
         })
     }
 
-    pub(crate) fn user(&self) -> &str {
-        &self.session.identity().name
+    /// The connection.
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
     }
 
-    pub(crate) fn vhost_name(&self) -> &str {
+    pub(crate) fn vhost_name(&self) -> &Arc<str> {
         self.session.vhost().name()
+    }
+
+    /// A meter of the connection's bytes.
+    pub(crate) fn meter(&self) -> Arc<ConnectionMeter> {
+        self.session.connection_meter()
     }
 
     /// Whether there is nothing to be in any more.
@@ -118,6 +131,7 @@ pub(crate) struct Channel {
     is_released: bool,
     outbox: Arc<Outbox>,
     deliveries: Arc<Deliveries>,
+    meter: Arc<ChannelMeter>,
     consumers: HashMap<Arc<str>, Subscribed>,
     settlements: Settlements,
     /// Boxed: most channels only consume.
@@ -138,13 +152,15 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// `prefetch` is that of consumers before the client says otherwise; 0 is no limit.
-    pub(crate) fn new(number: u16, outbox: Arc<Outbox>, prefetch: u32) -> Self {
+    pub(crate) fn new(number: u16, outbox: Arc<Outbox>, context: &Context) -> Self {
+        let meter = context.session.channel_meter();
+        let deliveries = Deliveries::new(Arc::clone(&outbox), number, Arc::clone(&meter));
         Self {
             number,
             is_closing: false,
             is_released: false,
-            deliveries: Arc::new(Deliveries::new(Arc::clone(&outbox), number)),
+            deliveries: Arc::new(deliveries),
+            meter,
             outbox,
             consumers: HashMap::new(),
             settlements: Settlements::default(),
@@ -154,7 +170,7 @@ impl Channel {
             transaction: None,
             reply_to: None,
             content: None,
-            prefetch,
+            prefetch: context.server.prefetch_default(),
             credit: Arc::default(),
             patience: Patience::default(),
             last_queue: None,
@@ -260,11 +276,13 @@ impl Channel {
 
     /// Confirms what need not wait any more, now that the log got so far.
     pub(crate) fn confirm(&mut self, reached: Progress) {
-        if let Some(last) = self
-            .confirms
-            .as_mut()
-            .and_then(|confirms| confirms.settle(reached))
-        {
+        let Some(confirms) = &mut self.confirms else {
+            return;
+        };
+        let before = confirms.confirmed();
+        if let Some(last) = confirms.settle(reached) {
+            let count = confirms.confirmed() - before;
+            self.meter.add(OfChannel::Confirm, count);
             self.send(&BasicAck {
                 delivery_tag: last,
                 multiple: true,

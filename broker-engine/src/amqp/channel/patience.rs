@@ -76,8 +76,8 @@ impl Channel {
         };
         tracing::warn!(
             channel = self.number,
-            vhost = context.vhost_name(),
-            user = context.user(),
+            vhost = %context.vhost_name(),
+            user = %context.origin().user,
             limit_ms,
             "a consumer keeps deliveries for too long"
         );

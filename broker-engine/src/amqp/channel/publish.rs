@@ -4,7 +4,7 @@ use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::content::{self, Content};
 use super::{Channel, Context, arguments, special};
-use crate::broker::{self, Publish};
+use crate::broker::{self, OfChannel, Publish, PublishOutcome};
 use crate::codec::amqp::{
     BasicNack, BasicPublish, BasicReturn, ContentHeader, Encode, Frame, FrameKind, FrameParse,
     Method, Properties, PublishHead, encode_content, encode_method, parse_frame,
@@ -252,6 +252,7 @@ impl Channel {
             .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)));
         let outcome = publisher.publish(&publishes.list);
         self.is_logging = outcome.durable.is_some();
+        self.count_published(&outcome);
         for number in outcome.unroutable {
             self.send_return(&publishes.list[number], ReplyCode::NoRoute);
         }
@@ -293,6 +294,19 @@ impl Channel {
                 Ok(())
             }
             (Some(error), _) => Err(error.into()),
+        }
+    }
+
+    /// Counts what was published.
+    pub(super) fn count_published(&self, outcome: &PublishOutcome) {
+        self.meter.add(OfChannel::Publish, outcome.accepted as u64);
+        if !outcome.unroutable.is_empty() {
+            let returned = outcome.unroutable.len() as u64;
+            self.meter.add(OfChannel::ReturnUnroutable, returned);
+        }
+        if outcome.dropped > 0 {
+            let dropped = outcome.dropped as u64;
+            self.meter.add(OfChannel::DropUnroutable, dropped);
         }
     }
 

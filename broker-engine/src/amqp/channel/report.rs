@@ -2,12 +2,17 @@
 
 use super::Channel;
 use super::consume::Subscribed;
-use crate::broker::{ChannelReport, ConsumerReport};
+use crate::broker::ChannelReport;
 
 impl Channel {
     /// A snapshot.
-    pub(crate) fn report(&self) -> ChannelReport {
-        let consumers = self.consumers.values().map(consumer);
+    pub(crate) fn report(&self, periods: u32) -> ChannelReport {
+        let consumers = self
+            .consumers
+            .values()
+            .map(|Subscribed { queue, consumer }| {
+                consumer.report(queue.name(), queue.activity(consumer))
+            });
         let transaction = self.transaction.as_ref();
         ChannelReport {
             number: self.number,
@@ -22,24 +27,7 @@ impl Channel {
             is_transactional: transaction.is_some(),
             prefetch: self.prefetch,
             channel_prefetch: self.credit.limit(),
+            messages: self.meter.history(periods),
         }
-    }
-}
-
-fn consumer(subscribed: &Subscribed) -> ConsumerReport {
-    let Subscribed {
-        queue,
-        consumer,
-        arguments,
-    } = subscribed;
-    ConsumerReport {
-        tag: consumer.tag().to_string(),
-        queue: queue.name().to_string(),
-        no_ack: consumer.no_ack(),
-        exclusive: consumer.exclusive(),
-        prefetch: consumer.credit().limit(),
-        priority: consumer.priority(),
-        activity: queue.activity(consumer),
-        arguments: arguments.clone(),
     }
 }

@@ -6,7 +6,7 @@ use super::super::error::Error;
 use super::super::owed::Unsettled;
 use super::acks::Acked;
 use super::{Channel, Context, Deferred};
-use crate::broker::{Settlement, Settlements, Verdict};
+use crate::broker::{OfChannel, Settlement, Settlements, Verdict};
 use crate::codec::amqp::{BasicNack, BasicRecoverOk, BasicReject};
 
 /// The decision about deliveries that were taken from the channel.
@@ -37,6 +37,8 @@ impl Channel {
     /// Acks count up to the first that names no delivery, which is the error.
     pub(crate) fn ack(&mut self, acked: &[Acked]) -> Result<(), Error> {
         let (unsettled, outcome) = self.deliveries.take_acked(acked);
+        let count = unsettled.iter().map(|unsettled| unsettled.run.len).sum();
+        self.meter.add(OfChannel::Ack, count);
         self.decide(Verdict::Ack, unsettled);
         outcome
     }

@@ -121,6 +121,7 @@ impl Channel {
                 self.deliveries.restore(unsettled);
             }
         })?;
+        self.count_published(&outcome);
         for number in outcome.unroutable {
             self.send_return(&publishes[number], ReplyCode::NoRoute);
         }

@@ -18,6 +18,7 @@ use super::super::outbox::Outbox;
 use super::super::server::FRAME_MAX;
 use super::heartbeat::{Deadlines, Elapsed};
 use super::session::Session;
+use crate::broker::OfConnection;
 use crate::codec::amqp::FRAME_OVERHEAD;
 
 /// Bytes of one read at most. Smaller buffers cost CPU, larger ones leave the processor's cache.
@@ -175,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 Poll::Ready(Ok(count)) => {
                     self.written += count;
                     self.outbox.sent(count);
-                    self.session.traffic.1 += count as u64;
+                    self.session.count_bytes(OfConnection::Sent, count);
                     self.deadlines.sent();
                     self.needs_flush = true;
                     moved = true;
@@ -211,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 return Err(End::Disconnected);
             }
             self.deadlines.received();
-            self.session.traffic.0 += count as u64;
+            self.session.count_bytes(OfConnection::Received, count);
             let consumed = self.session.on_data(&buffer[..kept + count]);
             let rest = &buffer[consumed..kept + count];
             if rest.is_empty() {

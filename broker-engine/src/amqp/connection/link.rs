@@ -23,8 +23,8 @@ pub(crate) struct Link {
     expects_answers: AtomicBool,
     /// The time at which somebody asked to look for late answers; 0 when nobody did.
     patience_at_ms: AtomicU64,
-    /// Who wants a report of the connection.
-    report_requests: Mutex<Vec<Sender<ConnectionReport>>>,
+    /// Who wants a report of the connection, with the history of how many periods.
+    report_requests: Mutex<Vec<(u32, Sender<ConnectionReport>)>>,
 }
 
 impl Link {
@@ -54,13 +54,13 @@ impl Link {
     }
 
     /// Asks the connection's task for a report.
-    pub(crate) fn request_report(&self, to: Sender<ConnectionReport>) {
-        self.report_requests.lock().push(to);
+    pub(crate) fn request_report(&self, periods: u32, to: Sender<ConnectionReport>) {
+        self.report_requests.lock().push((periods, to));
         self.notify();
     }
 
     /// Those that asked for a report.
-    pub(crate) fn take_report_requests(&self) -> Vec<Sender<ConnectionReport>> {
+    pub(crate) fn take_report_requests(&self) -> Vec<(u32, Sender<ConnectionReport>)> {
         std::mem::take(&mut *self.report_requests.lock())
     }
 

@@ -16,7 +16,7 @@ use super::gathered::Gathered;
 use super::heartbeat::Phase;
 use super::link::Link;
 use super::peer::{Certified, Peer};
-use crate::broker::{Alarm, Identity, Position, Settlements};
+use crate::broker::{Alarm, ConnectionMeter, Identity, Position, Settlements};
 use crate::codec::amqp::{
     BasicConsume, ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk,
     Encode as _, Frame, FrameKind, FrameParse, Method, encode_heartbeat, parse_frame,
@@ -73,8 +73,8 @@ pub(super) struct Session {
     is_blocked: bool,
     /// Milliseconds since 1970; 0 before the connection is open.
     pub(super) connected_at_ms: u64,
-    /// Bytes received and sent.
-    pub(super) traffic: (u64, u64),
+    /// Bytes received and sent; none before the connection is open.
+    pub(super) traffic: Option<Arc<ConnectionMeter>>,
 }
 
 impl Session {
@@ -104,7 +104,7 @@ impl Session {
             pending_reply: None,
             is_blocked: false,
             connected_at_ms: 0,
-            traffic: (0, 0),
+            traffic: None,
         }
     }
 
@@ -147,9 +147,15 @@ impl Session {
             .clone()
             .ok_or_else(|| Error::new(ReplyCode::InternalError, "the connection has no user"))?;
         let handles_cancel = self.client.handles_cancel;
-        let context = Context::open(&self.server, &self.link, &identity, vhost, handles_cancel)?;
-        self.server
-            .opened(self.id, (self.peer, self.local), &context);
+        let context = Context::open(
+            &self.server,
+            &self.link,
+            (self.peer, self.local),
+            (&identity, vhost),
+            handles_cancel,
+        )?;
+        self.traffic = Some(context.meter());
+        self.server.opened(self.id, &context);
         self.connected_at_ms = self.server.broker().now_ms();
         // Whoever deletes a virtual host from now on finds the connection.
         let is_late = context.is_vhost_deleted();
@@ -352,14 +358,11 @@ impl Session {
                 self.channel_max
             )));
         }
-        if let Some(context) = &self.context {
-            context.open_channel()?;
-        }
-        let channel = Channel::new(
-            number,
-            Arc::clone(self.outbox()),
-            self.server.prefetch_default(),
-        );
+        let Some(context) = &self.context else {
+            return Ok(());
+        };
+        context.open_channel()?;
+        let channel = Channel::new(number, Arc::clone(self.outbox()), context);
         self.channels.insert(number, Box::new(channel));
         self.outbox()
             .send(number, &ChannelOpenOk { reserved_1: b"" });
@@ -399,8 +402,8 @@ impl Session {
             self.force_close(&reason);
             return;
         }
-        for to in self.link.take_report_requests() {
-            if let Some(report) = self.report() {
+        for (periods, to) in self.link.take_report_requests() {
+            if let Some(report) = self.report(periods) {
                 // Whoever asked may have stopped waiting.
                 let _ = to.send(report);
             }

@@ -7,7 +7,11 @@ mod headers;
 mod reading;
 mod topic;
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 pub(crate) use self::reading::Reading;
 use self::{hash::HashOn, topic::Patterns};
@@ -16,6 +20,7 @@ use super::{
     error::Error,
     policy::Applied,
     queue::{Arguments, Dialect, Queue},
+    stats::{ExchangeMeter, Meter, Sampler},
     topology::Kind,
     value::{Table, Value},
 };
@@ -199,6 +204,8 @@ pub(crate) struct Exchange {
     /// Where messages go that no binding takes.
     alternate: Option<Box<str>>,
     deduper: Option<Arc<Deduper>>,
+    /// None before anything was published to it.
+    meter: OnceLock<Arc<ExchangeMeter>>,
 }
 
 impl Exchange {
@@ -212,7 +219,13 @@ impl Exchange {
             settings,
             bindings: HashMap::new(),
             patterns: Patterns::default(),
+            meter: OnceLock::new(),
         }
+    }
+
+    /// Its counters.
+    pub(crate) fn meter(&self, sampler: &Arc<Sampler>) -> &Arc<ExchangeMeter> {
+        self.meter.get_or_init(|| Meter::new(sampler, None))
     }
 
     /// Takes over the policies that hold now.

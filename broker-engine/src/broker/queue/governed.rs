@@ -94,7 +94,7 @@ impl Queue {
         let dialect = self.core.dialect;
         let declared = Rules::declared(names, &self.settings, dialect).unwrap_or_default();
         let rules = declared.under(&applied, &self.settings, dialect);
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.is_deleted {
             return;
         }

@@ -6,10 +6,9 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use arc_swap::Guard;
-use parking_lot::MutexGuard;
 
 use super::{
-    Queue, State,
+    Locked, Queue, State,
     backlog::{Front, Rank},
     entry::Entry,
     framing::Extent,
@@ -168,7 +167,7 @@ impl Queue {
     /// Starts the time after which an unused queue goes.
     pub(crate) fn touch(&self) {
         if self.rules().expires_ms.is_some() {
-            self.touch_locked(&mut self.state.lock());
+            self.touch_locked(&mut self.lock());
         }
     }
 
@@ -190,7 +189,7 @@ impl Queue {
 
     /// Does what is due, and asks to be called when something is due again. True when the queue must go.
     pub(crate) fn due(&self, now_ms: u64) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.is_deleted {
             return false;
         }
@@ -221,7 +220,7 @@ impl Queue {
     /// Keeps room for a message whose body has `bytes`, if the queue takes one more. The message must come, or
     /// [`Queue::unreserve`].
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let (count, reserved_bytes) = state.reserved;
         let length = (state.backlog.ready_len() + count + 1) as u64;
         let total_bytes = state.backlog.ready_bytes() + reserved_bytes + bytes as u64;
@@ -235,7 +234,7 @@ impl Queue {
 
     /// Gives kept room back.
     pub(crate) fn unreserve(&self, extent: Extent) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         Self::use_reserved(&mut state, extent);
     }
 
@@ -272,7 +271,7 @@ impl Queue {
     }
 
     /// Releases the lock and sends off what died under it.
-    pub(super) fn unlock(&self, mut state: MutexGuard<'_, State>) {
+    pub(super) fn unlock(&self, mut state: Locked<'_>) {
         if state.dead.is_empty() {
             return;
         }
@@ -294,7 +293,7 @@ impl Queue {
 
     /// Takes back what could not be sent off, to be tried again.
     pub(crate) fn take_back(&self, dead: Vec<Dead>) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if !state.is_deleted {
             let own = |dead: &Dead| dead.entry.place != Entry::NEVER_QUEUED;
             for mut dead in dead.into_iter().filter(own) {

@@ -24,10 +24,13 @@ mod run;
 mod settle;
 mod transacted;
 
-use std::sync::{Arc, Weak, atomic::AtomicU64};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Weak, atomic::AtomicU64},
+};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 pub use self::rules::{Dialect, QueueKind};
 pub(crate) use self::{
@@ -45,12 +48,13 @@ use self::{
 };
 use super::{
     Core,
-    client_report::Activity,
+    client_report::{Activity, ConsumerReport},
     consumer::{Consumer, Subscription},
     deduplication::Deduper,
     error::Error,
     message::Delivery,
     policy::Applied,
+    stats::{History, Meter, OfNode, OfQueue, QueueMeter},
     topology::Kind,
     value::Table,
     vhost::Vhost,
@@ -91,7 +95,7 @@ pub struct QueueStats {
     pub delivered_total: u64,
     /// Messages handed out again.
     pub redelivered_total: u64,
-    /// Messages acknowledged by a client.
+    /// Messages that a client acknowledged.
     pub acked_total: u64,
     /// Messages that did not come in because they had come before.
     pub deduplicated_total: u64,
@@ -113,6 +117,7 @@ pub struct Queue {
     /// Where dead messages are routed.
     home: Weak<Vhost>,
     me: Weak<Self>,
+    meter: Arc<QueueMeter>,
     state: Mutex<State>,
 }
 
@@ -127,7 +132,6 @@ struct State {
     had_consumer: bool,
     is_deleted: bool,
     marks: Marks,
-    totals: Totals,
     /// The only one that is served, where that is asked for.
     active: Option<Arc<Consumer>>,
     /// Messages that left and are not sent off yet.
@@ -144,12 +148,32 @@ struct State {
     reserved: (usize, u64),
 }
 
-#[derive(Default)]
-struct Totals {
-    published: u64,
-    delivered: u64,
-    redelivered: u64,
-    acked: u64,
+/// The state under its lock. When it is let go, the lengths are measured.
+struct Locked<'a> {
+    meter: &'a QueueMeter,
+    state: MutexGuard<'a, State>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let backlog = &self.state.backlog;
+        self.meter.set(OfQueue::Ready, backlog.ready_len() as u64);
+        self.meter.set(OfQueue::Unacked, backlog.held.len() as u64);
+    }
 }
 
 impl Queue {
@@ -161,6 +185,8 @@ impl Queue {
         home: Weak<Vhost>,
     ) -> Arc<Self> {
         let deduper = rules.deduplication.clone().map(Deduper::new);
+        let vhost_queues = home.upgrade().map(|home| Arc::clone(&home.stats().queues));
+        let meter = Meter::new(&core.stats.sampler, vhost_queues.as_ref());
         let queue = Arc::new_cyclic(|me| Self {
             id,
             name,
@@ -173,6 +199,7 @@ impl Queue {
             core,
             home,
             me: me.clone(),
+            meter,
             state: Mutex::default(),
         });
         queue.time_from_now();
@@ -239,18 +266,39 @@ impl Queue {
         }
     }
 
+    fn lock(&self) -> Locked<'_> {
+        Locked {
+            meter: &self.meter,
+            state: self.state.lock(),
+        }
+    }
+
+    /// What it counted, by [`OfQueue`], now and at the end of each of the last `periods`.
+    pub fn history(&self, periods: u32) -> History {
+        self.meter.history(periods)
+    }
+
     /// Its counts now.
     pub fn stats(&self) -> QueueStats {
         let state = self.state.lock();
+        let sum = |counters: &[OfQueue]| {
+            let counts = counters.iter().map(|counter| self.meter.get(*counter));
+            counts.sum()
+        };
         QueueStats {
             ready: state.backlog.ready_len(),
             ready_bytes: state.backlog.ready_bytes(),
             unacked: state.backlog.held.len(),
             consumers: state.consumers.len(),
-            published_total: state.totals.published,
-            delivered_total: state.totals.delivered,
-            redelivered_total: state.totals.redelivered,
-            acked_total: state.totals.acked,
+            published_total: sum(&[OfQueue::Publish]),
+            delivered_total: sum(&[
+                OfQueue::Deliver,
+                OfQueue::DeliverNoAck,
+                OfQueue::Get,
+                OfQueue::GetNoAck,
+            ]),
+            redelivered_total: sum(&[OfQueue::Redeliver]),
+            acked_total: sum(&[OfQueue::Ack]),
             deduplicated_total: self.deduper.as_ref().map_or(0, |deduper| deduper.dropped()),
         }
     }
@@ -260,10 +308,27 @@ impl Queue {
         self.state.lock().consumers.clone()
     }
 
+    /// How many consumers it has.
+    pub fn consumer_count(&self) -> usize {
+        self.state.lock().consumers.len()
+    }
+
+    /// Its consumers as operators see them.
+    pub fn consumer_reports(&self) -> Vec<ConsumerReport> {
+        let (consumers, active) = {
+            let state = self.state.lock();
+            (state.consumers.clone(), state.active.clone())
+        };
+        let report = |consumer: &Arc<Consumer>| {
+            consumer.report(&self.name, Activity::of(consumer, active.as_ref()))
+        };
+        consumers.iter().map(report).collect()
+    }
+
     /// Appends messages and hands out what it can. `now_ms` is given when one of them may expire. Returns what had to
     /// go for it; send it off with [`Queue::bury`].
     pub(super) fn push(&self, run: Run, now_ms: Option<u64>) -> Vec<Dead> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.is_deleted {
             return Vec::new();
         }
@@ -273,7 +338,7 @@ impl Queue {
             self.note_time(&mut state);
         }
         let extent = run.extent();
-        state.totals.published += u64::from(extent.messages);
+        self.meter.add(OfQueue::Publish, u64::from(extent.messages));
         if self.rules().rejects() {
             Self::use_reserved(&mut state, extent);
         }
@@ -295,7 +360,7 @@ impl Queue {
 
     /// Takes the oldest ready message, and tells how many remain. Without `no_ack` it must be settled.
     pub fn get(&self, no_ack: bool) -> Result<Option<(Delivery, usize)>, Error> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         self.note_time(&mut state);
         self.touch_locked(&mut state);
         let taken = self.take_one(&mut state, None, no_ack);
@@ -305,6 +370,7 @@ impl Queue {
         }
         self.unlock(state);
         let Some((delivery, settled)) = taken? else {
+            self.meter.add_shared(OfQueue::GetEmpty, 1);
             return Ok(None);
         };
         self.log_settled(settled.as_slice());
@@ -313,7 +379,7 @@ impl Queue {
 
     /// Removes what is ready, not what is handed out. Returns how many went.
     pub fn purge(&self) -> usize {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let purged = state.backlog.ready_len();
         let logged = state.backlog.clear_ready();
         drop(state);
@@ -323,7 +389,7 @@ impl Queue {
 
     /// Adds a consumer. It gets nothing before [`Queue::pump`] is called, so that the client can be told first.
     pub(super) fn subscribe(&self, subscription: Subscription) -> Result<Arc<Consumer>, Error> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.is_deleted {
             return Err(Error::no_such(Kind::Queue, &self.name, &self.vhost));
         }
@@ -351,16 +417,12 @@ impl Queue {
 
     /// Whether a consumer of this queue is given messages.
     pub fn activity(&self, consumer: &Arc<Consumer>) -> Activity {
-        match &self.state.lock().active {
-            None => Activity::Up,
-            Some(active) if Arc::ptr_eq(active, consumer) => Activity::SingleActive,
-            Some(_) => Activity::Waiting,
-        }
+        Activity::of(consumer, self.state.lock().active.as_ref())
     }
 
     /// Removes a consumer. What it holds stays out until it is settled. True when the queue must go with it.
     pub(super) fn unsubscribe(&self, consumer: &Arc<Consumer>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let before = state.consumers.len();
         state
             .consumers
@@ -384,7 +446,7 @@ impl Queue {
         if self.kind() == QueueKind::Quorum {
             self.refuse_conditions([("if-unused", if_unused), ("if-empty", if_empty)])?;
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if if_unused && !state.consumers.is_empty() {
             return Err(Error::in_use(Kind::Queue, &self.name, &self.vhost));
         }
@@ -395,6 +457,7 @@ impl Queue {
             )));
         }
         state.is_deleted = true;
+        self.core.stats.churn.add_shared(OfNode::QueueDeleted, 1);
         let ready = state.backlog.ready_len();
         state.backlog.clear_ready();
         Self::settle_all(&mut state);
@@ -423,7 +486,7 @@ impl Queue {
 
     /// Tells the log exactly what was handed out, so that the next start flags only that as redelivered.
     pub(super) fn settle_marks(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if self.is_logged() && state.marks.logged != state.marks.actual {
             let mut batch = Batch::new();
             batch.handed_out(self.id, state.marks.actual);

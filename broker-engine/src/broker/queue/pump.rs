@@ -25,6 +25,7 @@ use crate::{
         delivery::Handed,
         error::Error,
         message::{Delivery, Message, Publish},
+        stats::OfQueue,
     },
     store::{self, Batch, MessageId},
 };
@@ -49,7 +50,7 @@ pub(super) struct Marks {
 impl Queue {
     /// Hands out what consumers can take. To be called when a sink became writable or a bound was raised.
     pub fn pump(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         self.note_time(&mut state);
         self.pump_locked(&mut state);
         self.unlock(state);
@@ -108,7 +109,6 @@ impl Queue {
             backlog,
             consumers,
             marks,
-            totals,
             ..
         } = state;
         let wanted = rotation.available(consumers).min(ROUND_MESSAGES_MAX);
@@ -145,8 +145,7 @@ impl Queue {
         let dealt = rotation.deal(consumers, list.len());
         rotation.hand_over(consumers, &list[..dealt]);
         let again = list[..dealt].iter().filter(|handed| handed.redelivered);
-        totals.redelivered += again.count() as u64;
-        totals.delivered += dealt as u64;
+        self.count_delivered(no_ack, dealt, again.count());
         let mut start = 0;
         let mut settled = Vec::new();
         for passed in parts {
@@ -166,7 +165,6 @@ impl Queue {
             start += count;
         }
         if no_ack {
-            totals.acked += dealt as u64;
             self.log_settled(&settled);
         }
         Ok(())
@@ -203,14 +201,13 @@ impl Queue {
     /// Hands messages on as they come in, while nothing is ready and everyone whose turn it is takes them without
     /// acknowledging: they are never stored. Returns how many of them, from the first, are done with.
     pub(in crate::broker) fn pass(&self, messages: &[Publish<'_>]) -> usize {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let State {
             backlog,
             consumers,
             active,
             rotation,
             turn,
-            totals,
             ..
         } = &mut *state;
         let is_caught_up = backlog.ready_len() == 0 && self.rules().delays.is_none();
@@ -243,10 +240,37 @@ impl Queue {
             passed += list.len();
         }
         rotation.clear();
-        totals.published += passed as u64;
-        totals.delivered += passed as u64;
-        totals.acked += passed as u64;
+        if passed > 0 {
+            self.meter.add(OfQueue::Publish, passed as u64);
+            self.count_delivered(true, passed, 0);
+        }
         passed
+    }
+
+    /// Counts a message that was fetched.
+    fn count_got(&self, no_ack: bool, is_again: bool) {
+        let counter = if no_ack {
+            OfQueue::GetNoAck
+        } else {
+            OfQueue::Get
+        };
+        self.meter.add(counter, 1);
+        if is_again {
+            self.meter.add(OfQueue::Redeliver, 1);
+        }
+    }
+
+    /// Counts what went to consumers, and how much of it again.
+    fn count_delivered(&self, no_ack: bool, messages: usize, again: usize) {
+        let counter = if no_ack {
+            OfQueue::DeliverNoAck
+        } else {
+            OfQueue::Deliver
+        };
+        self.meter.add(counter, messages as u64);
+        if again > 0 {
+            self.meter.add(OfQueue::Redeliver, again as u64);
+        }
     }
 
     /// Takes the next message out of the backlog and counts it. A message whose stored bytes are damaged is set aside:
@@ -296,11 +320,12 @@ impl Queue {
             }
             let (returns, redelivered) = (entry.returns, entry.is_redelivered);
             let presented = self.presented(&message, returns, consumer.is_none());
-            state.totals.delivered += 1;
-            state.totals.redelivered += u64::from(redelivered);
+            match (consumer, no_ack) {
+                (Some(_), no_ack) => self.count_delivered(no_ack, 1, usize::from(redelivered)),
+                (None, no_ack) => self.count_got(no_ack, redelivered),
+            }
             let mut settled = None;
             let id = if no_ack {
-                state.totals.acked += 1;
                 settled = entry.logged;
                 state.backlog.held.next_id()
             } else {

@@ -18,7 +18,7 @@ const READ_BYTES: usize = 1 << 20;
 impl Queue {
     /// Fills it with what recovery found. Only before anyone else knows the queue.
     pub(in crate::broker) fn restore(&self, recovered: &RecoveredQueue) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let mut last = MessageId::default();
         for run in &recovered.runs {
             last = *run.ids().end();

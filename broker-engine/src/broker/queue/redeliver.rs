@@ -6,13 +6,14 @@ use super::{Queue, held::Out};
 use crate::broker::{
     delivery::Handout,
     message::{Delivery, DeliveryRun},
+    stats::OfQueue,
 };
 
 impl Queue {
     /// Hands messages that are out to the same consumers again, with the redelivered flag. Returns those that no
     /// consumer has any more. All of them are out as before.
     pub fn redeliver(&self, run: DeliveryRun) -> Vec<DeliveryRun> {
-        let mut state = self.state.lock();
+        let state = self.lock();
         let (mut again, mut lost) = (Vec::new(), Vec::new());
         for Out {
             id,
@@ -34,8 +35,8 @@ impl Queue {
                 (None, _) | (_, None) => lost.push(DeliveryRun::of(id)),
             }
         }
-        state.totals.delivered += again.len() as u64;
-        state.totals.redelivered += again.len() as u64;
+        self.meter.add(OfQueue::Deliver, again.len() as u64);
+        self.meter.add(OfQueue::Redeliver, again.len() as u64);
         for part in again.chunk_by(|(left, _), (right, _)| Arc::ptr_eq(left, right)) {
             let list: Vec<_> = part.iter().map(|(_, delivery)| delivery.handed()).collect();
             let (consumer, _) = &part[0];

@@ -8,7 +8,10 @@ use super::{Dead, Queue, State, held::Settled};
 #[cfg(test)]
 use crate::{broker::message::DeliveryId, store::mutation::Mutation};
 use crate::{
-    broker::{consumer::Consumer, dead_letter::Reason, message::DeliveryRun, settlement::Verdict},
+    broker::{
+        consumer::Consumer, dead_letter::Reason, message::DeliveryRun, settlement::Verdict,
+        stats::OfQueue,
+    },
     store::{Batch, MessageId, QueueId},
 };
 
@@ -47,7 +50,7 @@ impl Queue {
         runs: impl Iterator<Item = DeliveryRun>,
         log: &mut Batch,
     ) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let mut logged = Vec::new();
         match verdict {
             Verdict::Ack => {
@@ -56,7 +59,7 @@ impl Queue {
                     acked += u64::from(part.len());
                     logged.extend(part.logged());
                 });
-                state.totals.acked += acked;
+                self.meter.add(OfQueue::Ack, acked);
                 self.add_sorted(logged, log, Batch::ack);
             }
             Verdict::Discard if self.buries() => {

@@ -5,7 +5,7 @@
 
 use super::{Dead, Queue, settle::settle_each};
 use crate::{
-    broker::{dead_letter::Reason, message::DeliveryRun, settlement::Verdict},
+    broker::{dead_letter::Reason, message::DeliveryRun, settlement::Verdict, stats::OfQueue},
     store::Batch,
 };
 
@@ -63,7 +63,7 @@ impl Queue {
         runs: &[DeliveryRun],
         limit: Option<u64>,
     ) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let (mut settled, mut returned) = (0, Vec::new());
         settle_each(&mut state, runs.iter().copied(), |part, _| {
             settled += u64::from(part.len());
@@ -79,7 +79,7 @@ impl Queue {
             }
         }
         if verdict == Verdict::Ack {
-            state.totals.acked += settled;
+            self.meter.add(OfQueue::Ack, settled);
         }
         self.note_time(&mut state);
         self.pump_locked(&mut state);
