@@ -33,7 +33,16 @@ macro_rules! select {
                     b.updated_at,
                     exists (select from nodes n where n.broker_id = b.id
                             and n.observed_generation = b.generation
-                            and n.observed->>'phase' = 'crash_looping') as critical
+                            and n.observed->>'phase' = 'crash_looping') as critical,
+                    (select jsonb_build_object(
+                                'role', case when p.primary_id = b.id then 'PRIMARY'
+                                             else 'REPLICA' end,
+                                'phase', p.phase,
+                                'counterpart', jsonb_build_object('broker_id', c.id,
+                                                                  'region', c.region))
+                     from broker_pairs p
+                     join brokers c on c.id in (p.primary_id, p.replica_id) and c.id <> b.id
+                     where p.primary_id = b.id or p.replica_id = b.id) as replication
              from brokers b ",
             $tail
         )
@@ -65,6 +74,7 @@ struct Row {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     critical: bool,
+    replication: Option<Value>,
 }
 
 impl TryFrom<Row> for Broker {
@@ -102,6 +112,10 @@ impl TryFrom<Row> for Broker {
             deletion_requested_at: row.deletion_requested_at,
             failure: row.failure,
             critical: row.critical,
+            replication: row
+                .replication
+                .map(|value| place.json("replication", value))
+                .transpose()?,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })

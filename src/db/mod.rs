@@ -8,6 +8,7 @@ mod access_key;
 mod account;
 mod audit;
 mod broker;
+mod broker_pair;
 mod broker_secret;
 mod broker_user;
 mod certificate_authority;
@@ -46,6 +47,9 @@ pub use broker::{
     broker_fetch, broker_find, broker_find_locked, broker_list, broker_lock, broker_mark_applied,
     broker_mark_failed, broker_mark_rolled_back, broker_previous_engine, broker_relaunch,
     broker_request_deletion, broker_update,
+};
+pub use broker_pair::{
+    pair_create, pair_delete, pair_fetch, pair_reboot, pair_set_phase, pair_start, pair_swap,
 };
 pub use broker_secret::{
     broker_secret_create, broker_secret_fetch, broker_secret_reseal, broker_secrets,

@@ -38,6 +38,7 @@ struct Row {
     deletion_requested: bool,
     failed: bool,
     critical: bool,
+    replica: bool,
 }
 
 /// Every broker of the installation, in no order.
@@ -48,7 +49,9 @@ pub async fn broker_standings(conn: &mut PgConnection) -> Result<Vec<BrokerStand
                 b.failure is not null as failed,
                 exists (select from nodes n where n.broker_id = b.id
                         and n.observed_generation = b.generation
-                        and n.observed->>'phase' = 'crash_looping') as critical
+                        and n.observed->>'phase' = 'crash_looping') as critical,
+                exists (select from broker_pairs p where p.replica_id = b.id
+                        and p.phase <> 'pending') as replica
          from brokers b",
     )
     .fetch_all(conn)
@@ -68,6 +71,7 @@ pub async fn broker_standings(conn: &mut PgConnection) -> Result<Vec<BrokerStand
                 deletion_requested: row.deletion_requested,
                 failed: row.failed,
                 critical: row.critical,
+                replica: row.replica,
             }),
         })
     };

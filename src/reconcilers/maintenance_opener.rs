@@ -90,7 +90,9 @@ async fn use_window(
     let Some(schedule) = db::maintenance_schedule_fetch(tx, id).await? else {
         return Ok(None);
     };
-    let waits = broker.staged != Default::default() || db::broker_users_pending(tx, id).await?;
+    let waits = broker.staged != Default::default()
+        || broker.pair_waits()
+        || db::broker_users_pending(tx, id).await?;
     let outcome = match schedule.opening(now) {
         Opening::NotYet => return Ok(None),
         Opening::Over if waits => MaintenanceOutcome::Missed,
@@ -115,6 +117,7 @@ async fn use_window(
         finished_at: (outcome == MaintenanceOutcome::Missed).then_some(now),
     };
     if outcome == MaintenanceOutcome::Started {
+        db::pair_start(tx, &broker, JobId(entropy.uuid_at(now)), now).await?;
         broker.next_generation(now);
         run.generation = Some(broker.generation);
         db::broker_relaunch(tx, &broker).await?;

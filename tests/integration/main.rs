@@ -24,6 +24,7 @@ mod jobs;
 mod maintenance;
 mod parity;
 mod quotas;
+mod replication;
 mod signatures;
 mod simulated_hosts;
 mod tags;

@@ -22,6 +22,7 @@ use crate::shapes;
 use crate::signer::{Key, Signing};
 
 pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const OTHER_REGION: &str = "us-west-2";
 
 pub(crate) struct Server {
     pub(crate) account: String,
@@ -114,14 +115,14 @@ impl Server {
         // Another test of this binary may have installed the same one before.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let database = postgres::database().await;
-        let region = Region::parse(REGION).expect("a region");
+        let regions = [REGION, OTHER_REGION].map(|name| Region::parse(name).expect("a region"));
         let app = App {
             pool: database.pool.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             master_key: MasterKey::from_bytes([7; 32]),
             settings: Arc::new(
-                Settings::new(vec![region])
+                Settings::new(regions.to_vec())
                     .with_parity(parity)
                     .with_simulated_hosts(hosts),
             ),
@@ -243,6 +244,26 @@ impl Server {
             .ok()
     }
 
+    /// A request of ours to the other region.
+    pub(crate) async fn elsewhere(
+        &self,
+        operation: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let answer = self
+            .send_to(OTHER_REGION, &self.key, method, (path, ""), body.as_bytes())
+            .await;
+        shapes::check(operation, &answer);
+        answer
+    }
+
     /// A correctly signed request.
     pub(crate) async fn send(
         &self,
@@ -250,6 +271,17 @@ impl Server {
         method: &str,
         path: &str,
         query: &str,
+        body: &[u8],
+    ) -> Answer {
+        self.send_to(REGION, key, method, (path, query), body).await
+    }
+
+    async fn send_to(
+        &self,
+        region: &str,
+        key: &Key,
+        method: &str,
+        (path, query): (&str, &str),
         body: &[u8],
     ) -> Answer {
         let host = self.host();
@@ -261,7 +293,7 @@ impl Server {
             query,
             body,
             at: self.now(),
-            region: REGION,
+            region,
             service: "mq",
         };
         self.raw(method, path, query, &signing.headers(), body)

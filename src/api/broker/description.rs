@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    NO_REPLICATION, Window,
+    Window,
     instance::{self, Instance},
     ldap::LdapServer,
+    replication::ReplicationSummary,
 };
 use crate::{
     api::timestamp,
@@ -30,7 +31,8 @@ pub(in crate::api) struct Description {
     broker_state: &'static str,
     configurations: Configurations,
     created: String,
-    data_replication_mode: &'static str,
+    #[serde(flatten)]
+    replication: ReplicationSummary,
     deployment_mode: &'static str,
     encryption_options: Encryption,
     engine_type: &'static str,
@@ -136,7 +138,7 @@ impl From<BrokerDescription> for Description {
             broker_state: broker.state().name(),
             configurations: configurations(&broker, &next),
             created: timestamp::format(broker.created_at),
-            data_replication_mode: NO_REPLICATION,
+            replication: broker.replication.as_ref().into(),
             deployment_mode: broker.deployment_mode.name(),
             encryption_options: Encryption {
                 kms_key_id: broker.settings.encryption.kms_key_id.clone(),
@@ -221,6 +223,7 @@ fn actions(state: BrokerState) -> Vec<ActionRequired> {
         | BrokerState::CreationInProgress
         | BrokerState::DeletionInProgress
         | BrokerState::RebootInProgress
+        | BrokerState::Replica
         | BrokerState::Running => Vec::new(),
     }
 }

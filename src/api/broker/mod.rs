@@ -4,6 +4,7 @@ mod description;
 mod instance;
 mod ldap;
 pub(super) mod maintenance;
+mod replication;
 mod update;
 
 use axum::{
@@ -21,9 +22,6 @@ use crate::{
 };
 use description::Description;
 use update::Updated;
-
-/// AWS has no data replication for these engines; the member is always there.
-const NO_REPLICATION: &str = "NONE";
 
 pub(super) async fn create(
     State(state): State<ApiState>,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{NO_REPLICATION, Window, ldap::LdapServer};
+use super::{Window, ldap::LdapServer, replication::ReplicationSummary};
 use crate::{app::UpdateBrokerOutput, model::configuration::ConfigurationRef};
 
 #[derive(Serialize)]
@@ -15,8 +15,8 @@ pub(in crate::api) struct Updated {
     broker_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<ConfigurationRef>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_replication_mode: Option<&'static str>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    replication: Option<ReplicationSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     engine_version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,10 @@ impl From<UpdateBrokerOutput> for Updated {
             auto_minor_version_upgrade: update.auto_minor_version_upgrade,
             broker_id: output.broker_id.to_string(),
             configuration: output.found.configuration,
-            data_replication_mode: update.no_replication.then_some(NO_REPLICATION),
+            replication: update
+                .replication
+                .is_some()
+                .then(|| output.replication.as_ref().into()),
             engine_version: update.engine_version.map(|version| version.to_string()),
             host_instance_type: update.host_instance_type,
             ldap_server_metadata: output.found.directory.map(LdapServer::from),

@@ -72,6 +72,10 @@ impl App {
             let secret = (directory.service_account_secret, &draft.password);
             self.seal_secret(&mut tx, &broker.id, secret, now).await?;
         }
+        if let Some(primary_arn) = &draft.primary_arn {
+            self.pair(&mut tx, caller, &broker, primary_arn, now)
+                .await?;
+        }
         for user in &draft.users {
             let user = self.broker_user(user);
             db::broker_user_create(&mut tx, &broker.id, &user, now).await?;
@@ -216,6 +220,7 @@ impl App {
             deletion_requested_at: None,
             failure: None,
             critical: false,
+            replication: None,
             created_at: now,
             updated_at: now,
         })

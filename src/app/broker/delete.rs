@@ -21,6 +21,9 @@ impl App {
         broker
             .state()
             .check(Request::Delete, self.settings.parity, &broker.id)?;
+        if broker.deletion_requested_at.is_none() {
+            self.part(&mut tx, &broker).await?;
+        }
         if !db::broker_request_deletion(&mut tx, &broker.id, now).await? {
             return Ok(broker.id);
         }

@@ -103,10 +103,12 @@ impl App {
             .check(Request::Reboot, self.settings.parity, &broker.id)?;
         let changes = broker.staged.clone();
         let users_wait = db::broker_users_pending(&mut tx, &broker.id).await?;
-        if changes == StagedLaunch::default() && !users_wait {
+        if changes == StagedLaunch::default() && !users_wait && !broker.pair_waits() {
             let text = format!("Nothing waits for maintenance of broker [{}].", broker.id);
             return Err(Invalid::new("broker-id", text).into());
         }
+        let replicas = JobId(self.entropy.uuid_at(now));
+        db::pair_start(&mut tx, &broker, replicas, now).await?;
         broker.next_generation(now);
         db::broker_relaunch(&mut tx, &broker).await?;
         let job = Job::BrokerReboot {

@@ -5,7 +5,7 @@ mod delete;
 mod describe;
 mod list;
 mod maintenance;
-mod promote;
+mod pair;
 mod reboot;
 mod secret;
 mod update;

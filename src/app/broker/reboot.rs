@@ -20,6 +20,8 @@ impl App {
         broker
             .state()
             .check(Request::Reboot, self.settings.parity, &broker.id)?;
+        let replicas = JobId(self.entropy.uuid_at(now));
+        db::pair_start(&mut tx, &broker, replicas, now).await?;
         broker.next_generation(now);
         db::broker_relaunch(&mut tx, &broker).await?;
         let job = Job::BrokerReboot {

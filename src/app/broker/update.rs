@@ -11,7 +11,7 @@ use crate::{
         BrokerId,
         authorisation::Action,
         broker::{
-            UpdateBroker,
+            Replication, UpdateBroker,
             request::{Found, Update},
             state::Request,
         },
@@ -24,6 +24,8 @@ pub struct UpdateBrokerOutput {
     pub broker_id: BrokerId,
     pub update: Update,
     pub found: Found,
+    /// Told when the request named the mode.
+    pub replication: Option<Replication>,
 }
 
 impl App {
@@ -74,6 +76,9 @@ impl App {
             broker.updated_at = now;
             db::broker_update(&mut tx, &broker).await?;
         }
+        if let Some(mode) = update.replication {
+            self.replicate(&mut tx, &mut broker, mode).await?;
+        }
         let window = &broker.settings.maintenance_window;
         if before.0.maintenance_window != *window {
             let schedule = self.schedule(&mut tx, &broker).await?.moved(window, now)?;
@@ -89,6 +94,7 @@ impl App {
         tx.commit().await?;
         Ok(UpdateBrokerOutput {
             broker_id: broker.id,
+            replication: broker.replication,
             update,
             found,
         })

@@ -9,6 +9,7 @@ pub mod deployment;
 pub mod directory;
 pub mod maintenance_window;
 pub mod name;
+pub mod replication;
 pub mod request;
 pub mod state;
 pub mod storage_size;
@@ -26,6 +27,8 @@ use super::{
 pub use deployment::{AuthenticationStrategy, DeploymentMode, SimulatedHosts, StorageType};
 pub use directory::{Directory, DirectoryRequest, DraftDirectory};
 pub use maintenance_window::MaintenanceWindow;
+pub use replication::Replication;
+use replication::{Phase, Role};
 pub use request::{CreateBroker, Draft, UpdateBroker};
 pub use state::State;
 pub use user::{BrokerUser, PendingUser, UserChange};
@@ -63,6 +66,8 @@ pub struct Broker {
     pub failure: Option<String>,
     /// Whether a node of it fails again and again.
     pub critical: bool,
+    /// Its part in a pair of brokers; a pair's row is the truth, this is what was read of it.
+    pub replication: Option<Replication>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -204,7 +209,20 @@ impl Broker {
             deletion_requested: self.deletion_requested_at.is_some(),
             failed: self.failure.is_some(),
             critical: self.critical,
+            replica: self.is_replica(),
         })
+    }
+
+    /// Whether another broker's messages arrive here, and no others.
+    pub fn is_replica(&self) -> bool {
+        let pair = self.replication.as_ref();
+        pair.is_some_and(|pair| pair.role == Role::Replica && pair.phase != Phase::Pending)
+    }
+
+    /// Whether its pair begins or ends when it is rebooted.
+    pub fn pair_waits(&self) -> bool {
+        let pair = self.replication.as_ref();
+        pair.is_some_and(|pair| pair.role == Role::Primary && pair.phase != Phase::Active)
     }
 
     /// What clients see as in force: the applied values, or the intended ones before the first

@@ -6,6 +6,8 @@
 //!        ▼                    ▼   │
 //!   CREATION_FAILED      REBOOT_IN_PROGRESS
 //!
+//!   the replica of a pair is REPLICA where others are RUNNING
+//!
 //!   any of them ──► DELETION_IN_PROGRESS ──► gone
 //! ```
 
@@ -18,6 +20,7 @@ pub enum State {
     CriticalActionRequired,
     DeletionInProgress,
     RebootInProgress,
+    Replica,
     Running,
 }
 
@@ -30,6 +33,8 @@ pub struct Facts {
     pub failed: bool,
     /// A node fails again and again.
     pub critical: bool,
+    /// It takes what another broker is sent.
+    pub replica: bool,
 }
 
 /// What a caller may ask of an existing broker that depends on its state.
@@ -42,18 +47,21 @@ pub enum Request {
 
 /// A request that the state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Broker [{broker_id}] can't be {} while in state [{}]. {}", verb(*.request), .state.name(), need(*.request))]
+#[error("Broker [{broker_id}] can't be {} while in state [{}]. {}", .request.verb(), .state.name(), need(*.request))]
 pub struct NotAllowed {
     pub broker_id: BrokerId,
     pub request: Request,
     pub state: State,
 }
 
-fn verb(request: Request) -> &'static str {
-    match request {
-        Request::Reboot => "rebooted",
-        Request::Update => "updated",
-        Request::Delete => "deleted",
+impl Request {
+    /// What is done to the broker, as in messages.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Reboot => "rebooted",
+            Self::Update => "updated",
+            Self::Delete => "deleted",
+        }
     }
 }
 
@@ -65,12 +73,13 @@ fn need(request: Request) -> &'static str {
 }
 
 impl State {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CreationFailed,
         Self::CreationInProgress,
         Self::CriticalActionRequired,
         Self::DeletionInProgress,
         Self::RebootInProgress,
+        Self::Replica,
         Self::Running,
     ];
 
@@ -87,6 +96,8 @@ impl State {
             Self::RebootInProgress
         } else if facts.critical {
             Self::CriticalActionRequired
+        } else if facts.replica {
+            Self::Replica
         } else {
             Self::Running
         }
@@ -100,6 +111,7 @@ impl State {
             Self::CriticalActionRequired => "CRITICAL_ACTION_REQUIRED",
             Self::DeletionInProgress => "DELETION_IN_PROGRESS",
             Self::RebootInProgress => "REBOOT_IN_PROGRESS",
+            Self::Replica => "REPLICA",
             Self::Running => "RUNNING",
         }
     }
@@ -110,10 +122,13 @@ impl State {
     /// changes nothing; only strict parity has callers wait for a creation to end.
     pub fn allows(self, request: Request, parity: Parity) -> bool {
         match (request, self) {
-            (Request::Reboot, Self::CriticalActionRequired | Self::Running)
+            (Request::Reboot, Self::CriticalActionRequired | Self::Replica | Self::Running)
             | (
                 Request::Update,
-                Self::CriticalActionRequired | Self::RebootInProgress | Self::Running,
+                Self::CriticalActionRequired
+                | Self::RebootInProgress
+                | Self::Replica
+                | Self::Running,
             )
             | (
                 Request::Delete,
@@ -121,6 +136,7 @@ impl State {
                 | Self::CriticalActionRequired
                 | Self::DeletionInProgress
                 | Self::RebootInProgress
+                | Self::Replica
                 | Self::Running,
             ) => true,
             (Request::Delete, Self::CreationInProgress) => !parity.is_strict(),
@@ -169,15 +185,19 @@ mod tests {
         DeletionRequested,
         NodeLoops,
         NodeRecovers,
+        Paired,
+        Parted,
     }
 
-    const EVENTS: [Event; 6] = [
+    const EVENTS: [Event; 8] = [
         Event::NodesProven,
         Event::WorkflowFailed,
         Event::RebootRequested,
         Event::DeletionRequested,
         Event::NodeLoops,
         Event::NodeRecovers,
+        Event::Paired,
+        Event::Parted,
     ];
 
     fn facts(state: State) -> Facts {
@@ -187,6 +207,7 @@ mod tests {
             deletion_requested: false,
             failed: false,
             critical: false,
+            replica: false,
         };
         let created = Facts {
             generation: 1,
@@ -209,6 +230,10 @@ mod tests {
             },
             State::RebootInProgress => Facts {
                 generation: 3,
+                ..running
+            },
+            State::Replica => Facts {
+                replica: true,
                 ..running
             },
             State::Running => running,
@@ -241,13 +266,21 @@ mod tests {
                 critical: false,
                 ..facts
             },
+            Event::Paired => Facts {
+                replica: true,
+                ..facts
+            },
+            Event::Parted => Facts {
+                replica: false,
+                ..facts
+            },
         }
     }
 
     fn next(state: State, event: Event) -> State {
         use State::{
             CreationFailed, CreationInProgress, CriticalActionRequired, DeletionInProgress,
-            RebootInProgress, Running,
+            RebootInProgress, Replica, Running,
         };
         match (state, event) {
             (DeletionInProgress, _) | (_, Event::DeletionRequested) => DeletionInProgress,
@@ -255,10 +288,16 @@ mod tests {
             (CreationFailed | CreationInProgress | RebootInProgress, Event::NodesProven) => Running,
             (CreationFailed, _) | (CreationInProgress, Event::WorkflowFailed) => CreationFailed,
             (CreationInProgress, _) => CreationInProgress,
-            (CriticalActionRequired | Running, Event::RebootRequested) => RebootInProgress,
+            (CriticalActionRequired | Replica | Running, Event::RebootRequested) => {
+                RebootInProgress
+            }
             (RebootInProgress, _) => RebootInProgress,
             (CriticalActionRequired, Event::NodeRecovers) => Running,
-            (CriticalActionRequired, _) | (Running, Event::NodeLoops) => CriticalActionRequired,
+            (CriticalActionRequired, _) | (Replica | Running, Event::NodeLoops) => {
+                CriticalActionRequired
+            }
+            (Replica, Event::Parted) => Running,
+            (Running, Event::Paired) | (Replica, _) => Replica,
             (Running, _) => Running,
         }
     }
@@ -279,7 +318,10 @@ mod tests {
         for state in State::ALL {
             let has_run = matches!(
                 state,
-                State::CriticalActionRequired | State::RebootInProgress | State::Running
+                State::CriticalActionRequired
+                    | State::RebootInProgress
+                    | State::Replica
+                    | State::Running
             );
             let reboots = has_run && state != State::RebootInProgress;
             for parity in Parity::ALL {

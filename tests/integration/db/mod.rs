@@ -97,6 +97,7 @@ fn broker(name: &str) -> Broker {
         deletion_requested_at: None,
         failure: None,
         critical: false,
+        replication: None,
         created_at: at(0),
         updated_at: at(0),
     }

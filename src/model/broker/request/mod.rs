@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AuthenticationStrategy, DeploymentMode, DirectoryRequest, DraftDirectory, Encryption,
-    MaintenanceWindow, Settings, SimulatedHosts, StorageType, name, storage_size,
+    MaintenanceWindow, Settings, SimulatedHosts, StorageType, name,
+    replication::{self, Mode},
+    storage_size,
 };
 use crate::model::{
     Invalid,
@@ -135,6 +137,8 @@ pub struct Draft {
     pub settings: Settings,
     pub authentication_strategy: AuthenticationStrategy,
     pub directory: Option<DraftDirectory>,
+    /// Whose replica it shall be.
+    pub primary_arn: Option<String>,
     pub general_logs: bool,
     pub audit_logs: bool,
     pub security_groups: Vec<String>,
@@ -212,9 +216,16 @@ impl CreateBroker {
             instance: instance_type,
         };
         let storage_size_gb = storage.choose(self.storage_size)?;
-        let primary = self.data_replication_primary_broker_arn.is_some();
-        refuse("dataReplicationPrimaryBrokerArn", primary)?;
-        check_replication(self.data_replication_mode.as_deref(), engine)?;
+        let replicates = self.data_replication_mode.as_deref();
+        let primary_arn = replica_of(
+            replicates
+                .map(|text| Mode::choose(text, engine))
+                .transpose()?,
+            self.data_replication_primary_broker_arn,
+        )?;
+        if primary_arn.is_some() {
+            replication::check_layout(deployment_mode, instance_type)?;
+        }
         let strategy = self.authentication_strategy.as_deref();
         let authentication_strategy = AuthenticationStrategy::choose(strategy, engine)?;
         let directory = directory(self.ldap_server_metadata, engine)?;
@@ -240,7 +251,11 @@ impl CreateBroker {
             audit_logs: logs.audit.unwrap_or(false),
             security_groups,
             configuration: self.configuration.map(configuration).transpose()?,
-            users: users::read(self.users.unwrap_or_default(), engine)?,
+            users: users::read(
+                self.users.unwrap_or_default(),
+                engine,
+                primary_arn.is_some(),
+            )?,
             engine_type: engine,
             name,
             engine_version,
@@ -253,6 +268,7 @@ impl CreateBroker {
             subnet_ids,
             authentication_strategy,
             directory,
+            primary_arn,
             tags,
         })
     }
@@ -284,18 +300,18 @@ fn check_token(token: Option<&str>) -> Result<(), Invalid> {
     ))
 }
 
-fn check_replication(mode: Option<&str>, engine: EngineType) -> Result<(), Invalid> {
-    match mode {
-        None => Ok(()),
-        Some(mode) if mode.eq_ignore_ascii_case("NONE") => Ok(()),
-        Some(mode) => Err(Invalid::new(
-            "dataReplicationMode",
-            format!(
-                "Data replication mode [{mode}] is not supported for engine type [{}].",
-                engine.name(),
-            ),
-        )),
-    }
+/// The primary of a broker that is created to be a replica.
+fn replica_of(mode: Option<Mode>, primary: Option<String>) -> Result<Option<String>, Invalid> {
+    let attribute = "dataReplicationPrimaryBrokerArn";
+    let text = match (mode, &primary) {
+        (Some(Mode::Crdr), Some(_)) | (Some(Mode::None) | None, None) => return Ok(primary),
+        (Some(Mode::Crdr), None) => "is required",
+        (Some(Mode::None) | None, Some(_)) => "is only supported",
+    };
+    Err(Invalid::new(
+        attribute,
+        format!("[{attribute}] {text} with data replication mode [CRDR]."),
+    ))
 }
 
 /// A directory, which is for ActiveMQ.

@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ConfigurationChoice, ConfigurationRequest, LogsRequest, WindowRequest, check_auto_minor,
-    check_directory, check_replication, configuration, directory, logs, network, refuse, window,
+    check_directory, configuration, directory, logs, network, refuse, window,
 };
 use crate::model::{
     Invalid,
     broker::{
         AuthenticationStrategy, Broker, Directory, DirectoryRequest, DraftDirectory,
-        MaintenanceWindow, StagedLaunch, storage_size,
+        MaintenanceWindow, StagedLaunch,
+        replication::{Mode, Role},
+        storage_size,
     },
     configuration::ConfigurationRef,
     engine::{Catalogue, EngineVersion},
@@ -59,8 +61,7 @@ pub struct Update {
     pub configuration: Option<ConfigurationChoice>,
     /// Its password is yet to be compared with the one there is, or sealed.
     pub directory: Option<DraftDirectory>,
-    /// Whether replication was asked for to be as it always is, off.
-    pub no_replication: bool,
+    pub replication: Option<Mode>,
     pub engine_version: Option<EngineVersion>,
     /// The release of that version, when it is not the one that the broker has.
     pub engine_release: Option<String>,
@@ -96,7 +97,15 @@ impl UpdateBroker {
             "resourceShareArns",
             shares.is_some_and(|arns| !arns.is_empty()),
         )?;
-        check_replication(self.data_replication_mode.as_deref(), engine)?;
+        let replication = self.data_replication_mode.as_deref();
+        let replication = replication
+            .map(|text| Mode::choose(text, engine))
+            .transpose()?;
+        check_global(broker, &self, replication)?;
+        if replication == Some(Mode::Crdr) && broker.replication.is_none() {
+            let text = "Create a replica broker to set data replication mode [CRDR].";
+            return Err(Invalid::new("dataReplicationMode", text));
+        }
         let authentication_strategy = self
             .authentication_strategy
             .map(|text| AuthenticationStrategy::choose(Some(&text), engine))
@@ -166,7 +175,7 @@ impl UpdateBroker {
             authentication_strategy,
             auto_minor_version_upgrade: self.auto_minor_version_upgrade,
             configuration: self.configuration.map(configuration).transpose()?,
-            no_replication: self.data_replication_mode.is_some(),
+            replication,
             directory,
             engine_version,
             engine_release,
@@ -178,6 +187,44 @@ impl UpdateBroker {
             security_groups: self.security_groups,
             storage_size_gb,
         })
+    }
+}
+
+/// A replica has from its primary what both must have alike.
+fn check_global(
+    broker: &Broker,
+    request: &UpdateBroker,
+    replication: Option<Mode>,
+) -> Result<(), Invalid> {
+    let is_replica = broker.replication.as_ref().map(|pair| pair.role) == Some(Role::Replica);
+    let current = broker.next();
+    let version = request.engine_version.as_deref();
+    let changed = [
+        (
+            "engineVersion",
+            version.is_some_and(|version| version != current.engine_version.as_str()),
+        ),
+        (
+            "hostInstanceType",
+            request
+                .host_instance_type
+                .as_ref()
+                .is_some_and(|instance| *instance != current.host_instance_type),
+        ),
+        ("dataReplicationMode", replication == Some(Mode::None)),
+    ];
+    match changed
+        .into_iter()
+        .find(|(_, changed)| is_replica && *changed)
+    {
+        None => Ok(()),
+        Some((attribute, _)) => Err(Invalid::new(
+            attribute,
+            format!(
+                "Global broker attribute [Optional[{attribute}]] cannot be modified in Replica \
+                 broker directly."
+            ),
+        )),
     }
 }
 

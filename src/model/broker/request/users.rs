@@ -8,6 +8,7 @@ use crate::model::{Invalid, broker::user, engine::EngineType};
 pub(super) fn read(
     requests: Vec<UserRequest>,
     engine: EngineType,
+    is_replica: bool,
 ) -> Result<Vec<DraftUser>, Invalid> {
     user::check_count(requests.len(), engine)?;
     let mut names = HashSet::new();
@@ -29,6 +30,11 @@ pub(super) fn read(
             return Err(Invalid::new("users", text));
         }
         drafts.push(draft);
+    }
+    let replication_users = drafts.iter().filter(|draft| draft.replication_user).count();
+    if is_replica && replication_users != 1 {
+        let text = "Specify exactly one replication user for data replication mode [CRDR].";
+        return Err(Invalid::new("users", text));
     }
     Ok(drafts)
 }
