@@ -1,12 +1,14 @@
 //! Filling a queue with what the log still has of it when the node starts.
 //!
-//! Contents stay in the log. Only queues that rank their messages or limit their bytes read them through.
+//! Contents stay in the log. Only queues that rank their messages or limit their bytes read them through; how much of
+//! the others' contents are bodies is told by a few of them.
 
 use bytes::Bytes;
 
 use super::{
     Queue,
     backlog::{Backlog, Rank},
+    entry::overhead,
     pump::stored_message,
     run::Run,
 };
@@ -18,6 +20,7 @@ const READ_BYTES: usize = 1 << 20;
 impl Queue {
     /// Fills it with what recovery found. Only before anyone else knows the queue.
     pub(in crate::broker) fn restore(&self, recovered: &RecoveredQueue) {
+        let overhead = self.sample_overhead(&recovered.runs);
         let mut state = self.lock();
         let mut last = MessageId::default();
         for run in &recovered.runs {
@@ -32,6 +35,7 @@ impl Queue {
                         &mut state.backlog,
                         part,
                         is_redelivered || part.returns > 0,
+                        overhead,
                     );
                 }
             }
@@ -43,11 +47,40 @@ impl Queue {
         self.check_soon(&mut state);
     }
 
-    /// Adds messages that recovery found. They are read only where ranks or the lengths of bodies count.
-    fn push_recovered(&self, backlog: &mut Backlog, run: RecoveredRun, is_redelivered: bool) {
-        let rules = self.rules();
-        if !rules.ranks() && rules.bytes_max.is_none() {
-            return backlog.push(Run::recovered_run(run, is_redelivered), 0);
+    /// Whether ranks or the lengths of bodies count here, so that messages must be read.
+    fn reads_recovered(&self) -> bool {
+        self.rules().ranks() || self.rules().bytes_max.is_some()
+    }
+
+    /// How many bytes of a message are not its body: the mean of the first, one in the middle and one near the end.
+    fn sample_overhead(&self, runs: &[RecoveredRun]) -> u64 {
+        if self.reads_recovered() {
+            return 0;
+        }
+        let mut sampled = vec![0, runs.len() / 2, runs.len().saturating_sub(1)];
+        sampled.dedup();
+        let found: Vec<u64> = sampled
+            .into_iter()
+            .filter_map(|at| {
+                let id = runs.get(at)?.first;
+                // What cannot be read is reported when its turn comes.
+                let message = self.read_back(Some(id)).ok()?;
+                Some(overhead(&message).into())
+            })
+            .collect();
+        found.iter().sum::<u64>() / found.len().max(1) as u64
+    }
+
+    /// Adds messages that recovery found.
+    fn push_recovered(
+        &self,
+        backlog: &mut Backlog,
+        run: RecoveredRun,
+        is_redelivered: bool,
+        overhead: u64,
+    ) {
+        if !self.reads_recovered() {
+            return backlog.push(Run::recovered_run(run, is_redelivered, overhead), 0);
         }
         let mut rest = Some(run);
         while let Some(run) = rest.take() {
@@ -66,7 +99,7 @@ impl Queue {
                 if let Some(one) = one {
                     self.push_one_recovered(
                         backlog,
-                        Run::recovered_run(one, is_redelivered),
+                        Run::recovered_run(one, is_redelivered, 0),
                         content,
                     );
                 }

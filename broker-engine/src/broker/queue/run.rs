@@ -71,11 +71,11 @@ impl Run {
             bytes: len.into(),
             returns,
         };
-        Self::recovered_run(run, is_redelivered)
+        Self::recovered_run(run, is_redelivered, 0)
     }
 
-    /// Messages that recovery found. What of them are bodies is not known.
-    pub(super) fn recovered_run(run: RecoveredRun, is_redelivered: bool) -> Self {
+    /// Messages that recovery found. About `overhead` bytes of each are not its body.
+    pub(super) fn recovered_run(run: RecoveredRun, is_redelivered: bool, overhead: u64) -> Self {
         Self {
             bytes: None,
             at: 0,
@@ -83,7 +83,7 @@ impl Run {
             extent: Extent {
                 messages: run.count,
                 content_bytes: run.bytes,
-                body_bytes: run.bytes,
+                body_bytes: run.bytes.saturating_sub(overhead * u64::from(run.count)),
             },
             body_lens: Vec::new(),
             place: Entry::NEVER_QUEUED,
