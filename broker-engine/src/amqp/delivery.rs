@@ -204,6 +204,8 @@ pub(crate) struct ConsumerSink {
     origin: Arc<Origin>,
     /// What the client asked with.
     arguments: Table,
+    /// Whether deliveries take no tag of their own, as answers in RabbitMQ: they bear the one that is next.
+    is_tagless: bool,
     encoder: Mutex<DeliverEncoder>,
 }
 
@@ -228,8 +230,15 @@ impl ConsumerSink {
             deliveries,
             queue: OnceLock::new(),
             is_cancel_notified,
+            is_tagless: false,
             encoder: Mutex::default(),
         }
+    }
+
+    /// The same way for deliveries that take no tag of their own.
+    pub(crate) fn without_tags(self) -> Self {
+        let is_tagless = true;
+        Self { is_tagless, ..self }
     }
 
     /// `basic.consume-ok` is on its way: deliveries from `queue` may follow.
@@ -253,14 +262,21 @@ impl Sink for ConsumerSink {
         let mut state = state.lock();
         let before = state.last_tag;
         let ids = handout.iter().map(|handed| handed.id);
-        let first_tag = state.give(queue, ids, consumer.no_ack());
+        let (first_tag, step) = if self.is_tagless {
+            (state.last_tag + 1, 0)
+        } else {
+            (state.give(queue, ids, consumer.no_ack()), 1)
+        };
         let encoder = &mut *self.encoder.lock();
         let (whose, frame_max) = ((*channel, &**consumer.tag()), outbox.frame_max());
         outbox.append(|buffer| {
             let lens = handout.iter().map(|handed| handed.message.body.len());
             buffer.reserve(lens.map(|len| encoder.expected_len(len)).sum());
             let (mut again, mut latest) = (0, None::<&MessageRef<'_>>);
-            for (tag, handed) in (first_tag..).zip(handout.iter()) {
+            let mut next_tag = first_tag;
+            for handed in handout.iter() {
+                let tag = next_tag;
+                next_tag += step;
                 let message = &handed.message;
                 if !latest.is_some_and(|latest| latest.shares_head(message)) {
                     encoder.prepare(whose, &deliver(message));

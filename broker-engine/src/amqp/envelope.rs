@@ -18,7 +18,11 @@ impl Envelope for WireProperties {
     }
 
     fn expiration_ms(&self, properties: &[u8]) -> Option<u64> {
-        read(properties).expiration?.parse().ok()
+        let expiration = std::str::from_utf8(read(properties).expiration?).ok()?;
+        // What is less than nothing was refused; there may be a sign before nothing.
+        expiration
+            .parse()
+            .map_or_else(|_| (expiration == "-0").then_some(0), Some)
     }
 
     fn priority(&self, properties: &[u8]) -> u8 {
@@ -61,7 +65,7 @@ impl Envelope for WireProperties {
         let mut described = Vec::new();
         for (name, text) in texts(&properties) {
             if let Some(text) = text {
-                described.push((name.to_owned(), Value::String(text.as_bytes().to_vec())));
+                described.push((name.to_owned(), Value::String(text.to_vec())));
             }
         }
         let mut add = |name: &str, value: Option<Value>| {
@@ -84,7 +88,7 @@ impl Envelope for WireProperties {
         let text = |name: &str| match described.get(name) {
             None => Ok(None),
             Some(value) => match value.as_str() {
-                Some(text) if text.len() <= SHORT_MAX => Ok(Some(text)),
+                Some(text) if text.len() <= SHORT_MAX => Ok(Some(text.as_bytes())),
                 Some(_) => Err(format!("{name} is longer than {SHORT_MAX} bytes")),
                 None => Err(format!("{name} must be a string")),
             },
@@ -124,7 +128,7 @@ impl Envelope for WireProperties {
         };
         if properties
             .expiration
-            .is_some_and(|text| text.parse::<u64>().is_err())
+            .is_some_and(|text| !text.iter().all(u8::is_ascii_digit) || text.is_empty())
         {
             return Err("expiration must be a number of milliseconds".to_owned());
         }
@@ -133,7 +137,7 @@ impl Envelope for WireProperties {
 }
 
 /// The properties that are texts, by name.
-fn texts<'a>(properties: &Properties<'a>) -> [(&'static str, Option<&'a str>); 10] {
+fn texts<'a>(properties: &Properties<'a>) -> [(&'static str, Option<&'a [u8]>); 10] {
     [
         ("content_type", properties.content_type),
         ("content_encoding", properties.content_encoding),
@@ -161,12 +165,12 @@ mod tests {
         let headers = Table(vec![("x".to_owned(), Value::I64(1))]);
         let headers = encode_table(&fields(&headers));
         let before = Properties {
-            content_type: Some("text/plain"),
+            content_type: Some(b"text/plain"),
             headers: Some(&headers),
             delivery_mode: Some(2),
             priority: Some(3),
-            expiration: Some("60"),
-            kind: Some("k"),
+            expiration: Some(b"60"),
+            kind: Some(b"k"),
             ..Properties::default()
         };
         let described = WireProperties.describe(&before.encode());
@@ -183,11 +187,11 @@ mod tests {
     #[test]
     fn headers_are_replaced_and_everything_else_stays() {
         let before = Properties {
-            content_type: Some("text/plain"),
+            content_type: Some(b"text/plain"),
             delivery_mode: Some(2),
-            expiration: Some("60"),
+            expiration: Some(b"60"),
             timestamp: Some(7),
-            cluster_id: Some("c"),
+            cluster_id: Some(b"c"),
             ..Properties::default()
         };
         let headers = Table(vec![("x".to_owned(), Value::I64(1))]);

@@ -14,6 +14,8 @@ pub(crate) struct Error {
     pub(crate) code: ReplyCode,
     /// What follows the code's name in the reply text.
     pub(crate) text: String,
+    /// Class and method it is about, if that is not the method that met it.
+    pub(crate) about: Option<(u16, u16)>,
 }
 
 impl Error {
@@ -21,7 +23,19 @@ impl Error {
         Self {
             code,
             text: text.into(),
+            about: None,
         }
+    }
+
+    /// The same about another method.
+    pub(crate) fn about(self, method: (u16, u16)) -> Self {
+        let about = Some(method);
+        Self { about, ..self }
+    }
+
+    /// The same about no method at all.
+    pub(crate) fn about_none(self) -> Self {
+        self.about((0, 0))
     }
 
     /// The reply text, cut to what a short string holds as RabbitMQ cuts it.
@@ -71,11 +85,13 @@ impl From<codec::Error> for Error {
     fn from(error: codec::Error) -> Self {
         let code = match error {
             codec::Error::UnknownMethod { .. } => ReplyCode::CommandInvalid,
+            codec::Error::Weight => ReplyCode::UnexpectedFrame,
             codec::Error::FrameTooLarge { .. }
             | codec::Error::FrameEnd { .. }
             | codec::Error::FrameKind { .. }
             | codec::Error::Truncated
             | codec::Error::Trailing { .. }
+            | codec::Error::UnknownProperties
             | codec::Error::Utf8
             | codec::Error::FieldType { .. }
             | codec::Error::TooDeep => ReplyCode::FrameError,

@@ -10,6 +10,7 @@ mod connection;
 mod delivery;
 mod envelope;
 mod error;
+mod malformed;
 mod outbox;
 mod owed;
 mod reply_code;

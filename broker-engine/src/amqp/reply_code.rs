@@ -13,6 +13,7 @@ pub(crate) enum ReplyCode {
     ResourceLocked,
     PreconditionFailed,
     FrameError,
+    SyntaxError,
     CommandInvalid,
     ChannelError,
     UnexpectedFrame,
@@ -33,6 +34,7 @@ impl ReplyCode {
             Self::ResourceLocked => 405,
             Self::PreconditionFailed => 406,
             Self::FrameError => 501,
+            Self::SyntaxError => 502,
             Self::CommandInvalid => 503,
             Self::ChannelError => 504,
             Self::UnexpectedFrame => 505,
@@ -53,6 +55,7 @@ impl ReplyCode {
             Self::ResourceLocked => "RESOURCE_LOCKED",
             Self::PreconditionFailed => "PRECONDITION_FAILED",
             Self::FrameError => "FRAME_ERROR",
+            Self::SyntaxError => "SYNTAX_ERROR",
             Self::CommandInvalid => "COMMAND_INVALID",
             Self::ChannelError => "CHANNEL_ERROR",
             Self::UnexpectedFrame => "UNEXPECTED_FRAME",
@@ -73,6 +76,7 @@ impl ReplyCode {
             | Self::PreconditionFailed => false,
             Self::ConnectionForced
             | Self::FrameError
+            | Self::SyntaxError
             | Self::CommandInvalid
             | Self::ChannelError
             | Self::UnexpectedFrame

@@ -10,7 +10,7 @@ use super::{
     dead_letter::{self, Leaving},
     error::Error,
     message::{DeliveryRun, Publish},
-    publisher::{PublishOutcome, Publisher},
+    publisher::{PublishOutcome, Publisher, Way},
     queue::Queue,
     settlement::{Settlement, Verdict},
     staged::Staged,
@@ -26,9 +26,12 @@ struct Part {
 
 impl Publisher {
     /// Publishes messages and settles others, all in one entry of the log: all of it, or with an error nothing.
+    ///
+    /// Each message takes the way that was found for it when it was published.
     pub fn commit(
         &mut self,
         messages: &[Publish<'_>],
+        ways: Vec<Way>,
         settled: &[Settlement],
     ) -> Result<PublishOutcome, Error> {
         let parts = parts(settled);
@@ -39,7 +42,7 @@ impl Publisher {
             return Err(Error::PreconditionFailed(text));
         }
         let (mut outcome, mut staged) = (PublishOutcome::default(), Staged::default());
-        if let Err(error) = self.stage_all(messages, &mut staged, &mut outcome) {
+        if let Err(error) = self.stage_all(messages, ways, &mut staged, &mut outcome) {
             staged.unreserve();
             return Err(error);
         }
@@ -81,11 +84,12 @@ impl Publisher {
     fn stage_all(
         &mut self,
         messages: &[Publish<'_>],
+        ways: Vec<Way>,
         staged: &mut Staged,
         outcome: &mut PublishOutcome,
     ) -> Result<(), Error> {
-        for (number, message) in messages.iter().enumerate() {
-            let route = self.route(message)?;
+        for (number, (message, way)) in messages.iter().zip(ways).enumerate() {
+            let route = self.route_of(way, message)?;
             let accepting = self.accepting(message, route, outcome);
             if accepting.is_refused() {
                 accepting.unreserve(message);

@@ -375,9 +375,10 @@ fn note_death(
     now_ms: u64,
 ) {
     let text = |text: &str| Value::String(text.into());
-    let mut deaths = match headers.get("x-death") {
-        Some(Value::Array(deaths)) => deaths.clone(),
-        _ => Vec::new(),
+    let (mut deaths, is_first) = match headers.get("x-death") {
+        Some(Value::Array(deaths)) => (deaths.clone(), false),
+        // What the publisher says of deaths that never were counts for nothing.
+        _ => (Vec::new(), true),
     };
     let known = deaths.iter().position(|death| {
         let Value::Table(death) = death else {
@@ -411,7 +412,10 @@ fn note_death(
     };
     deaths.insert(0, Value::Table(death));
     headers.set("x-death", Value::Array(deaths));
-    let is_first = headers.get("x-first-death-reason").is_none();
+    if is_first {
+        let of_first = |name: &str| name.starts_with("x-first-death-");
+        headers.0.retain(|(name, _)| !of_first(name));
+    }
     for (order, is_written) in [("first", is_first), ("last", true)] {
         if is_written {
             headers.set(

@@ -97,7 +97,7 @@ pub use self::{
     message::{Delivery, DeliveryId, DeliveryRun, Message, MessageRef, Publish},
     parameter::{LIMITS, OPERATOR_POLICY, POLICY, VHOST_LIMITS},
     policy::AppliedPolicies,
-    publisher::{PublishOutcome, Publisher, ReadHeaders},
+    publisher::{PublishOutcome, Publisher, ReadHeaders, Way},
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, QueueStats},
     session::{Declared, Deleted, Session},
     settlement::{Settlement, Settlements, Verdict},

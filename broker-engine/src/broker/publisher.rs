@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
+    Dialect,
     access::Action,
     dead_letter::{self, Reason},
     deduplication::Bringer,
@@ -20,6 +21,7 @@ use super::{
     staged::{Staged, pack_all, too_long},
     stats::{ExchangeMeter, OfExchange},
     value::Table,
+    vhost::REPLIES_PREFIX,
 };
 use crate::store::{Appended, Durability, Position};
 
@@ -78,6 +80,15 @@ impl Accepting {
         extent.add(0, message.body.len());
         self.route.unreserve(extent);
     }
+}
+
+/// The way that was found for a message when it was published, to be taken later.
+#[derive(Debug)]
+pub struct Way {
+    /// None through the default exchange: what it leads to is whatever queue bears the name then.
+    route: Option<Arc<Route>>,
+    /// What tells whether anything changed since.
+    versions: (u64, u64),
 }
 
 /// The publishing side of a channel, with the routes it used.
@@ -163,6 +174,9 @@ impl Publisher {
             return Ok(1);
         }
         let alike = self.alike(&messages[number..], &route);
+        if message.mandatory && !route.is_empty() && self.is_answer(message) {
+            outcome.unroutable.extend(number..number + alike.len());
+        }
         if route.is_empty() {
             for (number, message) in (number..).zip(alike) {
                 outcome.reached_none(number, message.mandatory);
@@ -204,6 +218,15 @@ impl Publisher {
         if queues > 0 {
             meter.add_shared(OfExchange::Out, (messages * queues) as u64);
         }
+    }
+
+    /// Whether a message goes to a client that waits for an answer: RabbitMQ does not count that as a queue, and returns
+    /// such a message if it is mandatory although it arrives.
+    fn is_answer(&self, message: &Publish<'_>) -> bool {
+        let is_asked_for = message.exchange.is_empty() && message.copies.is_empty();
+        is_asked_for
+            && message.routing_key.starts_with(REPLIES_PREFIX)
+            && self.session.core().dialect != Dialect::LavinMq
     }
 
     /// The messages, from the first, that take this route and go to the log of the same queues.
@@ -281,9 +304,28 @@ impl Publisher {
         Ok(route.queues().iter().any(|queue| queue.is_awaited()))
     }
 
-    /// Whether a message could be published: its exchange is there and may be written to.
-    pub fn check(&mut self, message: &Publish<'_>) -> Result<(), Error> {
-        self.route(message).map(|_| ())
+    /// Finds the way of a message that is published later. Its exchange is there and may be written to; whatever becomes
+    /// of that meanwhile, the message goes where its way led, as far as those queues are still there.
+    pub fn find_way(&mut self, message: &Publish<'_>) -> Result<Way, Error> {
+        let route = self.route(message)?;
+        Ok(Way {
+            route: (!message.exchange.is_empty()).then_some(route),
+            versions: self.versions,
+        })
+    }
+
+    /// Where the way of a message leads now.
+    pub(super) fn route_of(
+        &mut self,
+        way: Way,
+        message: &Publish<'_>,
+    ) -> Result<Arc<Route>, Error> {
+        self.refresh();
+        match way.route {
+            None => self.route(message),
+            Some(route) if way.versions == self.versions => Ok(route),
+            Some(route) => Ok(Arc::new(route.renewed())),
+        }
     }
 
     pub(super) fn session(&self) -> &Session {

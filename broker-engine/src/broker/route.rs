@@ -88,6 +88,13 @@ impl Route {
         }
     }
 
+    /// The same way as it is now: without queues that are gone, by the rules that hold now.
+    pub(super) fn renewed(self: Arc<Self>) -> Self {
+        let mut queues = self.queues.clone();
+        queues.retain(|queue| !queue.is_deleted());
+        Self::new(queues).of_one(self.into_seen())
+    }
+
     /// Whether it leads to the same queues.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.pointers().eq(other.pointers())

@@ -52,6 +52,11 @@ impl Settlements {
         self.0.push(settlement);
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Moves all decisions of `later` to the end.
     pub fn append(&mut self, later: &mut Self) {
         if self.0.is_empty() {

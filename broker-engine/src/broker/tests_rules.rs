@@ -454,10 +454,12 @@ fn a_transaction_reaches_all_its_queues_or_none_through_a_power_cut() {
             verdict: Verdict::Ack,
         };
         let messages = [publish("a", "1", b"{}"), publish("b", "2", b"{}")];
-        let outcome = node
-            .session
-            .publisher(|_| Table::default())
-            .commit(&messages, &[settled])
+        let mut publisher = node.session.publisher(|_| Table::default());
+        let ways = messages
+            .each_ref()
+            .map(|message| publisher.find_way(message).unwrap());
+        let outcome = publisher
+            .commit(&messages, ways.into(), &[settled])
             .unwrap();
         node.broker.core.store.write();
         let is_confirmed = seed % 4 == 0;

@@ -16,7 +16,11 @@ fn commit(
     settled: &[Settlement],
 ) -> Result<PublishOutcome, Error> {
     let mut publisher = node.session.publisher(|_| Table::default());
-    publisher.commit(messages, settled)
+    let ways: Result<Vec<_>, _> = messages
+        .iter()
+        .map(|message| publisher.find_way(message))
+        .collect();
+    publisher.commit(messages, ways?, settled)
 }
 
 /// Takes the next message out of a queue, to be settled like this.

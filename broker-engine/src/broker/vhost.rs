@@ -32,7 +32,7 @@ use crate::store::{Batch, Point, Position, QueueId};
 pub(super) const RESERVED_PREFIX: &str = "amq.";
 
 /// What the names of queues for answers start with; they are not listed.
-const REPLIES_PREFIX: &str = "amq.rabbitmq.reply-to.";
+pub(super) const REPLIES_PREFIX: &str = "amq.rabbitmq.reply-to.";
 
 /// A queue as a client asks for it.
 #[derive(Clone, Debug, Default)]

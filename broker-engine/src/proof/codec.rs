@@ -223,7 +223,7 @@ fn encoded(method: &Method<'_>) -> Vec<u8> {
 }
 
 fn properties_of<'a>(flags: u16, fill: &'a Fill, headers: &'a [u8]) -> Properties<'a> {
-    let text = |bit: u32| (flags >> bit & 1 == 1).then_some(fill.text.as_str());
+    let text = |bit: u32| (flags >> bit & 1 == 1).then_some(fill.text.as_bytes());
     let octet = |bit: u32| (flags >> bit & 1 == 1).then_some(fill.number as u8);
     Properties {
         content_type: text(0),

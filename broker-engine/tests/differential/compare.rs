@@ -15,7 +15,7 @@ pub(crate) struct Allowed {
     pub(crate) lines: Vec<String>,
 }
 
-/// What only Warren says, wherever it does.
+/// What only Warren says, wherever it does; what the pattern calls `kept` both say.
 #[derive(Debug)]
 pub(crate) struct Surplus {
     pub(crate) reason: String,
@@ -83,7 +83,7 @@ impl List {
         for line in &mut log {
             for (surplus, count) in self.surplus.iter().zip(&mut counts) {
                 *count += surplus.pattern.find_iter(line).count();
-                *line = surplus.pattern.replace_all(line, "").into_owned();
+                *line = surplus.pattern.replace_all(line, "$kept").into_owned();
             }
         }
         (log, counts)

@@ -17,7 +17,7 @@ use crate::server::{PASSWORD, Server, USER};
 /// The script that becomes the node; the one in `/usr/sbin` would change the user.
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
-const START_MAX: Duration = Duration::from_secs(120);
+const START_MAX: Duration = Duration::from_secs(300);
 const STOP_MAX: Duration = Duration::from_secs(10);
 
 /// A running node.

@@ -6,7 +6,8 @@
 //!   is used without it is made with the defaults, and so is a channel
 //! - `dial` opens a socket, `bytes "…"` and `frame KIND CHANNEL "…"` send what they say
 //! - `publish EXCHANGE KEY "BODY" mandatory property=… {headers}`; `header size=…` and `body "…"` send frames of it
-//! - `await METHOD COUNT` reads until so many came; `confirms N` until the first N publishes have an outcome
+//! - `await METHOD COUNT` reads until so many came, `await METHOD METHOD` until one of each did, whatever came first;
+//!   `confirms N` until the first N publishes have an outcome
 //! - `until QUEUE N`, `consumers QUEUE N` and `gone QUEUE` look from outside until it is so
 //! - `hold` leaves closes unanswered, `eof` awaits the end of the socket, `http METHOD PATH "BODY"` calls management
 //!
@@ -145,14 +146,7 @@ impl Run {
             "eof" => {
                 self.collect(step, &["closed"]);
             }
-            "await" => {
-                let name = step.word(0);
-                for _ in 0..step.word(1).parse().unwrap_or(1) {
-                    if !self.collect(step, &[&name]) {
-                        break;
-                    }
-                }
-            }
+            "await" => self.await_each(step),
             "confirms" => self.confirms(step),
             "publish" => {
                 if self.open_channel(step) {
@@ -308,6 +302,29 @@ impl Run {
         if let Some(client) = self.client(step) {
             client.frame_max = frame_max.parse().unwrap_or(4096);
         }
+    }
+
+    fn await_each(&mut self, step: &Step) {
+        let other = step.word(1);
+        if other.parse::<u32>().is_ok() || other.is_empty() {
+            for _ in 0..other.parse().unwrap_or(1) {
+                if !self.collect(step, &[&step.word(0)]) {
+                    break;
+                }
+            }
+            return;
+        }
+        let before = self.log.len();
+        let mut due = vec![step.word(0), other];
+        while !due.is_empty() {
+            let names: Vec<&str> = due.iter().map(String::as_str).collect();
+            if !self.collect(step, &names) {
+                return;
+            }
+            let came = self.log.last().cloned().unwrap_or_default();
+            due.retain(|name| !came.contains(&format!(" {name}")));
+        }
+        self.log[before..].sort();
     }
 
     /// Writes down what comes on the step's channel, up to one of these methods; false when it did not come.

@@ -43,6 +43,8 @@ const SPECS: &[Spec] = specs! {
     20 21 "channel.flow-ok" "active:bit";
     20 40 "channel.close" "reply_code:short reply_text:shortstr class_id:short method_id:short" "channel.close-ok";
     20 41 "channel.close-ok" "";
+    30 10 "access.request" "realm:shortstr exclusive:bit passive:bit active:bit write:bit read:bit" "access.request-ok";
+    30 11 "access.request-ok" "ticket:short";
     40 10 "exchange.declare" "reserved_1:short exchange:shortstr type:shortstr passive:bit durable:bit auto_delete:bit internal:bit no_wait:bit arguments:table" "exchange.declare-ok";
     40 11 "exchange.declare-ok" "";
     40 20 "exchange.delete" "reserved_1:short exchange:shortstr if_unused:bit no_wait:bit" "exchange.delete-ok";

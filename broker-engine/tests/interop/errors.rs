@@ -162,10 +162,10 @@ async fn each_soft_error_has_rabbitmqs_code_and_text() {
     };
     fails(
         406,
-        "PRECONDITION_FAILED - invalid expiration 'soon': {error,no_integer}",
+        "PRECONDITION_FAILED - invalid expiration 'soon': no_integer",
         &|raw| {
             let properties = Properties {
-                expiration: Some("soon"),
+                expiration: Some(b"soon"),
                 ..Properties::default()
             };
             publish_with(raw, &properties);
@@ -176,7 +176,7 @@ async fn each_soft_error_has_rabbitmqs_code_and_text() {
         "PRECONDITION_FAILED - fast reply consumer does not exist",
         &|raw| {
             let properties = Properties {
-                reply_to: Some("amq.rabbitmq.reply-to"),
+                reply_to: Some(b"amq.rabbitmq.reply-to"),
                 ..Properties::default()
             };
             publish_with(raw, &properties);

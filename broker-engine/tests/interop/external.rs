@@ -145,11 +145,8 @@ async fn the_whole_subject_names_the_user_unless_told_otherwise() {
 async fn who_shows_no_certificate_logs_in_by_password_or_not_at_all() {
     let node = Node::start(&[]).await;
     node.connect("test:secret@", None).await.unwrap();
-    let refused = refusal(node.connect("", None).await);
-    assert!(
-        refused.contains("unknown authentication mechanism 'EXTERNAL'"),
-        "{refused}"
-    );
+    // As in RabbitMQ the socket ends without a word: EXTERNAL was not offered.
+    assert!(node.connect("", None).await.is_err());
 
     let strict = Node::start(&["--tls-client-required"]).await;
     assert!(strict.connect("test:secret@", None).await.is_err());

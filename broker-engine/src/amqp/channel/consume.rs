@@ -55,12 +55,16 @@ impl Channel {
             queue.consumer_priority(&arguments)?
         };
         let deliveries = Arc::clone(&self.deliveries);
-        let sink = Arc::new(ConsumerSink::new(
+        let mut sink = ConsumerSink::new(
             deliveries,
             context.handles_cancel,
             context.origin(),
             arguments,
-        ));
+        );
+        if is_reply && !context.server.is_lavinmq() {
+            sink = sink.without_tags();
+        }
+        let sink = Arc::new(sink);
         let subscription = Subscription {
             sink: Arc::<ConsumerSink>::clone(&sink) as Arc<dyn Sink>,
             tag: Arc::clone(&tag),

@@ -6,7 +6,8 @@ use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::publish::Publishes;
 use super::{Channel, Context};
-use crate::codec::amqp::{BasicPublish, CLASS_BASIC, ContentHeader, Frame, FrameKind};
+use crate::codec::amqp::{self as codec, BasicPublish, CLASS_BASIC, ContentHeader, Encode as _};
+use crate::codec::amqp::{Frame, FrameKind};
 
 /// Bytes reserved at once for an announced body; more only as it really comes.
 const RESERVED_MAX: u64 = 1 << 20;
@@ -41,7 +42,12 @@ impl Content {
             if frame.kind != FrameKind::Header {
                 return Err(expected_header("non content header frame"));
             }
-            let header = ContentHeader::decode(frame.payload)?;
+            let header = match ContentHeader::decode(frame.payload) {
+                Err(codec::Error::Weight) => {
+                    return Err(expected_header("non content header frame"));
+                }
+                decoded => decoded?,
+            };
             check_header(context, &header)?;
             let size = usize::try_from(header.body_size).unwrap_or(usize::MAX);
             self.header = Some((header.properties.to_vec(), size));
@@ -68,10 +74,7 @@ impl Channel {
     /// A header or body frame.
     pub(crate) fn on_content(&mut self, context: &Context, frame: Frame<'_>) -> Result<(), Error> {
         let Some(content) = &mut self.content else {
-            return Err(Error::new(
-                ReplyCode::UnexpectedFrame,
-                "expected method frame, got non method frame instead",
-            ));
+            return Err(expected_method());
         };
         if !content.add(context, frame)? {
             return Ok(());
@@ -101,7 +104,7 @@ impl Channel {
     }
 
     /// A method may not come between a publish and its content.
-    pub(super) fn expect_no_content(&self) -> Result<(), Error> {
+    pub(crate) fn expect_no_content(&self) -> Result<(), Error> {
         match &self.content {
             None => Ok(()),
             Some(Content { header: None, .. }) => Err(expected_header("non content header frame")),
@@ -113,10 +116,8 @@ impl Channel {
 /// Refuses content of another class and bodies over the limit.
 pub(super) fn check_header(context: &Context, header: &ContentHeader<'_>) -> Result<(), Error> {
     if header.class_id != CLASS_BASIC {
-        return Err(expected_header(&format!(
-            "one for class {}",
-            header.class_id
-        )));
+        let got = format!("one for class {}", header.class_id);
+        return Err(expected_header(&got));
     }
     let size_max = context.server.message_size_max();
     if header.body_size > size_max {
@@ -133,6 +134,16 @@ fn expected_header(got: &str) -> Error {
         ReplyCode::UnexpectedFrame,
         format!("expected content header for class {CLASS_BASIC}, got {got} instead"),
     )
+    .about(BasicPublish::ID)
+}
+
+/// The error of content that no publish announced.
+pub(crate) fn expected_method() -> Error {
+    Error::new(
+        ReplyCode::UnexpectedFrame,
+        "expected method frame, got non method frame instead",
+    )
+    .about_none()
 }
 
 fn expected_body() -> Error {
@@ -140,4 +151,5 @@ fn expected_body() -> Error {
         ReplyCode::UnexpectedFrame,
         "expected content body, got non content body frame instead",
     )
+    .about(BasicPublish::ID)
 }

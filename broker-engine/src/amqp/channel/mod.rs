@@ -40,12 +40,14 @@ use crate::broker::{
     Publisher, Settlements, Waiter,
 };
 use crate::codec::amqp::{
-    BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method, encode_method,
+    AccessRequestOk, BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method,
+    encode_method,
 };
 
 pub(crate) use self::acks::{Acked, Acks, is_ack};
 pub use self::arguments::read_headers;
 pub(crate) use self::arguments::{fields, table};
+pub(crate) use self::content::expected_method;
 pub(crate) use self::publish::{Publishes, is_publish};
 
 /// A reply in wire form, and what must be durable before it is sent.
@@ -192,7 +194,7 @@ impl Channel {
             Method::BasicAck(ack) => return self.ack(&[ack.into()]).map(|()| None),
             Method::BasicNack(nack) => return self.nack(nack),
             Method::BasicReject(reject) => return self.reject(reject),
-            _ => self.settlements.apply(),
+            _ => self.apply_settlements(),
         }
         match method {
             Method::ChannelFlow(flow) if flow.active => {
@@ -207,7 +209,14 @@ impl Channel {
                 Ok(None)
             }
             Method::ChannelFlow(_) => Err(Error::not_implemented("active=false")),
-            Method::ChannelFlowOk(_) => Ok(None),
+            Method::ChannelFlowOk(_) | Method::BasicCancelOk(_) if context.server.is_lavinmq() => {
+                Ok(None)
+            }
+            // Tickets are of 0-9: whoever asks for one gets what nobody will look at.
+            Method::AccessRequest(_) => {
+                self.send(&AccessRequestOk { ticket: 1 });
+                Ok(None)
+            }
             Method::ExchangeDeclare(declare) => self.exchange_declare(context, declare),
             Method::ExchangeDelete(delete) => self.exchange_delete(context, delete),
             Method::ExchangeBind(bind) => self.exchange_bind(context, bind),
@@ -220,7 +229,6 @@ impl Channel {
             Method::BasicQos(qos) => self.qos(qos),
             Method::BasicConsume(consume) => self.consume(context, consume),
             Method::BasicCancel(cancel) => self.cancel(context, cancel),
-            Method::BasicCancelOk(_) => Ok(None),
             Method::BasicGet(get) => self.get(context, get),
             Method::BasicRecover(recover) => self.recover(context, recover.requeue, true),
             Method::BasicRecoverAsync(recover) => self.recover(context, recover.requeue, false),
@@ -234,9 +242,9 @@ impl Channel {
             Method::TxSelect(_) => self.tx_select(),
             Method::TxCommit(_) => self.tx_commit(context),
             Method::TxRollback(_) => self.tx_rollback(),
-            unexpected => Err(Error::new(
+            _ => Err(Error::new(
                 ReplyCode::CommandInvalid,
-                format!("unexpected method {} on a channel", unexpected.name()),
+                "unimplemented method",
             )),
         }
     }
@@ -298,6 +306,20 @@ impl Channel {
                 multiple: true,
                 requeue: false,
             });
+        }
+    }
+
+    /// Whether what is settled at one queue makes room for deliveries of another.
+    pub(crate) fn shares_credit(&self) -> bool {
+        self.credit.limit() > 0
+    }
+
+    /// Tells the queues what was decided, and what that makes room for.
+    fn apply_settlements(&mut self) {
+        let makes_room = self.shares_credit() && !self.settlements.is_empty();
+        self.settlements.apply();
+        if makes_room {
+            self.pump();
         }
     }
 

@@ -97,12 +97,8 @@ impl<'a> Publishes<'a> {
         body: &'a [u8],
     ) -> Result<Properties<'a>, Error> {
         let decoded = Properties::decode(properties)?;
-        if let Some(user) = decoded.user_id {
-            check_user(context, user)?;
-        }
-        if let Some(expiration) = decoded.expiration {
-            special::check_expiration(expiration)?;
-        }
+        decoded.check_headers()?;
+        special::check(context, &decoded)?;
         self.body_bytes += body.len();
         self.list.push(Publish {
             exchange: publish.exchange,
@@ -216,13 +212,16 @@ impl Channel {
             publishes.push_plain(publish, (properties, persistent), body);
             return Ok(());
         }
-        let decoded = publishes.push(context, publish, (properties, &[]), body)?;
+        let decoded = match publishes.push(context, publish, (properties, &[]), body) {
+            Ok(decoded) => decoded,
+            Err(error) => return Err(self.prior_error(context, publish).unwrap_or(error)),
+        };
         let rewritten = match self.rewrite(context, &decoded) {
             Ok(None) => return Ok(()),
             Ok(Some(rewritten)) => rewritten,
             Err(error) => {
                 publishes.list.pop();
-                return Err(error);
+                return Err(self.prior_error(context, publish).unwrap_or(error));
             }
         };
         publishes.list.pop();
@@ -233,6 +232,17 @@ impl Channel {
         let properties = (&*rewritten.properties, &*rewritten.copies);
         alone.push(context, publish, properties, body)?;
         self.publish(context, &alone)
+    }
+
+    /// What is said before anything that a message says about itself: that it may not go where it should.
+    fn prior_error(&mut self, context: &Context, publish: &BasicPublish<'_>) -> Option<Error> {
+        let mut plain = Publishes::default();
+        plain.push_plain(publish, (&[0, 0], false), &[]);
+        let message = plain.first()?;
+        let publisher = self
+            .publisher
+            .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)));
+        publisher.find_way(message).err().map(Error::from)
     }
 
     /// Publishes what was collected; returns, confirms and refusals follow from the outcome.
@@ -356,15 +366,4 @@ fn whole_content(
         body,
         header_size + body_size,
     ))
-}
-
-fn check_user(context: &Context, user: &str) -> Result<(), Error> {
-    let identity = context.session.identity();
-    if *identity.name == *user || identity.tags.iter().any(|tag| tag == "impersonator") {
-        return Ok(());
-    }
-    Err(Error::precondition(format!(
-        "user_id property set to '{user}' but authenticated user was '{}'",
-        identity.name
-    )))
 }

@@ -101,7 +101,7 @@ impl Channel {
                 });
             }
         }
-        self.settlements.apply();
+        self.apply_settlements();
         Ok(None)
     }
 
@@ -109,11 +109,14 @@ impl Channel {
     pub(super) fn requeue_all(&mut self) {
         let unsettled = self.deliveries.take_all();
         self.settle_each(Verdict::Requeue, unsettled);
-        self.settlements.apply();
+        self.apply_settlements();
     }
 
-    /// Hands over the decisions of this read, to be applied with those of other channels.
-    pub(crate) fn settle(&mut self, settlements: &mut Settlements) {
+    /// Hands over the decisions of this read, to be applied with those of other channels. True when queues must be
+    /// pumped that they do not concern.
+    pub(crate) fn settle(&mut self, settlements: &mut Settlements) -> bool {
+        let makes_room = self.shares_credit() && !self.settlements.is_empty();
         settlements.append(&mut self.settlements);
+        makes_room
     }
 }

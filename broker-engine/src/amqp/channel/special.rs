@@ -26,8 +26,41 @@ pub(super) struct Rewritten {
     pub(super) copies: Vec<String>,
 }
 
+/// Checks what a message says of its publisher, its lifetime and its durability.
+pub(super) fn check(context: &Context, properties: &Properties<'_>) -> Result<(), Error> {
+    if let Some(user) = properties.user_id {
+        check_user(context, user)?;
+    }
+    if let Some(expiration) = properties.expiration {
+        check_expiration(expiration)?;
+    }
+    match properties.unknown_delivery_mode() {
+        Some(mode) if !context.server.is_lavinmq() => Err(Error::precondition(format!(
+            "invalid message: {{delivery_mode_unknown,{mode}}}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_user(context: &Context, user: &[u8]) -> Result<(), Error> {
+    let identity = context.session.identity();
+    let is_own = identity.name.as_bytes() == user;
+    if is_own || identity.tags.iter().any(|tag| tag == "impersonator") {
+        return Ok(());
+    }
+    Err(Error::precondition(format!(
+        "user_id property set to '{}' but authenticated user was '{}'",
+        String::from_utf8_lossy(user),
+        identity.name
+    )))
+}
+
+/// The longest lifetime: a hundred years, in milliseconds.
+const EXPIRATION_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
+
 /// Checks an expiration: milliseconds as text.
-pub(super) fn check_expiration(expiration: &str) -> Result<(), Error> {
+pub(super) fn check_expiration(expiration: &[u8]) -> Result<(), Error> {
+    let expiration = &*String::from_utf8_lossy(expiration);
     let refused = |reason: String| {
         Error::precondition(format!("invalid expiration '{expiration}': {reason}"))
     };
@@ -36,14 +69,22 @@ pub(super) fn check_expiration(expiration: &str) -> Result<(), Error> {
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(digits.len());
     if end == 0 {
-        return Err(refused("{error,no_integer}".to_owned()));
+        return Err(refused("no_integer".to_owned()));
     }
     let (number, leftover) = (&digits[..end], &digits[end..]);
     if !leftover.is_empty() {
         return Err(refused(format!("{{leftover_string,\"{leftover}\"}}")));
     }
     if expiration.starts_with('-') && number.bytes().any(|digit| digit != b'0') {
+        let number = number.trim_start_matches('0');
         return Err(refused(format!("{{value_negative,-{number}}}")));
+    }
+    if number
+        .parse()
+        .map_or(true, |number: u64| number > EXPIRATION_MS_MAX)
+    {
+        let number = number.trim_start_matches('0');
+        return Err(refused(format!("{{value_too_large,{number}}}")));
     }
     Ok(())
 }
@@ -58,6 +99,7 @@ impl Channel {
         let has_copies = properties.headers.is_some_and(names_copies);
         let wants_reply = properties
             .reply_to
+            .and_then(|place| std::str::from_utf8(place).ok())
             .is_some_and(|place| after_reply_place(context, place) == Some(""));
         if !has_copies && !wants_reply {
             return Ok(None);
@@ -78,7 +120,7 @@ impl Channel {
         let reply_to = self.reply_to.as_ref().map(|(_, name)| name);
         if wants_reply {
             let missing = || Error::precondition("fast reply consumer does not exist");
-            rewritten.reply_to = Some(reply_to.ok_or_else(missing)?);
+            rewritten.reply_to = Some(reply_to.ok_or_else(missing)?.as_bytes());
         }
         Ok(Some(Rewritten {
             properties: rewritten.encode(),
@@ -114,18 +156,19 @@ mod tests {
 
     #[test]
     fn an_expiration_is_a_whole_number_of_milliseconds() {
-        for fine in ["0", "100", "+5", "-0"] {
-            assert_eq!(check_expiration(fine), Ok(()), "{fine}");
+        for fine in ["0", "100", "+5", "-0", "3153600000000"] {
+            assert_eq!(check_expiration(fine.as_bytes()), Ok(()), "{fine}");
         }
         let cases = [
-            ("abc", "{error,no_integer}"),
-            ("", "{error,no_integer}"),
+            ("abc", "no_integer"),
+            ("", "no_integer"),
+            ("3153600000001", "{value_too_large,3153600000001}"),
             ("12a", "{leftover_string,\"a\"}"),
             ("-1", "{value_negative,-1}"),
         ];
         for (expiration, reason) in cases {
             assert_eq!(
-                check_expiration(expiration).unwrap_err().text,
+                check_expiration(expiration.as_bytes()).unwrap_err().text,
                 format!("invalid expiration '{expiration}': {reason}")
             );
         }

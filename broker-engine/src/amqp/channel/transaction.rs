@@ -5,13 +5,15 @@ use super::super::owed::Unsettled;
 use super::super::reply_code::ReplyCode;
 use super::settle::settlement;
 use super::{Channel, Context, Deferred, arguments};
-use crate::broker::{Publish, Settlement, Verdict};
+use crate::broker::{Publish, Settlement, Verdict, Way};
 use crate::codec::amqp::{TxCommitOk, TxRollbackOk, TxSelectOk};
 
 /// What a transaction did so far.
 #[derive(Debug, Default)]
 pub(super) struct Transaction {
     messages: Vec<Kept>,
+    /// The ways of the messages.
+    ways: Vec<Way>,
     settled: Vec<(Verdict, Vec<Unsettled>)>,
 }
 
@@ -81,17 +83,19 @@ impl Channel {
         Ok(None)
     }
 
-    /// Keeps messages for the commit. A message that could not be published is refused now.
+    /// Keeps messages for the commit, with the ways they go. A message that could not be published is refused now.
     pub(super) fn keep(
         &mut self,
         context: &Context,
         messages: &[Publish<'_>],
     ) -> Result<(), Error> {
         for message in messages {
-            self.publisher
+            let way = self
+                .publisher
                 .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)))
-                .check(message)?;
+                .find_way(message)?;
             if let Some(transaction) = &mut self.transaction {
+                transaction.ways.push(way);
                 transaction.messages.push(Kept::new(message));
             }
         }
@@ -102,7 +106,11 @@ impl Channel {
         let Some(transaction) = &mut self.transaction else {
             return Err(Error::precondition("channel is not transactional"));
         };
-        let Transaction { messages, settled } = std::mem::take(transaction);
+        let Transaction {
+            messages,
+            ways,
+            settled,
+        } = std::mem::take(transaction);
         let publishes: Vec<Publish<'_>> = messages.iter().map(Kept::as_publish).collect();
         let settlements: Vec<Settlement> = settled
             .iter()
@@ -114,7 +122,7 @@ impl Channel {
         let outcome = self
             .publisher
             .get_or_insert_with(|| Box::new(context.session.publisher(arguments::read_headers)))
-            .commit(&publishes, &settlements);
+            .commit(&publishes, ways, &settlements);
         let outcome = outcome.inspect_err(|_| {
             // They are out as before, for whoever ends the channel to put back.
             for (_, unsettled) in settled {

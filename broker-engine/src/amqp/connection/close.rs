@@ -33,11 +33,23 @@ impl Session {
 
     /// Reports an error on the channel or, when it is hard, on the connection.
     pub(super) fn fail(&mut self, channel: u16, error: &Error, method: (u16, u16)) {
-        if channel == CHANNEL_ZERO || error.code.is_hard() || self.stage != Stage::Running {
+        let method = error.about.unwrap_or(method);
+        if self.is_distrusted(error) {
+            tracing::debug!(peer = %self.peer, %error, "leaving a client that did not open");
+            self.finish();
+        } else if channel == CHANNEL_ZERO || error.code.is_hard() || self.stage != Stage::Running {
             self.close_connection(error, method);
         } else {
             self.close_channel(channel, error, method);
         }
+    }
+
+    /// Whether a client learns nothing of its error, because it has not proved who it is: RabbitMQ tells such clients
+    /// only that their login failed or what was negotiated wrongly.
+    fn is_distrusted(&self, error: &Error) -> bool {
+        let is_unknown = matches!(self.stage, Stage::Header | Stage::Start | Stage::Tune);
+        let is_told = matches!(error.code, ReplyCode::AccessRefused | ReplyCode::NotAllowed);
+        is_unknown && !is_told && !self.server.is_lavinmq()
     }
 
     fn close_connection(&mut self, error: &Error, (class_id, method_id): (u16, u16)) {

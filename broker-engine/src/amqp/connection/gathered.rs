@@ -3,9 +3,8 @@
 //! Invariant: whatever else happens on the connection, what came before it was acted on.
 
 use super::super::channel::{Acks, Publishes};
-use super::super::error::Error;
-use super::super::reply_code::ReplyCode;
-use super::session::{Session, Stage, expected_open};
+use super::super::server::CHANNEL_ZERO;
+use super::session::{Session, Stage, expected_open, unexpected_method};
 use crate::broker::Alarm;
 use crate::codec::amqp::Frame;
 
@@ -43,12 +42,10 @@ impl Session {
             (Some(channel), Some(context)) if is_running => {
                 channel.on_publish(context, frame, rest, frame_max, &mut gathered.publishes)
             }
+            _ if is_running && frame.channel == CHANNEL_ZERO => Err(unexpected_method("running")),
             _ if is_running => Err(expected_open()),
             _ if self.stage == Stage::Closing => Ok(0),
-            _ => Err(Error::new(
-                ReplyCode::CommandInvalid,
-                "unexpected method basic.publish while the connection opens",
-            )),
+            _ => Err(unexpected_method("opening")),
         };
         parsed.unwrap_or_else(|error| {
             self.flush(gathered);

@@ -4,7 +4,7 @@ use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, FRAME_MAX, FRAME_MAX_OPENING, HEARTBEAT_S};
 use super::peer::Certified;
-use super::session::{Client, Session, Stage};
+use super::session::{Client, Session, Stage, unexpected_method};
 use crate::broker::{DEFAULT_VHOST, Identity};
 use crate::codec::amqp::{
     ConnectionOpen, ConnectionOpenOk, ConnectionStart, ConnectionStartOk, ConnectionTune,
@@ -56,13 +56,7 @@ impl Session {
             (Stage::Start, Method::ConnectionStartOk(start)) => self.on_start_ok(start),
             (Stage::Tune, Method::ConnectionTuneOk(tune)) => self.on_tune_ok(tune),
             (Stage::Open, Method::ConnectionOpen(open)) => self.on_open(open),
-            (_, unexpected) => Err(Error::new(
-                ReplyCode::CommandInvalid,
-                format!(
-                    "unexpected method {} while the connection opens",
-                    unexpected.name()
-                ),
-            )),
+            _ => Err(unexpected_method("opening")),
         }
     }
 
@@ -83,7 +77,8 @@ impl Session {
                      For details see the broker logfile.",
                     start.mechanism
                 ),
-            ));
+            )
+            .about_none());
         };
         self.identity = Some(identity);
         let tune = ConnectionTune {
@@ -104,13 +99,14 @@ impl Session {
         }
     }
 
-    /// The user that a response proves; `None` when it proves nothing.
+    /// The user that a response proves; `None` when it proves nothing. An error when it is no response at all.
     fn identify(&self, mechanism: &str, response: &[u8]) -> Result<Option<Identity>, Error> {
         let is_loopback = self.peer.ip().is_loopback();
         let is_welcome = |name: &str| is_loopback || name != LOOPBACK_ONLY_USER;
         let broker = self.server.broker();
         let login = match mechanism {
-            "PLAIN" => plain(response).map(|(name, password)| (name.to_owned(), password.to_vec())),
+            "PLAIN" => plain(response, self.server.is_lavinmq())
+                .map(|(name, password)| (name.to_owned(), password.to_vec())),
             "AMQPLAIN" => amqplain(response),
             // The certificate was verified in the handshake; what the response says besides is not looked at.
             "EXTERNAL" if self.certificate.is_some() => {
@@ -128,9 +124,17 @@ impl Session {
                 ));
             }
         };
-        Ok(login
-            .filter(|(name, _)| is_welcome(name))
-            .and_then(|(name, password)| broker.authenticate(&name, &password, is_loopback)))
+        let Some((name, password)) = login else {
+            if self.server.is_lavinmq() {
+                return Ok(None);
+            }
+            let text = format!("invalid response to authentication mechanism {mechanism}");
+            return Err(Error::new(ReplyCode::SyntaxError, text));
+        };
+        if !is_welcome(&name) {
+            return Ok(None);
+        }
+        Ok(broker.authenticate(&name, &password, is_loopback))
     }
 
     fn on_tune_ok(&mut self, tune: &ConnectionTuneOk) -> Result<(), Error> {
@@ -193,10 +197,14 @@ fn negotiated(name: &str, client: u32, minimum: u32, maximum: u32) -> Result<(),
     )))
 }
 
-/// Name and password of a PLAIN response (RFC 4616); the authorisation identity is not used.
-fn plain(response: &[u8]) -> Option<(&str, &[u8])> {
+/// Name and password of a PLAIN response (RFC 4616). Nobody can act for somebody else: where an authorisation identity
+/// may be named at all, it is not used.
+fn plain(response: &[u8], may_authorise: bool) -> Option<(&str, &[u8])> {
     let mut parts = response.splitn(3, |byte| *byte == 0);
-    let (_authorisation, name, password) = (parts.next()?, parts.next()?, parts.next()?);
+    let (authorisation, name, password) = (parts.next()?, parts.next()?, parts.next()?);
+    if !authorisation.is_empty() && !may_authorise {
+        return None;
+    }
     Some((std::str::from_utf8(name).ok()?, password))
 }
 
@@ -236,11 +244,14 @@ mod tests {
     #[test]
     fn a_plain_response_has_three_parts_and_the_password_may_hold_anything() {
         assert_eq!(
-            plain(b"\0guest\0gu\0est"),
+            plain(b"\0guest\0gu\0est", false),
             Some(("guest", b"gu\0est".as_slice()))
         );
-        assert_eq!(plain(b"guest"), None);
-        assert_eq!(plain(b"\0\xff\0x"), None);
+        assert_eq!(plain(b"guest", false), None);
+        assert_eq!(plain(b"\0\xff\0x", false), None);
+        assert_eq!(plain(b"other\0guest\0x", false), None);
+        let login = Some(("guest", b"x".as_slice()));
+        assert_eq!(plain(b"other\0guest\0x", true), login);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::super::channel::{self, Channel, Context};
 use super::super::error::Error;
+use super::super::malformed;
 use super::super::outbox::Outbox;
 use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, Server};
@@ -18,9 +19,16 @@ use super::link::Link;
 use super::peer::{Certified, Peer};
 use crate::broker::{Alarm, ConnectionMeter, Identity, Position, Settlements};
 use crate::codec::amqp::{
-    BasicConsume, ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked, ConnectionUpdateSecretOk,
-    Encode as _, Frame, FrameKind, FrameParse, Method, encode_heartbeat, parse_frame,
+    BasicConsume, ChannelCloseOk, ChannelOpenOk, ConnectionBlocked, ConnectionUnblocked,
+    ConnectionUpdateSecretOk, Encode as _, Frame, FrameKind, FrameParse, Method, encode_heartbeat,
+    parse_frame,
 };
+
+/// Bytes of the shortest method: its ids.
+const METHOD_LEN_MIN: usize = 4;
+
+/// Bytes of the shortest content header: class, weight and body size.
+const CONTENT_HEADER_LEN_MIN: usize = 12;
 
 /// How far the conversation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +197,7 @@ impl Session {
                     if self.stage == Stage::Closing {
                         self.finish();
                     } else {
-                        self.fail(CHANNEL_ZERO, &error.into(), (0, 0));
+                        self.fail(CHANNEL_ZERO, &malformed::stream(error), (0, 0));
                         // Frame boundaries are lost: nothing that follows can be understood.
                         self.stage = Stage::Finished;
                     }
@@ -213,15 +221,12 @@ impl Session {
         rest: &'a [u8],
         gathered: &mut Gathered<'a>,
     ) -> usize {
+        if let Some(error) = self.misplaced(&frame) {
+            self.flush(gathered);
+            self.fail(CHANNEL_ZERO, &error, (0, 0));
+            return 0;
+        }
         if frame.kind == FrameKind::Heartbeat {
-            if frame.channel != CHANNEL_ZERO {
-                self.flush(gathered);
-                let error = Error::new(
-                    ReplyCode::UnexpectedFrame,
-                    format!("heartbeat frame on channel {}", frame.channel),
-                );
-                self.fail(CHANNEL_ZERO, &error, (0, 0));
-            }
             return 0;
         }
         if frame.kind == FrameKind::Method && channel::is_publish(frame.payload) {
@@ -237,7 +242,10 @@ impl Session {
         let (outcome, id) = match frame.kind {
             FrameKind::Method => match Method::decode(frame.payload) {
                 Ok(method) => (self.on_method(frame.channel, &method), method.id()),
-                Err(error) => (Err(error.into()), (0, 0)),
+                Err(error) => {
+                    let error = malformed::fields(frame.payload, error);
+                    (Err(error), Method::id_of(frame.payload))
+                }
             },
             FrameKind::Header | FrameKind::Body | FrameKind::Heartbeat => {
                 (self.on_content(frame), (60, 40))
@@ -247,6 +255,32 @@ impl Session {
             self.fail(frame.channel, &error, id);
         }
         0
+    }
+
+    /// What is wrong with a frame before anybody looks at what it holds.
+    fn misplaced(&self, frame: &Frame<'_>) -> Option<Error> {
+        let is_whole = match frame.kind {
+            FrameKind::Method => frame.payload.len() >= METHOD_LEN_MIN,
+            FrameKind::Header => frame.payload.len() >= CONTENT_HEADER_LEN_MIN,
+            FrameKind::Heartbeat => frame.payload.is_empty(),
+            FrameKind::Body => true,
+        };
+        let (is_running, is_opening) = match self.stage {
+            Stage::Running => (true, false),
+            Stage::Header | Stage::Start | Stage::Tune | Stage::Open => (false, true),
+            Stage::Closing | Stage::Finished => return None,
+        };
+        let is_of_connection = frame.channel == CHANNEL_ZERO;
+        let is_in_place = match frame.kind {
+            FrameKind::Method => is_running || is_of_connection,
+            FrameKind::Header | FrameKind::Body => is_running && !is_of_connection,
+            FrameKind::Heartbeat => is_of_connection,
+        };
+        if !is_whole && (is_of_connection || !is_opening) {
+            Some(malformed::unknown_frame(frame))
+        } else {
+            (!is_in_place).then(|| malformed::unexpected_frame(frame))
+        }
     }
 
     #[expect(
@@ -273,9 +307,7 @@ impl Session {
         }
         let Some(channel) = self.channels.get_mut(&number) else {
             return match method {
-                Method::ChannelOpen(_) => self.open_channel(number),
-                // The answer to a close that crossed the client's own.
-                Method::ChannelCloseOk(_) => Ok(()),
+                Method::ChannelOpen(_) => self.open_channel(number).map_err(Error::about_none),
                 _ => Err(expected_open()),
             };
         };
@@ -283,23 +315,25 @@ impl Session {
             return Ok(());
         };
         match method {
-            Method::ChannelCloseOk(_) => {
-                if channel.is_closing {
-                    self.channels.remove(&number);
-                }
-            }
-            Method::ChannelClose(_) => {
-                channel.release(context);
-                self.channels.remove(&number);
-                self.outbox()
-                    .send(number, &crate::codec::amqp::ChannelCloseOk {});
-            }
-            _ if channel.is_closing => {}
             Method::ChannelOpen(_) => {
                 return Err(Error::new(
                     ReplyCode::ChannelError,
                     "second 'channel.open' seen",
                 ));
+            }
+            Method::ChannelCloseOk(_) if channel.is_closing => {
+                self.channels.remove(&number);
+            }
+            // Both closed at once: each answers the other, and the channel ends with the client's answer.
+            Method::ChannelClose(_) if channel.is_closing => {
+                self.outbox().send(number, &ChannelCloseOk {});
+            }
+            _ if channel.is_closing => {}
+            Method::ChannelClose(_) => {
+                channel.expect_no_content()?;
+                channel.release(context);
+                self.channels.remove(&number);
+                self.outbox().send(number, &ChannelCloseOk {});
             }
             _ => {
                 if let Some((position, reply)) = channel.on_method(context, method)? {
@@ -327,10 +361,7 @@ impl Session {
                     .send(CHANNEL_ZERO, &ConnectionUpdateSecretOk {});
                 Ok(())
             }
-            method => Err(Error::new(
-                ReplyCode::CommandInvalid,
-                format!("unexpected method {} on channel 0", method.name()),
-            )),
+            _ => Err(unexpected_method("running")),
         }
     }
 
@@ -341,11 +372,7 @@ impl Session {
         match (self.channels.get_mut(&frame.channel), &self.context) {
             (Some(channel), Some(_)) if channel.is_closing => Ok(()),
             (Some(channel), Some(context)) => channel.on_content(context, frame),
-            _ if frame.channel == CHANNEL_ZERO => Err(Error::new(
-                ReplyCode::UnexpectedFrame,
-                "content frame on channel 0",
-            )),
-            _ => Err(expected_open()),
+            _ => Err(channel::expected_method()),
         }
     }
 
@@ -381,10 +408,18 @@ impl Session {
     /// Applies the acknowledgements of this read, and confirms what needs no waiting.
     fn settle(&mut self) {
         let mut settlements = Settlements::default();
+        let mut makes_room = false;
         for channel in self.channels.values_mut() {
-            channel.settle(&mut settlements);
+            makes_room |= channel.settle(&mut settlements);
         }
         settlements.apply();
+        if makes_room {
+            let sharing = self
+                .channels
+                .values()
+                .filter(|channel| channel.shares_credit());
+            sharing.for_each(|channel| channel.pump());
+        }
         let reached = self.link.progress();
         for channel in self.channels.values_mut() {
             channel.confirm(reached);
@@ -505,4 +540,12 @@ impl Session {
 
 pub(super) fn expected_open() -> Error {
     Error::new(ReplyCode::ChannelError, "expected 'channel.open'")
+}
+
+/// A method that has no place in this state of the connection, as RabbitMQ calls the states.
+pub(super) fn unexpected_method(state: &str) -> Error {
+    Error::new(
+        ReplyCode::ChannelError,
+        format!("unexpected method in connection state {state}"),
+    )
 }

@@ -325,6 +325,11 @@ impl Queue {
         consumers.iter().map(report).collect()
     }
 
+    /// Whether it is gone, and takes nothing any more.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.state.lock().is_deleted
+    }
+
     /// Appends messages and hands out what it can. `now_ms` is given when one of them may expire. Returns what had to
     /// go for it; send it off with [`Queue::bury`].
     pub(super) fn push(&self, run: Run, now_ms: Option<u64>) -> Vec<Dead> {
@@ -364,10 +369,10 @@ impl Queue {
         self.note_time(&mut state);
         self.touch_locked(&mut state);
         let taken = self.take_one(&mut state, None, no_ack);
-        let remaining = state.backlog.ready_len();
         if state.may_expire {
             self.enforce(&mut state);
         }
+        let remaining = state.backlog.ready_len();
         self.unlock(state);
         let Some((delivery, settled)) = taken? else {
             self.meter.add_shared(OfQueue::GetEmpty, 1);

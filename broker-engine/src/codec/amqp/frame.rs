@@ -1,5 +1,6 @@
 //! Frames: found in a byte stream without copying, and written to the end of a buffer.
 
+use super::error::Snippet;
 use super::{Encode, Error, FRAME_OVERHEAD, Writer};
 
 /// What a 0-9-1 client sends first, and what the server answers to any other header.
@@ -18,17 +19,19 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    fn from_octet(octet: u8) -> Result<Self, Error> {
+    fn from_octet(octet: u8) -> Option<Self> {
         match octet {
-            1 => Ok(Self::Method),
-            2 => Ok(Self::Header),
-            3 => Ok(Self::Body),
-            8 => Ok(Self::Heartbeat),
-            kind => Err(Error::FrameKind { kind }),
+            1 => Some(Self::Method),
+            2 => Some(Self::Header),
+            3 => Some(Self::Body),
+            8 => Some(Self::Heartbeat),
+            _ => None,
         }
     }
 
-    pub(super) fn octet(self) -> u8 {
+    /// The octet that stands for it.
+    #[must_use]
+    pub fn octet(self) -> u8 {
         match self {
             Self::Method => 1,
             Self::Header => 2,
@@ -61,22 +64,19 @@ pub enum FrameParse<'a> {
 /// For an unknown frame type, a frame over the limit, or a wrong end octet.
 pub fn parse_frame(bytes: &[u8], frame_max: u32) -> Result<FrameParse<'_>, Error> {
     let Some((head, rest)) = bytes.split_first_chunk::<FRAME_HEAD>() else {
-        if let Some(octet) = bytes.first() {
-            FrameKind::from_octet(*octet)?;
-        }
         return Ok(FrameParse::Incomplete {
             missing: FRAME_HEAD + 1 - bytes.len(),
         });
     };
     let [kind, channel_high, channel_low, size @ ..] = *head;
-    let kind = FrameKind::from_octet(kind)?;
     let size = usize::try_from(u32::from_be_bytes(size)).unwrap_or(usize::MAX);
     let size_max = usize::try_from(frame_max).unwrap_or(usize::MAX);
     // Quite a few clients leave the overhead out of their count: RabbitMQ lets them.
     if size_max != 0 && size > size_max {
         return Err(Error::FrameTooLarge {
-            size: size.saturating_add(FRAME_OVERHEAD),
-            size_max,
+            kind,
+            size,
+            size_max: size_max.saturating_sub(FRAME_OVERHEAD),
         });
     }
     let Some((payload, end)) = rest.split_at_checked(size) else {
@@ -84,9 +84,9 @@ pub fn parse_frame(bytes: &[u8], frame_max: u32) -> Result<FrameParse<'_>, Error
             missing: size - rest.len() + 1,
         });
     };
-    match end.first() {
-        None => Ok(FrameParse::Incomplete { missing: 1 }),
-        Some(&FRAME_END) => Ok(FrameParse::Complete {
+    match (end.first(), FrameKind::from_octet(kind)) {
+        (None, _) => Ok(FrameParse::Incomplete { missing: 1 }),
+        (Some(&FRAME_END), Some(kind)) => Ok(FrameParse::Complete {
             frame: Frame {
                 kind,
                 channel: u16::from_be_bytes([channel_high, channel_low]),
@@ -94,7 +94,15 @@ pub fn parse_frame(bytes: &[u8], frame_max: u32) -> Result<FrameParse<'_>, Error
             },
             consumed: size + FRAME_OVERHEAD,
         }),
-        Some(octet) => Err(Error::FrameEnd { octet: *octet }),
+        (Some(&FRAME_END), None) => Err(Error::FrameKind {
+            kind,
+            payload: Snippet::of(payload),
+        }),
+        (Some(octet), _) => Err(Error::FrameEnd {
+            kind,
+            payload: Snippet::of(payload),
+            octet: *octet,
+        }),
     }
 }
 
@@ -109,11 +117,18 @@ pub enum HeaderParse {
     Incomplete,
 }
 
+/// What clients send first that read the specification of 0-9 and speak 0-9-1.
+const PROTOCOL_HEADER_0_9: [u8; 8] = *b"AMQP\x01\x01\0\x09";
+
 /// Looks at the first bytes of a connection; refuses at the first byte that cannot match.
 #[must_use]
 pub fn parse_protocol_header(bytes: &[u8]) -> HeaderParse {
     let known = bytes.len().min(PROTOCOL_HEADER.len());
-    if bytes[..known] != PROTOCOL_HEADER[..known] {
+    let headers = [PROTOCOL_HEADER, PROTOCOL_HEADER_0_9];
+    if headers
+        .iter()
+        .all(|header| bytes[..known] != header[..known])
+    {
         HeaderParse::Refused
     } else if known < PROTOCOL_HEADER.len() {
         HeaderParse::Incomplete
@@ -258,15 +273,26 @@ mod tests {
         assert_eq!(
             parse_frame(b"\x01\0\0\0\0\x10\x01", 4096),
             Err(Error::FrameTooLarge {
-                size: 4105,
-                size_max: 4096
+                kind: 1,
+                size: 4097,
+                size_max: 4088
             })
         );
         assert_eq!(
             parse_frame(b"\x08\0\0\0\0\0\0\xcd", 0),
-            Err(Error::FrameEnd { octet: 0xcd })
+            Err(Error::FrameEnd {
+                kind: 8,
+                payload: Snippet::of(b""),
+                octet: 0xcd
+            })
         );
-        assert_eq!(parse_frame(b"\x05", 0), Err(Error::FrameKind { kind: 5 }));
+        assert_eq!(
+            parse_frame(b"\x05\0\0\0\0\0\x01a\xce", 0),
+            Err(Error::FrameKind {
+                kind: 5,
+                payload: Snippet::of(b"a")
+            })
+        );
     }
 
     #[test]
@@ -280,9 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_header_of_this_version_is_accepted() {
+    fn only_the_headers_of_this_version_are_accepted() {
         assert_eq!(
             parse_protocol_header(b"AMQP\0\0\x09\x01"),
+            HeaderParse::Accepted
+        );
+        assert_eq!(
+            parse_protocol_header(b"AMQP\x01\x01\0\x09"),
             HeaderParse::Accepted
         );
         assert_eq!(parse_protocol_header(b"AMQP\0"), HeaderParse::Incomplete);

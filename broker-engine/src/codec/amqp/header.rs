@@ -16,15 +16,18 @@ impl<'a> ContentHeader<'a> {
     /// Decodes a header frame's payload; the properties are not looked at.
     ///
     /// # Errors
-    /// [`Error::Truncated`] when the fixed part is incomplete.
+    /// [`Error::Truncated`] when the fixed part is incomplete, [`Error::Weight`] when the weight is not zero.
     pub fn decode(payload: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(payload);
         let class_id = reader.short()?;
-        let _weight = reader.short()?;
+        let weight = reader.short()?;
         let body_size = reader.longlong()?;
         let properties = reader.rest();
         if properties.len() < 2 {
             return Err(Error::Truncated);
+        }
+        if weight != 0 {
+            return Err(Error::Weight);
         }
         Ok(Self {
             class_id,
@@ -58,5 +61,7 @@ mod tests {
         for end in 0..14 {
             assert_eq!(ContentHeader::decode(&bytes[..end]), Err(Error::Truncated));
         }
+        let weighty = b"\0\x3c\0\x01\0\0\0\0\0\0\0\x05\0\0";
+        assert_eq!(ContentHeader::decode(weighty), Err(Error::Weight));
     }
 }

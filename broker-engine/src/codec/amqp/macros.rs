@@ -66,6 +66,16 @@ macro_rules! methods {
                 Ok(method)
             }
 
+            /// Class and method id of a method frame's payload; zeros when they are of no method.
+            #[must_use]
+            pub fn id_of(payload: &[u8]) -> (u16, u16) {
+                let mut reader = Reader::new(payload);
+                match (reader.short(), reader.short()) {
+                    $($((Ok($class_id), Ok($method_id)) => ($class_id, $method_id),)+)+
+                    _ => (0, 0),
+                }
+            }
+
             /// Class and method id.
             #[must_use]
             pub fn id(&self) -> (u16, u16) {

@@ -1,7 +1,8 @@
 //! The one table of AMQP 0-9-1 methods, with RabbitMQ's extensions; everything else is derived.
 //!
 //! Source: the specification's chapter 1.3 onward, and RabbitMQ's documented extensions
-//! (`basic.nack`, `confirm`, `connection.blocked`, `connection.update-secret`, exchange bindings).
+//! (`basic.nack`, `confirm`, `connection.blocked`, `connection.update-secret`, exchange bindings); class `access` is of
+//! the specification of 0-9, and RabbitMQ still answers it.
 
 use super::macros::{field_type, methods, put_field};
 use super::{Error, FieldTable, Reader, Writer};
@@ -46,6 +47,10 @@ methods! {
         21 ChannelFlowOk "channel.flow-ok" { active: bit }
         40 ChannelClose<'a> "channel.close" { reply_code: short, reply_text: shortstr, class_id: short, method_id: short }
         41 ChannelCloseOk "channel.close-ok" {}
+    }
+    30 access {
+        10 AccessRequest<'a> "access.request" { realm: shortstr, exclusive: bit, passive: bit, active: bit, write: bit, read: bit }
+        11 AccessRequestOk "access.request-ok" { ticket: short }
     }
     40 exchange {
         10 ExchangeDeclare<'a> "exchange.declare" { reserved_1: short, exchange: shortstr, kind: shortstr, passive: bit, durable: bit, auto_delete: bit, internal: bit, no_wait: bit, arguments: table }

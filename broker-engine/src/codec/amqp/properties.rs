@@ -18,45 +18,48 @@ const APP_ID: u16 = 1 << 3;
 const CLUSTER_ID: u16 = 1 << 2;
 const MORE_FLAGS: u16 = 1;
 
-/// The delivery mode of messages that survive a restart.
+/// The delivery modes there are: of messages that survive a restart, and of those that do not.
 const PERSISTENT: u8 = 2;
+const TRANSIENT: u8 = 1;
 
-/// Properties that borrow from the header; `None` where the flag is absent.
+/// Properties that borrow from the header; `None` where the flag is absent. Short strings are text by convention, any
+/// bytes in fact.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Properties<'a> {
-    pub content_type: Option<&'a str>,
-    pub content_encoding: Option<&'a str>,
+    pub content_type: Option<&'a [u8]>,
+    pub content_encoding: Option<&'a [u8]>,
     /// The content of the headers table, undecoded; see [`Properties::headers_table`].
     pub headers: Option<&'a [u8]>,
     /// 2 asks for persistence.
     pub delivery_mode: Option<u8>,
     pub priority: Option<u8>,
-    pub correlation_id: Option<&'a str>,
-    pub reply_to: Option<&'a str>,
+    pub correlation_id: Option<&'a [u8]>,
+    pub reply_to: Option<&'a [u8]>,
     /// Milliseconds, as text.
-    pub expiration: Option<&'a str>,
-    pub message_id: Option<&'a str>,
+    pub expiration: Option<&'a [u8]>,
+    pub message_id: Option<&'a [u8]>,
     pub timestamp: Option<u64>,
-    pub kind: Option<&'a str>,
-    pub user_id: Option<&'a str>,
-    pub app_id: Option<&'a str>,
-    pub cluster_id: Option<&'a str>,
+    pub kind: Option<&'a [u8]>,
+    pub user_id: Option<&'a [u8]>,
+    pub app_id: Option<&'a [u8]>,
+    pub cluster_id: Option<&'a [u8]>,
 }
 
 impl<'a> Properties<'a> {
     /// Decodes flags and property list.
     ///
     /// # Errors
-    /// When the list ends early, has bytes too many or a text that is not UTF-8.
+    /// When the list ends early, has bytes too many or properties that class basic does not have.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes);
         let flags = reader.short()?;
-        let mut more = flags;
-        while more & MORE_FLAGS != 0 {
-            more = reader.short()?;
+        if flags & MORE_FLAGS != 0 {
+            return Err(Error::UnknownProperties);
         }
         let text = |flag: u16, reader: &mut Reader<'a>| {
-            (flags & flag != 0).then(|| reader.shortstr()).transpose()
+            (flags & flag != 0)
+                .then(|| reader.short_bytes())
+                .transpose()
         };
         let properties = Self {
             content_type: text(CONTENT_TYPE, &mut reader)?,
@@ -92,10 +95,10 @@ impl<'a> Properties<'a> {
         let mut bytes = vec![0; 2];
         let mut writer = Writer::new(&mut bytes);
         let mut flags = 0;
-        let mut text = |flag: u16, value: Option<&str>, writer: &mut Writer<'_>| {
+        let mut text = |flag: u16, value: Option<&[u8]>, writer: &mut Writer<'_>| {
             if let Some(value) = value {
                 flags |= flag;
-                writer.shortstr(value);
+                writer.short_bytes(value);
             }
         };
         text(CONTENT_TYPE, self.content_type, &mut writer);
@@ -139,10 +142,25 @@ impl<'a> Properties<'a> {
             .map_or_else(|| Ok(FieldTable::default()), FieldTable::decode)
     }
 
+    /// Whether the headers are a table, which nobody may have to decode before a consumer gets them.
+    ///
+    /// # Errors
+    /// When the table is malformed.
+    pub fn check_headers(&self) -> Result<(), Error> {
+        self.headers.map_or(Ok(()), FieldTable::check)
+    }
+
     /// Whether the message asks to survive a restart.
     #[must_use]
     pub fn is_persistent(&self) -> bool {
         self.delivery_mode == Some(PERSISTENT)
+    }
+
+    /// Whether the delivery mode is none of those there are.
+    #[must_use]
+    pub fn unknown_delivery_mode(&self) -> Option<u8> {
+        self.delivery_mode
+            .filter(|mode| ![TRANSIENT, PERSISTENT].contains(mode))
     }
 
     /// Whether a message asks to survive a restart, from properties that hold nothing but that, as most do.
@@ -151,7 +169,9 @@ impl<'a> Properties<'a> {
         const MODE_ONLY: [u8; 2] = DELIVERY_MODE.to_be_bytes();
         match *bytes {
             [0, 0] => Some(false),
-            [a, b, mode] if [a, b] == MODE_ONLY => Some(mode == PERSISTENT),
+            [a, b, mode @ (TRANSIENT | PERSISTENT)] if [a, b] == MODE_ONLY => {
+                Some(mode == PERSISTENT)
+            }
             _ => None,
         }
     }
@@ -167,9 +187,9 @@ mod tests {
         let mut bytes = flags.to_be_bytes().to_vec();
         bytes.extend_from_slice(b"\x04text\x02\x05alice");
         let properties = Properties::decode(&bytes).unwrap();
-        assert_eq!(properties.content_type, Some("text"));
+        assert_eq!(properties.content_type, Some(b"text".as_slice()));
         assert!(properties.is_persistent());
-        assert_eq!(properties.user_id, Some("alice"));
+        assert_eq!(properties.user_id, Some(b"alice".as_slice()));
         for end in 0..bytes.len() {
             assert_eq!(Properties::decode(&bytes[..end]), Err(Error::Truncated));
         }
@@ -177,7 +197,7 @@ mod tests {
 
     #[test]
     fn plain_properties_say_the_same_as_decoded_ones() {
-        for mode in [None, Some(1), Some(2), Some(3)] {
+        for mode in [None, Some(1), Some(2)] {
             let properties = Properties {
                 delivery_mode: mode,
                 ..Properties::default()
@@ -192,25 +212,26 @@ mod tests {
             assert_eq!(Properties::plain_persistence(&more.encode()), None);
         }
         assert_eq!(Properties::plain_persistence(&[0x10, 0]), None);
+        assert_eq!(Properties::plain_persistence(&[0x10, 0, 3]), None);
     }
 
     #[test]
     fn what_is_encoded_decodes_to_the_same() {
         let all = Properties {
-            content_type: Some("a"),
-            content_encoding: Some("b"),
+            content_type: Some(b"a"),
+            content_encoding: Some(b"b"),
             headers: Some(b"\x01kV"),
             delivery_mode: Some(2),
             priority: Some(9),
-            correlation_id: Some("c"),
-            reply_to: Some("d"),
-            expiration: Some("1"),
-            message_id: Some("e"),
+            correlation_id: Some(b"c"),
+            reply_to: Some(b"d"),
+            expiration: Some(b"1"),
+            message_id: Some(b"e"),
             timestamp: Some(3),
-            kind: Some("f"),
-            user_id: Some("g"),
-            app_id: Some("h"),
-            cluster_id: Some("i"),
+            kind: Some(b"f"),
+            user_id: Some(b"g"),
+            app_id: Some(b"h"),
+            cluster_id: Some(b"i"),
         };
         for properties in [all, Properties::default()] {
             assert_eq!(Properties::decode(&properties.encode()), Ok(properties));

@@ -86,8 +86,13 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn shortstr(&mut self) -> Result<&'a str, Error> {
+        std::str::from_utf8(self.short_bytes()?).map_err(|_| Error::Utf8)
+    }
+
+    /// A short string that may hold any bytes.
+    pub(super) fn short_bytes(&mut self) -> Result<&'a [u8], Error> {
         let length = usize::from(self.octet()?);
-        std::str::from_utf8(self.take(length)?).map_err(|_| Error::Utf8)
+        self.take(length)
     }
 
     pub(super) fn longstr(&mut self) -> Result<&'a [u8], Error> {

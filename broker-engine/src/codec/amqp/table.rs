@@ -170,6 +170,35 @@ impl FieldValue {
     }
 }
 
+/// Fields up to the end: of a table with their names, of an array without.
+fn check_fields(reader: &mut Reader<'_>, depth: usize, is_named: bool) -> Result<(), Error> {
+    while !reader.rest().is_empty() {
+        if is_named {
+            reader.short_bytes()?;
+        }
+        let tag = reader.octet()?;
+        let fixed = match tag {
+            b'V' => 0,
+            b't' | b'b' | b'B' => 1,
+            b's' | b'u' => 2,
+            b'I' | b'i' | b'f' => 4,
+            b'D' => 5,
+            b'l' | b'L' | b'd' | b'T' => 8,
+            b'S' | b'x' | b'A' | b'F' => {
+                let content = reader.longstr()?;
+                if matches!(tag, b'A' | b'F') {
+                    let depth = depth.checked_sub(1).ok_or(Error::TooDeep)?;
+                    check_fields(&mut Reader::new(content), depth, tag == b'F')?;
+                }
+                0
+            }
+            _ => return Err(Error::FieldType { tag }),
+        };
+        reader.take(fixed)?;
+    }
+    Ok(())
+}
+
 fn tagged(writer: &mut Writer<'_>, tag: u8, bytes: &[u8]) {
     writer.octet(tag);
     writer.bytes(bytes);
@@ -202,6 +231,15 @@ impl FieldTable {
             fields.push((name, FieldValue::decode(&mut reader, depth)?));
         }
         Ok(Self(fields))
+    }
+
+    /// Walks through the content of a table without taking it apart: every field is of a known type and ends in time.
+    /// Names may hold any bytes.
+    ///
+    /// # Errors
+    /// As [`FieldTable::decode`], but for names.
+    pub fn check(bytes: &[u8]) -> Result<(), Error> {
+        check_fields(&mut Reader::new(bytes), TABLE_DEPTH_MAX, true)
     }
 
     /// Appends the content of the table, without its length.
@@ -292,6 +330,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(0x7461_626c);
         for _ in 0..2_000 {
             let bytes = encoded(&random_table(&mut random, 4));
+            assert_eq!(FieldTable::check(&bytes), Ok(()));
             let decoded = FieldTable::decode(&bytes).unwrap();
             assert_eq!(encoded(&decoded), bytes);
         }
@@ -331,7 +370,9 @@ mod tests {
         for _ in 0..50 {
             let bytes = encoded(&random_table(&mut random, 3));
             for end in 0..bytes.len() {
-                if let Ok(table) = FieldTable::decode(&bytes[..end]) {
+                let decoded = FieldTable::decode(&bytes[..end]);
+                assert_eq!(FieldTable::check(&bytes[..end]).is_ok(), decoded.is_ok());
+                if let Ok(table) = decoded {
                     assert_eq!(encoded(&table), bytes[..end]);
                 }
             }
@@ -345,5 +386,6 @@ mod tests {
             table = FieldTable(vec![("t".into(), FieldValue::Table(table))]);
         }
         assert_eq!(FieldTable::decode(&encoded(&table)), Err(Error::TooDeep));
+        assert_eq!(FieldTable::check(&encoded(&table)), Err(Error::TooDeep));
     }
 }

@@ -57,6 +57,13 @@ impl<'b> Writer<'b> {
         self.bytes(&value.as_bytes()[..end]);
     }
 
+    /// At most 255 bytes; what is longer is cut.
+    pub(super) fn short_bytes(&mut self, value: &[u8]) {
+        let len = u8::try_from(value.len()).unwrap_or(u8::MAX);
+        self.octet(len);
+        self.bytes(&value[..usize::from(len)]);
+    }
+
     /// The 32-bit length cannot overflow: a longer value fits no frame.
     pub(super) fn longstr(&mut self, value: &[u8]) {
         self.long(u32::try_from(value.len()).unwrap_or(u32::MAX));

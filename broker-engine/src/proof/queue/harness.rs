@@ -149,7 +149,7 @@ impl Harness {
                 let properties = Properties {
                     delivery_mode: Some(if sent.persistent { 2 } else { 1 }),
                     priority: Some(sent.priority),
-                    expiration: expiration.as_deref(),
+                    expiration: expiration.as_deref().map(str::as_bytes),
                     ..Properties::default()
                 };
                 (properties.encode(), body(*number, sent.padding))
@@ -186,6 +186,7 @@ impl Harness {
     fn get(&mut self, no_ack: bool) -> Checked {
         let taken = self.queue.get(no_ack).map_err(|error| error.to_string())?;
         let expected = self.model.take();
+        self.model.enforce();
         let held = match (taken, expected) {
             (None, None) => None,
             (Some((delivery, remaining)), Some(held)) => {
@@ -199,7 +200,6 @@ impl Harness {
             self.ids.insert(held.number, delivery.id);
             self.model.hold(held, None);
         }
-        self.model.enforce();
         Ok(())
     }
 
