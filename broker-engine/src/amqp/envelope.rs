@@ -42,7 +42,7 @@ impl Envelope for WireProperties {
             _ => {
                 let mut texts = texts(&properties).into_iter();
                 let (_, text) = texts.find(|(known, _)| *known == name)?;
-                text.map(str::to_owned)
+                text.map(|text| String::from_utf8_lossy(text).into_owned())
             }
         }
     }

@@ -111,7 +111,10 @@ fn a_commit_is_durable_by_the_strictest_level_of_what_it_publishes_and_settles()
     let mut publisher = node.session.publisher(|_| Table::default());
     let mut commit = |settled: &[super::Settlement]| {
         let messages = [publish("write", "m", b"{}")];
-        let outcome = publisher.commit(&messages, settled).unwrap();
+        let ways = messages
+            .each_ref()
+            .map(|message| publisher.find_way(message).unwrap());
+        let outcome = publisher.commit(&messages, ways.into(), settled).unwrap();
         outcome.durable.unwrap().level()
     };
     assert_eq!(commit(&[of_write]), Durability::Write);

@@ -3,6 +3,7 @@
 //! Invariant: whatever else happens on the connection, what came before it was acted on.
 
 use super::super::channel::{Acks, Publishes};
+use super::super::error::Error;
 use super::super::server::CHANNEL_ZERO;
 use super::session::{Session, Stage, expected_open, unexpected_method};
 use crate::broker::Alarm;
