@@ -262,10 +262,11 @@ impl Sink for ConsumerSink {
         let mut state = state.lock();
         let before = state.last_tag;
         let ids = handout.iter().map(|handed| handed.id);
-        let (first_tag, step) = if self.is_tagless {
-            (state.last_tag + 1, 0)
+        let (first_tag, step, count) = if self.is_tagless {
+            (before + 1, 0, ids.count() as u64)
         } else {
-            (state.give(queue, ids, consumer.no_ack()), 1)
+            let first_tag = state.give(queue, ids, consumer.no_ack());
+            (first_tag, 1, state.last_tag - before)
         };
         let encoder = &mut *self.encoder.lock();
         let (whose, frame_max) = ((*channel, &**consumer.tag()), outbox.frame_max());
@@ -292,7 +293,7 @@ impl Sink for ConsumerSink {
             } else {
                 OfChannel::Deliver
             };
-            meter.add(counter, state.last_tag - before);
+            meter.add(counter, count);
             if again > 0 {
                 meter.add(OfChannel::Redeliver, again);
             }
