@@ -13,6 +13,7 @@ pub mod management;
 pub mod options;
 #[cfg(test)]
 mod proof;
+pub mod settings;
 pub mod store;
 
 pub use engine::{Engine, run};

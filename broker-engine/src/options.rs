@@ -73,6 +73,11 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub monitoring_user_file: Option<PathBuf>,
 
+    /// JSON list of users to put (`name`, `password_hash`, `tags`; a new one may do everything in `/`) or to remove
+    /// (`name`, `removed`), at the start and again on the control command `reload`
+    #[arg(long, value_name = "FILE")]
+    pub logins: Option<PathBuf>,
+
     /// The broker and version that clients are told they talk to
     #[arg(long, value_enum, default_value_t = Profile::RabbitMq42)]
     pub profile: Profile,
@@ -105,6 +110,27 @@ pub struct Options {
     /// Channels of all connections together; no limit when not given
     #[arg(long, value_name = "N")]
     pub channels_max_per_node: Option<u64>,
+
+    /// Queues of all virtual hosts together; no limit when not given
+    #[arg(long, value_name = "N")]
+    pub queues_max: Option<u64>,
+
+    /// Virtual hosts; no limit when not given
+    #[arg(long, value_name = "N")]
+    pub vhosts_max: Option<u64>,
+
+    /// Consumers of one channel; no limit when not given
+    #[arg(long, value_name = "N")]
+    pub consumers_per_channel_max: Option<u64>,
+
+    /// JSON object of settings, keys and values as texts: those of rabbitmq.conf, or `section.key` of LavinMQ's INI
+    /// file. Where a flag says the same, the stricter of both holds
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+
+    /// Read the files that are named, say what is wrong with them, and end: nothing is stored or served
+    #[arg(long)]
+    pub check: bool,
 
     /// Keep every other listener closed until the control command `open`. Meanwhile the monitoring user alone may log
     /// in, over AMQP with TLS at this address; port 0 is told by the control command `status`

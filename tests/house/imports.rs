@@ -71,12 +71,13 @@ const ENGINE: &[(&str, &[&str])] = &[
     // Tests of the whole, over random histories.
     ("proof", &[ALL]),
     ("error", &["broker", "listener", "options", "store"]),
-    ("listener", &["amqp", "management", "options"]),
+    ("listener", &["amqp", "management", "options", "settings"]),
     ("management", &["broker", "options"]),
     ("amqp", &["broker", "codec", "options"]),
     ("broker", &["store"]),
     ("store", &[]),
     ("codec", &[]),
+    ("settings", &["options"]),
     ("options", &[]),
     ("bin", &["engine", "options"]),
 ];

@@ -21,4 +21,4 @@ pub use channel::read_headers;
 pub(crate) use connection::DryConnection;
 pub use connection::{Certified, Peer, serve};
 pub use envelope::WireProperties;
-pub use server::{Identification, Server};
+pub use server::{Identification, Server, Terms};

@@ -25,8 +25,8 @@ pub(super) const FRAME_MAX_OPENING: u32 = 8192;
 /// RabbitMQ 4 asks for more than the specification: tokens of its logins are long.
 const FRAME_MIN_RABBITMQ_4: u32 = 8192;
 
-/// The heartbeat interval suggested to clients.
-pub(super) const HEARTBEAT_S: u16 = 60;
+/// The heartbeat interval suggested to clients who are not told another.
+const HEARTBEAT_S: u16 = 60;
 
 /// How the server introduces itself.
 #[derive(Debug, Clone)]
@@ -34,6 +34,19 @@ pub struct Identification {
     pub product: &'static str,
     pub version: &'static str,
     pub node_name: String,
+}
+
+/// What the server allows and suggests.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Channels of one connection.
+    pub channels_max: u16,
+    /// Consumers of one channel; `None` for any number.
+    pub consumers_per_channel_max: Option<u64>,
+    /// The heartbeat interval suggested to clients; RabbitMQ's if not given.
+    pub heartbeat_s: Option<u16>,
+    /// Bytes of the largest body; the product's own if not given.
+    pub message_size_max: Option<u64>,
 }
 
 /// An open connection, as far as it is known without asking it.
@@ -48,6 +61,8 @@ pub struct Server {
     broker: Arc<Broker>,
     properties: FieldTable,
     channels_max: u16,
+    consumers_per_channel_max: Option<u64>,
+    heartbeat_s: u16,
     message_size_max: u64,
     is_lavinmq: bool,
     /// Bytes of the smallest frame size that a client may ask for.
@@ -68,16 +83,19 @@ impl Server {
     pub fn new(
         broker: Arc<Broker>,
         identification: &Identification,
-        channels_max: u16,
+        terms: &Terms,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
         let is_lavinmq = identification.product == "LavinMQ";
         let is_rabbitmq_3 = identification.version.starts_with("3.");
+        let message_size_max = if is_rabbitmq_3 { 128 << 20 } else { 16 << 20 };
         let server = Arc::new(Self {
             broker,
             properties: properties(identification),
-            channels_max,
-            message_size_max: if is_rabbitmq_3 { 128 << 20 } else { 16 << 20 },
+            channels_max: terms.channels_max,
+            consumers_per_channel_max: terms.consumers_per_channel_max,
+            heartbeat_s: terms.heartbeat_s.unwrap_or(HEARTBEAT_S),
+            message_size_max: terms.message_size_max.unwrap_or(message_size_max),
             is_lavinmq,
             frame_min: if is_rabbitmq_3 || is_lavinmq {
                 FRAME_MIN_SIZE
@@ -105,6 +123,14 @@ impl Server {
 
     pub(super) fn channels_max(&self) -> u16 {
         self.channels_max
+    }
+
+    pub(super) fn consumers_per_channel_max(&self) -> Option<u64> {
+        self.consumers_per_channel_max
+    }
+
+    pub(super) fn heartbeat_s(&self) -> u16 {
+        self.heartbeat_s
     }
 
     pub(super) fn message_size_max(&self) -> u64 {

@@ -92,6 +92,10 @@ pub struct NodeLimits {
     pub connections_max: Option<u64>,
     /// Channels of all connections.
     pub channels_max: Option<u64>,
+    /// Queues of all virtual hosts.
+    pub queues_max: Option<u64>,
+    /// Virtual hosts.
+    pub vhosts_max: Option<u64>,
 }
 
 /// What is open on a node.

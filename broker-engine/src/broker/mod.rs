@@ -139,6 +139,8 @@ pub struct Options {
     pub limits: NodeLimits,
     /// How long a consumer may keep a message before it must answer, where the queue does not say; `None` for ever.
     pub consumer_timeout_ms: Option<u64>,
+    /// Whether a quorum queue may be declared again as another type.
+    pub relaxed_redeclaration: bool,
 }
 
 impl Default for Options {
@@ -152,6 +154,7 @@ impl Default for Options {
             dialect: Dialect::default(),
             limits: NodeLimits::default(),
             consumer_timeout_ms: None,
+            relaxed_redeclaration: false,
         }
     }
 }
@@ -176,7 +179,10 @@ pub(crate) struct Core {
     envelope: Arc<dyn Envelope>,
     dialect: Dialect,
     deadlines: Deadlines,
+    relaxed_redeclaration: bool,
     limits: NodeLimits,
+    /// Queues of all virtual hosts that clients know of.
+    queue_count: Arc<AtomicU64>,
     counts: Arc<Counts>,
     consumer_timeouts: ConsumerTimeouts,
     bringer_next: AtomicU64,
@@ -243,7 +249,9 @@ impl Broker {
             envelope: options.envelope,
             dialect: options.dialect,
             deadlines: Deadlines::default(),
+            relaxed_redeclaration: options.relaxed_redeclaration,
             limits: options.limits,
+            queue_count: Arc::default(),
             counts: Arc::default(),
             consumer_timeouts: ConsumerTimeouts::new(options.consumer_timeout_ms),
             bringer_next: AtomicU64::new(0),

@@ -1,10 +1,14 @@
 //! The exchanges, queues and bindings of one virtual host, as plain data.
 //!
-//! Invariant: `bound` mirrors the exchanges' bindings, and everything bound is in `queues` or `exchanges`.
+//! Invariant: `bound` mirrors the exchanges' bindings, and everything bound is in `queues` or `exchanges`; what is listed
+//! is counted here and for the node.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
@@ -13,6 +17,7 @@ use super::{
     parameter::{Parameters, parameter_record},
     queue::{ConnectionId, Queue},
     value::Table,
+    vhost::is_internal,
 };
 
 /// What a name stands for, in texts.
@@ -42,12 +47,45 @@ pub(crate) struct Topology {
     /// Where each queue and exchange is bound.
     bound: HashMap<(Kind, Arc<str>), Vec<Place>>,
     exclusive: HashMap<ConnectionId, HashSet<Arc<str>>>,
+    listed: Listed,
+}
+
+/// How many queues clients know of, here and in all virtual hosts.
+#[derive(Default)]
+struct Listed {
+    here: u64,
+    everywhere: Arc<AtomicU64>,
+}
+
+impl Listed {
+    fn add(&mut self) {
+        self.here += 1;
+        self.everywhere.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove(&mut self) {
+        self.here -= 1;
+        self.everywhere.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.everywhere.fetch_sub(self.here, Ordering::Relaxed);
+    }
 }
 
 impl Topology {
     /// The exchanges that every virtual host has.
-    pub(crate) fn new() -> Self {
-        let mut topology = Self::default();
+    pub(crate) fn new(everywhere: Arc<AtomicU64>) -> Self {
+        let listed = Listed {
+            here: 0,
+            everywhere,
+        };
+        let mut topology = Self {
+            listed,
+            ..Self::default()
+        };
         let predeclared = [
             ("amq.direct", ExchangeKind::Direct, false),
             ("amq.fanout", ExchangeKind::Fanout, false),
@@ -78,8 +116,17 @@ impl Topology {
                 .or_default()
                 .insert(Arc::clone(queue.name()));
         }
-        self.queues
+        let old = self
+            .queues
             .insert(Arc::clone(queue.name()), Arc::clone(queue));
+        if old.is_none() && !is_internal(queue.name()) {
+            self.listed.add();
+        }
+    }
+
+    /// How many queues clients know of.
+    pub(crate) fn listed(&self) -> u64 {
+        self.listed.here
     }
 
     /// The queues that go with a connection.
@@ -235,6 +282,9 @@ impl Topology {
             }
         }
         self.queues.remove(name);
+        if !is_internal(name) {
+            self.listed.remove();
+        }
         if queue.is_logged() {
             changes.push(queue_record(vhost, &queue).unset());
         }

@@ -22,7 +22,7 @@ use super::{
     error::Error,
     exchange::{Exchange, ExchangeKind, ExchangeSettings},
     policy::Applied,
-    queue::{ConnectionId, Dialect, Queue, QueueSettings, Rules, is_compared},
+    queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, Rules, is_compared},
     stats::{ExchangeMeter, History, Meter, OfNode, Sums, Totals},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
@@ -101,6 +101,7 @@ pub struct Vhost {
 
 impl Vhost {
     pub(super) fn new(described: document::Vhost, core: Arc<Core>) -> Arc<Self> {
+        let queue_count = Arc::clone(&core.queue_count);
         Arc::new_cyclic(|me| Self {
             name: described.name.as_str().into(),
             described: RwLock::new(described),
@@ -109,7 +110,7 @@ impl Vhost {
             is_deleted: AtomicBool::new(false),
             me: me.clone(),
             core,
-            topology: RwLock::new(Topology::new()),
+            topology: RwLock::new(Topology::new(queue_count)),
             version: AtomicU64::new(1),
             defined: AtomicU64::new(0),
             governing: Mutex::default(),
@@ -362,7 +363,10 @@ impl Vhost {
             ));
         }
         let (kind, dialect) = (queue.kind(), self.dialect());
-        let is_compared = |argument: &str| is_compared(argument, kind, dialect);
+        let is_relaxed = self.core.relaxed_redeclaration && kind == QueueKind::Quorum;
+        let is_compared = |argument: &str| {
+            is_compared(argument, kind, dialect) && !(is_relaxed && argument == "x-queue-type")
+        };
         let (received, current) = (&declare.arguments, &settings.arguments);
         check_arguments(what, is_compared, received, current)
     }

@@ -45,6 +45,9 @@ impl Broker {
         let mut vhosts = self.vhosts.write();
         check_queue_type(described)?;
         let old = vhosts.get(&described.name).cloned();
+        if old.is_none() {
+            self.check_vhost_room(&described.name, vhosts.len())?;
+        }
         let new = updated(described, old.as_deref());
         let position = self.core.store.define(&[vhost_record(&new).set()])?;
         match &old {
@@ -135,6 +138,16 @@ impl Broker {
         };
         let limits = Value::Object(limits);
         Ok(vhost.put_parameter((VHOST_LIMITS, LIMITS), &limits)?.1)
+    }
+
+    /// Refuses a virtual host beside `others` when there may not be one more.
+    pub(super) fn check_vhost_room(&self, name: &str, others: usize) -> Result<(), Error> {
+        match self.core.limits.vhosts_max {
+            Some(max) if others as u64 >= max => Err(Error::PreconditionFailed(format!(
+                "cannot create vhost '{name}': vhost limit of {max} is reached"
+            ))),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn existing(&self, vhost: &str) -> Result<Arc<Vhost>, Error> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::secrets;
+use super::{logins, secrets};
 use crate::RELEASE;
-use crate::broker::Broker;
+use crate::broker::{Alarm, Broker};
 use crate::listener::{Commands, Gate, Status, Tls};
 use crate::options::Options;
 
@@ -34,6 +34,8 @@ impl Commands for Supervised {
             damages: self.damages,
             ready: gate.is_none(),
             gate,
+            memory_alarm: self.broker.alarms().is_on(Alarm::Memory),
+            disk_alarm: self.broker.alarms().is_on(Alarm::Disk),
         }
     }
 
@@ -42,7 +44,9 @@ impl Commands for Supervised {
             tls.reload().map_err(|error| error.to_string())?;
         }
         let file = self.options.monitoring_user_file.as_deref();
-        secrets::load_monitoring_user(&self.broker, file).map_err(|error| error.to_string())
+        secrets::load_monitoring_user(&self.broker, file)
+            .and_then(|()| logins::apply(&self.broker, self.options.logins.as_deref()))
+            .map_err(|error| error.to_string())
     }
 
     fn open(&self) -> Result<(), String> {

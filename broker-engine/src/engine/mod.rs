@@ -4,7 +4,9 @@
 //! then the connections, then the log.
 
 mod control;
+mod logins;
 mod patience;
+mod preparation;
 mod secrets;
 mod timer;
 mod watch;
@@ -21,11 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::amqp::{self, Identification};
-use crate::broker::{self, Broker, Dialect, Document, NodeLimits};
+use crate::broker::{self, Broker, Dialect, NodeLimits};
 use crate::error::Error;
 use crate::listener::{Addresses, Control, Gate, Listeners};
 use crate::management::{self, ListenerInfo};
 use crate::options::{Durability, Options, Profile};
+use crate::settings::Settings;
 use crate::store::{self, disk::RealDisk};
 
 /// Time clients have to answer that they saw the end coming.
@@ -56,10 +59,11 @@ impl Engine {
         reason = "the facade is where the clock comes in"
     )]
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let listeners = Listeners::bind(&options)?;
+        let settings = preparation::settings(&options)?;
+        let listeners = Listeners::bind(&options, &settings)?;
         let control = options.control.as_deref().map(Control::bind).transpose()?;
         let shutdown = CancellationToken::new();
-        let (broker, damages) = open(options.clone()).await?;
+        let (broker, damages) = open(options.clone(), settings.clone()).await?;
         broker.set_closed(options.gate.is_some());
         let tasks = TaskTracker::new();
         let addresses = listeners.addresses().clone();
@@ -71,7 +75,7 @@ impl Engine {
         let server = amqp::Server::new(
             Arc::clone(&broker),
             &identification,
-            options.channels_max,
+            &preparation::terms(&options, &settings),
             shutdown.clone(),
         );
         let router = management::router(Arc::new(management::Node {
@@ -82,6 +86,8 @@ impl Engine {
             listeners: listener_infos(&addresses),
             clients: Arc::<amqp::Server>::clone(&server),
             read_headers: amqp::read_headers,
+            operator_policies_fixed: settings.operator_policies_fixed,
+            security_headers: settings.security_headers,
         }));
         let tls = listeners.tls();
         let gate = Arc::new(Gate::start(
@@ -99,7 +105,19 @@ impl Engine {
             &tasks,
             shutdown.clone(),
         );
-        watch::start(Arc::clone(&broker), &options, &tasks, shutdown.clone());
+        let limits = watch::Limits {
+            memory_bytes: options.memory_limit,
+            disk_free_bytes: options.disk_free_limit.max(settings.disk_free_min),
+            disk_free_warn_bytes: settings.disk_free_warn,
+        };
+        let data_dir = options.data_dir.clone();
+        watch::start(
+            Arc::clone(&broker),
+            limits,
+            data_dir,
+            &tasks,
+            shutdown.clone(),
+        );
         if let Some(control) = control {
             let commands = control::Supervised {
                 broker: Arc::clone(&broker),
@@ -162,12 +180,15 @@ impl Engine {
     }
 }
 
-/// Runs an engine until `shutdown` or until it must end. Prints one line when it is ready:
+/// Runs an engine until `shutdown` or until it must end; only checks what it would read when that is asked for. Prints one line when it is ready:
 /// `ready amqp=ADDR:PORT,… amqps=… management=…`, leaving out what is not served.
 ///
 /// # Errors
 /// As [`Engine::start`] and [`Engine::stop`].
 pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Error> {
+    if options.check {
+        return preparation::check(&options);
+    }
     let engine = Engine::start(options).await?;
     let opened = tokio::select! {
         () = shutdown.cancelled() => false,
@@ -205,7 +226,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Opens the data directory and makes the logins that the options name. Tells how many damages were set aside.
-async fn open(options: Options) -> Result<(Arc<Broker>, usize), Error> {
+async fn open(options: Options, settings: Settings) -> Result<(Arc<Broker>, usize), Error> {
     blocking(move || {
         let path = &options.data_dir;
         let error = |source| Error::DataDir {
@@ -214,20 +235,26 @@ async fn open(options: Options) -> Result<(Arc<Broker>, usize), Error> {
         };
         std::fs::create_dir_all(path).map_err(error)?;
         let disk = Arc::new(RealDisk::open(path).map_err(error)?);
+        let store = store::Options::default();
         let broker_options = broker::Options {
             envelope: Arc::new(amqp::WireProperties),
             dialect: dialect(options.profile),
-            consumer_timeout_ms: options
+            consumer_timeout_ms: settings
                 .consumer_timeout_ms
+                .or(options.consumer_timeout_ms)
                 .or_else(|| options.profile.consumer_timeout_ms()),
+            relaxed_redeclaration: settings.relaxed_redeclaration,
             limits: NodeLimits {
                 node: options.node_name.clone(),
                 connections_max: Some(options.connections_max as u64),
                 channels_max: options.channels_max_per_node,
+                queues_max: options.queues_max,
+                vhosts_max: options.vhosts_max,
             },
             store: store::Options {
                 durability: durability(options.durability),
-                ..store::Options::default()
+                file_bytes: settings.segment_size.unwrap_or(store.file_bytes),
+                ..store
             },
             ..broker::Options::default()
         };
@@ -251,6 +278,7 @@ async fn open(options: Options) -> Result<(Arc<Broker>, usize), Error> {
             broker.put_user_with_password(name, password, ADMINISTRATOR)?;
         }
         secrets::load_monitoring_user(&broker, options.monitoring_user_file.as_deref())?;
+        logins::apply(&broker, options.logins.as_deref())?;
         Ok((broker, opened.damage.len()))
     })
     .await
@@ -272,12 +300,7 @@ fn durability(durability: Durability) -> store::Durability {
 }
 
 fn import(broker: &Broker, file: &Path) -> Result<(), Error> {
-    let text = secrets::read(file)?;
-    let document: Document = serde_json::from_str(&text).map_err(|cause| Error::File {
-        path: file.to_owned(),
-        reason: cause.to_string(),
-    })?;
-    Ok(broker.import(&document, None)?)
+    Ok(broker.import(&secrets::definitions(file)?, None)?)
 }
 
 fn listener_infos(addresses: &Addresses) -> Vec<ListenerInfo> {

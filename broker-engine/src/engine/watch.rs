@@ -9,21 +9,30 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::{Alarm, Broker};
-use crate::options::Options;
 
 const PERIOD: Duration = Duration::from_secs(1);
+
+/// Bounds of what the node uses. None: not looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Memory use above which publishers are blocked.
+    pub(super) memory_bytes: Option<u64>,
+    /// Free disk space below which publishers are blocked.
+    pub(super) disk_free_bytes: Option<u64>,
+    /// Free disk space below which the log warns, once each time.
+    pub(super) disk_free_warn_bytes: Option<u64>,
+}
 
 /// Watches until `shutdown`, which it cancels when the log failed: nothing is durable any more.
 pub(super) fn start(
     broker: Arc<Broker>,
-    options: &Options,
+    limits: Limits,
+    data_dir: PathBuf,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) {
-    let memory_limit = options.memory_limit;
-    let disk_free_limit = options.disk_free_limit;
-    let data_dir = options.data_dir.clone();
     tasks.spawn(async move {
+        let mut is_warned = false;
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -37,19 +46,23 @@ pub(super) fn start(
                 tracing::error!(%error, "the message log failed; the engine ends");
                 shutdown.cancel();
             }
-            if let Some(limit) = memory_limit {
+            if let Some(limit) = limits.memory_bytes {
                 watch(
                     &broker,
                     Alarm::Memory,
                     memory_used().map(|used| used > limit),
                 );
             }
-            if let Some(limit) = disk_free_limit {
-                watch(
-                    &broker,
-                    Alarm::Disk,
-                    disk_free(&data_dir).map(|free| free < limit),
-                );
+            let free = disk_free(&data_dir);
+            if let Some(limit) = limits.disk_free_bytes {
+                watch(&broker, Alarm::Disk, free.map(|free| free < limit));
+            }
+            if let Some((free, limit)) = free.zip(limits.disk_free_warn_bytes) {
+                let is_low = free < limit;
+                if is_low && !is_warned {
+                    tracing::warn!(free, limit, "the volume is running full");
+                }
+                is_warned = is_low;
             }
         }
     });

@@ -21,7 +21,8 @@ use tower::ServiceExt;
 use super::client_name::NameRule;
 use super::limits::Places;
 use super::stream::Stream;
-use super::{HANDSHAKE_TIMEOUT, Tls, tcp};
+use super::{HANDSHAKE_TIMEOUT, Tls, proxy, tcp};
+use crate::settings::{SocketSettings, TrustedSources};
 use crate::{amqp, management};
 
 /// Pause after an accept failed for want of resources, so that the loop does not spin.
@@ -41,6 +42,9 @@ pub(super) struct Acceptor {
 #[derive(Clone)]
 pub(super) struct Endpoint {
     pub(super) acceptor: Option<Acceptor>,
+    pub(super) socket: SocketSettings,
+    /// Whose PROXY headers are believed; none is looked for without.
+    pub(super) proxy: Option<Arc<TrustedSources>>,
     pub(super) places: Places,
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
@@ -70,7 +74,7 @@ impl Endpoint {
 
     fn start<F>(
         &self,
-        stream: TcpStream,
+        mut stream: TcpStream,
         peer: SocketAddr,
         connection: impl Fn(Stream, SocketAddr) -> F + Send + Sync + 'static,
     ) where
@@ -80,13 +84,24 @@ impl Endpoint {
             tracing::warn!(%peer, "connection refused: the connection limit is reached");
             return;
         };
-        let acceptor = self.acceptor.clone();
         let shutdown = self.shutdown.clone();
+        let (acceptor, socket, proxy) = (self.acceptor.clone(), self.socket, self.proxy.clone());
         self.tasks.spawn(async move {
             // Boxed: its size would be part of every connection's task for ever.
-            let securing = Box::pin(shutdown.run_until_cancelled_owned(secure(stream, acceptor)));
+            let securing = Box::pin(shutdown.run_until_cancelled_owned(async {
+                tcp::prepare(&stream, &socket)?;
+                let client = match proxy {
+                    Some(proxy) if proxy.includes(peer.ip()) => proxy::client(&mut stream).await?,
+                    Some(_) | None => None,
+                };
+                // Only who is on this machine can say that a client is.
+                let client =
+                    client.filter(|client| !client.ip().is_loopback() || peer.ip().is_loopback());
+                let stream = secure(stream, acceptor).await?;
+                Ok::<_, io::Error>((stream, client.unwrap_or(peer)))
+            }));
             match securing.await {
-                Some(Ok(stream)) => connection(stream, peer).await,
+                Some(Ok((stream, peer))) => connection(stream, peer).await,
                 Some(Err(error)) => tracing::debug!(%peer, %error, "handshake failed"),
                 None => {}
             }
@@ -96,7 +111,6 @@ impl Endpoint {
 }
 
 async fn secure(stream: TcpStream, acceptor: Option<Acceptor>) -> io::Result<Stream> {
-    tcp::prepare(&stream)?;
     match acceptor {
         None => Ok(Stream::Plain(stream)),
         Some(acceptor) => {

@@ -40,6 +40,10 @@ pub struct Status {
     /// Where the gate that keeps clients out is passed; left out when it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<SocketAddr>,
+    /// Publishers wait, for want of memory.
+    pub memory_alarm: bool,
+    /// Publishers wait, for want of room on the volume.
+    pub disk_alarm: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,7 +59,7 @@ enum Command {
 pub trait Commands: Send + Sync + 'static {
     fn status(&self) -> Status;
 
-    /// Reads certificate and monitoring user again.
+    /// Reads certificate, monitoring user and logins again.
     ///
     /// # Errors
     /// What was read stays as it was then.
@@ -190,6 +194,8 @@ mod tests {
                 damages: 0,
                 ready: false,
                 gate: Some(([127, 0, 0, 1], 7).into()),
+                memory_alarm: false,
+                disk_alarm: true,
             }
         }
 
@@ -236,6 +242,10 @@ mod tests {
             (&json!(3), &json!("127.0.0.1:7"))
         );
         assert_eq!(ask(&file, r#"{"command":"open"}"#).await["ok"], true);
+        assert_eq!(
+            ask(&file, r#"{"command":"status"}"#).await["disk_alarm"],
+            true
+        );
         assert_eq!(
             ask(&file, r#"{"command":"reload"}"#).await["error"],
             "no file"

@@ -16,6 +16,7 @@ use super::limits::Places;
 use super::{Error, Listeners, accept, bind};
 use crate::amqp;
 use crate::options::{SanType, TlsLogin};
+use crate::settings::SocketSettings;
 
 /// Connections through the gate that are open at a time.
 const PLACES: usize = 16;
@@ -122,6 +123,8 @@ impl Closed {
                 // Nobody is asked for a certificate: passwords alone count here.
                 is_amqp: false,
             }),
+            socket: SocketSettings::default(),
+            proxy: None,
             places: Places::new(PLACES),
             tasks: self.tasks.clone(),
             shutdown: end.clone(),

@@ -8,6 +8,7 @@ mod client_name;
 mod control;
 mod gate;
 mod limits;
+mod proxy;
 mod stream;
 mod tcp;
 mod tls;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::amqp;
 use crate::options::Options;
+use crate::settings::{Settings, SocketSettings, TrustedSources};
 
 pub use control::{Commands, Control, Status};
 pub use gate::Gate;
@@ -90,6 +92,8 @@ pub struct Listeners {
     tls: Option<Arc<Tls>>,
     name_rule: NameRule,
     connections_max: usize,
+    socket: SocketSettings,
+    proxy: Option<Arc<TrustedSources>>,
 }
 
 impl Listeners {
@@ -98,7 +102,7 @@ impl Listeners {
     /// # Errors
     /// When an address cannot be bound, would be served in the clear to other machines, or the
     /// certificate is unusable.
-    pub fn bind(options: &Options) -> Result<Self, Error> {
+    pub fn bind(options: &Options, settings: &Settings) -> Result<Self, Error> {
         let tls = Tls::open(options)?;
         let bind = |address| bind(address, options.gate.is_none());
         let management_tls = options.management_tls.iter().map(|address| bind(*address));
@@ -143,6 +147,8 @@ impl Listeners {
                 san_index: options.tls_login_san_index,
             },
             connections_max: options.connections_max,
+            socket: settings.socket,
+            proxy: settings.proxy.clone().map(Arc::new),
         })
     }
 
@@ -173,15 +179,30 @@ impl Listeners {
             let tls = self.tls.clone();
             tls.map(|tls| accept::Acceptor { tls, is_amqp })
         };
+        if self
+            .proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.is_everybody())
+        {
+            tracing::warn!(
+                "PROXY headers are believed from everybody: no trusted sources are named"
+            );
+        }
         let endpoint = |places| accept::Endpoint {
             acceptor: None,
+            socket: SocketSettings::default(),
+            proxy: None,
             places,
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         };
         // A client too many is told so, which takes a place; the end of all places is the end of patience.
         let places = self.connections_max.saturating_add(SPARE_PLACES);
-        let plain = endpoint(limits::Places::new(places));
+        let plain = accept::Endpoint {
+            socket: self.socket,
+            proxy: self.proxy,
+            ..endpoint(limits::Places::new(places))
+        };
         let secure = accept::Endpoint {
             acceptor: acceptor(true),
             ..plain.clone()

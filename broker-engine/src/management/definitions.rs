@@ -97,6 +97,9 @@ pub(super) async fn import_vhost(
 }
 
 async fn take_over(user: User, node: State, document: Document) -> Result<(), Error> {
+    for parameter in &document.parameters {
+        node.check_changeable(&parameter.component)?;
+    }
     let by = (!user.is_monitoring()).then(|| user.name().to_owned());
     blocking(move || {
         let imported = node.broker.import(&document, by.as_deref());

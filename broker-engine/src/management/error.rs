@@ -25,6 +25,9 @@ pub(super) enum Error {
     Missing(&'static str),
     #[error("{0}")]
     BadRequest(String),
+    /// The node is set up not to do it for anybody.
+    #[error("{0}")]
+    NotAllowed(&'static str),
     /// The text is for the log only.
     #[error("{0}")]
     Internal(String),
@@ -53,6 +56,7 @@ impl IntoResponse for Error {
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "Object Not Found"),
             Self::Missing(_) | Self::NoSuch(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::NotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Internal(cause) => {
                 tracing::error!(error = cause, "a management request failed");

@@ -14,6 +14,7 @@ mod definitions;
 mod error;
 mod exchanges;
 mod grants;
+mod headers;
 mod health;
 mod landing;
 mod limits;
@@ -44,7 +45,7 @@ use axum::routing::{delete, get, post, put};
 
 use self::error::Error;
 use crate::broker::definitions::document::{Permission, TopicPermission};
-use crate::broker::{Broker, Clients, Position, ReadHeaders};
+use crate::broker::{Broker, Clients, OPERATOR_POLICY, Position, ReadHeaders};
 
 /// Bytes of the largest request body.
 const BODY_SIZE_MAX: usize = 1 << 20;
@@ -72,6 +73,10 @@ pub struct Node {
     pub clients: Arc<dyn Clients>,
     /// Reads the headers of messages, for headers exchanges.
     pub read_headers: ReadHeaders,
+    /// Nobody changes operator policies.
+    pub operator_policies_fixed: bool,
+    /// Answers carry the headers that keep browsers from harm.
+    pub security_headers: bool,
 }
 
 type State = axum::extract::State<Arc<Node>>;
@@ -141,12 +146,18 @@ pub fn router(node: Arc<Node>) -> Router {
             Arc::clone(&node),
             auth::login,
         ));
-    Router::new()
+    let security_headers = node.security_headers;
+    let router = Router::new()
         .route("/", get(landing::show))
         .nest("/api", api)
         .fallback(error::not_found)
         .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
-        .with_state(node)
+        .with_state(node);
+    if security_headers {
+        router.layer(middleware::map_response(headers::secure))
+    } else {
+        router
+    }
 }
 
 /// Exchanges, queues, bindings and the messages in them.
@@ -311,6 +322,14 @@ impl Node {
     fn check_vhost(&self, name: &str) -> Result<(), Error> {
         let found = self.broker.vhost(name);
         found.map(|_| ()).ok_or(Error::Missing("vhost_not_found"))
+    }
+
+    /// Refuses to change parameters of a component that the node's settings keep as they are.
+    fn check_changeable(&self, component: &str) -> Result<(), Error> {
+        if self.operator_policies_fixed && component == OPERATOR_POLICY {
+            return Err(Error::NotAllowed("operator policy changes are disabled"));
+        }
+        Ok(())
     }
 
     /// Waits until a change is durable, without holding up a worker.

@@ -79,6 +79,7 @@ pub(super) async fn put(
 ) -> Result<StatusCode, Error> {
     user.check_policymaker(&node, Some(&vhost))?;
     node.check_vhost(&vhost)?;
+    node.check_changeable(&component)?;
     let body = Body::parse(&body)?;
     let [value] = body.needed(["value"])?;
     if component == POLICY {
@@ -101,6 +102,7 @@ pub(super) async fn delete(
     Path((component, vhost, name)): Named,
 ) -> Result<StatusCode, Error> {
     user.check_policymaker(&node, Some(&vhost))?;
+    node.check_changeable(&component)?;
     if component == POLICY {
         let text = "policies may not be cleared using this method";
         return Err(Error::BadRequest(text.to_owned()));

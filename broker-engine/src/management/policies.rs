@@ -87,6 +87,7 @@ pub(super) async fn put_operator(
     path: Named,
     body: Bytes,
 ) -> Result<StatusCode, Error> {
+    node.check_changeable(OPERATOR_POLICY)?;
     set(node, OPERATOR_POLICY, path, &body).await
 }
 
@@ -95,6 +96,7 @@ pub(super) async fn delete_operator(
     node: State,
     path: Named,
 ) -> Result<StatusCode, Error> {
+    node.check_changeable(OPERATOR_POLICY)?;
     clear(node, OPERATOR_POLICY, path).await
 }
 

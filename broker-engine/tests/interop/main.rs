@@ -34,6 +34,8 @@ mod raw;
 #[cfg(test)]
 mod routing;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod statistics;
 #[cfg(test)]
 mod support;

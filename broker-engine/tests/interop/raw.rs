@@ -26,7 +26,10 @@ pub(crate) struct Received {
 impl Raw {
     /// A socket, and nothing said yet.
     pub(crate) fn dial(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::on(TcpStream::connect(address).unwrap())
+    }
+
+    fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self {
             stream,
@@ -36,7 +39,12 @@ impl Raw {
 
     /// A socket after `connection.tune`.
     pub(crate) fn log_in(address: SocketAddr, password: &str) -> Self {
-        let mut raw = Self::dial(address);
+        Self::log_in_on(TcpStream::connect(address).unwrap(), password)
+    }
+
+    /// The same on a socket on which something else was said before.
+    pub(crate) fn log_in_on(stream: TcpStream, password: &str) -> Self {
+        let mut raw = Self::on(stream);
         raw.write(&PROTOCOL_HEADER);
         raw.expect(0, "connection.start");
         let capabilities = ["authentication_failure_close", "connection.blocked"]

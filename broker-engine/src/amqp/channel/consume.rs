@@ -44,6 +44,7 @@ impl Channel {
                 "attempt to reuse consumer tag '{tag}'"
             )));
         }
+        self.check_consumers(context)?;
         if !consume.no_ack {
             context.expect_answers();
         }
@@ -127,6 +128,15 @@ impl Channel {
 }
 
 impl Channel {
+    fn check_consumers(&self, context: &Context) -> Result<(), Error> {
+        match context.server.consumers_per_channel_max() {
+            Some(max) if self.consumers.len() as u64 >= max => Err(Error::not_allowed(format!(
+                "reached maximum ({max}) of consumers per channel"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// The consumer of answers on this channel: one, and it need not acknowledge.
     fn check_reply_consumer(&self, consume: &BasicConsume<'_>) -> Result<(), Error> {
         if self.reply_to.is_some() {

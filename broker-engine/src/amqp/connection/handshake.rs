@@ -2,7 +2,7 @@
 
 use super::super::error::Error;
 use super::super::reply_code::ReplyCode;
-use super::super::server::{CHANNEL_ZERO, FRAME_MAX, FRAME_MAX_OPENING, HEARTBEAT_S};
+use super::super::server::{CHANNEL_ZERO, FRAME_MAX, FRAME_MAX_OPENING};
 use super::peer::Certified;
 use super::session::{Client, Session, Stage, unexpected_method};
 use crate::broker::{DEFAULT_VHOST, Identity};
@@ -84,7 +84,7 @@ impl Session {
         let tune = ConnectionTune {
             channel_max: self.server.channels_max(),
             frame_max: FRAME_MAX,
-            heartbeat_s: HEARTBEAT_S,
+            heartbeat_s: self.server.heartbeat_s(),
         };
         self.outbox().send(CHANNEL_ZERO, &tune);
         self.stage = Stage::Tune;

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use parking_lot::RwLockWriteGuard;
@@ -32,6 +32,17 @@ use crate::{
 };
 
 impl Broker {
+    fn check_queue_room(&self, more: u64) -> Result<(), Error> {
+        let count = self.core.queue_count.load(Ordering::Relaxed);
+        match self.core.limits.queues_max {
+            Some(max) if more > 0 && count + more > max => Err(Error::PreconditionFailed(format!(
+                "Adding {more} queue(s) would exceed the limit of {max} queue(s) in the cluster.\n\n\
+                     It currently has {count} queue(s) defined.\n\nImport aborted!"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Takes over a definitions document, and waits until it is durable. Who imports (`by`) may do everything in the
     /// virtual hosts that are made.
     pub fn import(&self, document: &Document, by: Option<&str>) -> Result<(), Error> {
@@ -48,6 +59,9 @@ impl Broker {
             check_queue_type(vhost)?;
             let new = updated(vhost, vhosts.get(&vhost.name).map(|vhost| &**vhost));
             changes.push(vhost_record(&new).set());
+            if !targets.contains_key(&vhost.name) {
+                self.check_vhost_room(&vhost.name, targets.len())?;
+            }
             targets
                 .entry(vhost.name.clone())
                 .or_insert_with(|| Vhost::new(new.clone(), Arc::clone(&self.core)));
@@ -75,6 +89,7 @@ impl Broker {
             .map(|(name, vhost)| (name.as_str(), Draft::new(vhost)))
             .collect();
         draft(document, &mut drafts)?;
+        self.check_queue_room(drafts.values().map(|draft| draft.queues.len() as u64).sum())?;
         for draft in drafts.values_mut() {
             changes.append(&mut draft.changes);
         }
@@ -297,10 +312,9 @@ impl<'a> Draft<'a> {
         let Some(max) = self.topology.parameters.limits().queues_max else {
             return Ok(());
         };
-        let names = self.topology.queues.keys();
-        let count = names.filter(|name| !is_internal(name)).count();
-        let more = self.queues.len();
-        if more == 0 || (count + more) as u64 <= max {
+        let count = self.topology.listed();
+        let more = self.queues.len() as u64;
+        if more == 0 || count + more <= max {
             return Ok(());
         }
         Err(Error::PreconditionFailed(format!(

@@ -3,7 +3,7 @@
 //! One change of parameters at a time: whoever comes first is applied to every queue before the next one starts, so
 //! that no queue is left with what was replaced.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use parking_lot::RwLockWriteGuard;
 use serde_json::Value;
@@ -62,18 +62,20 @@ impl Vhost {
         topology: &Topology,
         name: &str,
     ) -> Result<(), Error> {
-        let Some(max) = topology.parameters.limits().queues_max else {
+        let in_vhost = topology.parameters.limits().queues_max;
+        let on_node = self.core.limits.queues_max;
+        let count = self.core.queue_count.load(Ordering::Relaxed);
+        let text = if let Some(max) = in_vhost.filter(|max| topology.listed() >= *max) {
+            let vhost = self.name();
+            format!(
+                "cannot declare queue '{name}': queue limit in vhost '{vhost}' ({max}) is reached"
+            )
+        } else if let Some(max) = on_node.filter(|max| count >= *max) {
+            format!("cannot declare queue '{name}': queue limit in cluster ({max}) is reached")
+        } else {
             return Ok(());
         };
-        let names = topology.queues.keys();
-        let count = names.filter(|name| !is_internal(name)).count() as u64;
-        if count < max {
-            return Ok(());
-        }
-        Err(Error::PreconditionFailed(format!(
-            "cannot declare queue '{name}': queue limit in vhost '{}' ({max}) is reached",
-            self.name()
-        )))
+        Err(Error::PreconditionFailed(text))
     }
 
     /// Sets a parameter, and applies it. True when there was none before.

@@ -11,7 +11,7 @@ use super::{
     roles::{Batch, Consumer, Publisher, id_of},
 };
 use crate::{
-    amqp::{Identification, Server},
+    amqp::{Identification, Server, Terms},
     broker::{Broker, DEFAULT_VHOST, ExchangeDeclare, QueueDeclare, Table, definitions::document},
     store::{
         Durability,
@@ -46,7 +46,10 @@ fn serve(broker: &Arc<Broker>) -> Arc<Server> {
     Server::new(
         Arc::clone(broker),
         &identification,
-        100,
+        &Terms {
+            channels_max: 100,
+            ..Terms::default()
+        },
         CancellationToken::new(),
     )
 }
