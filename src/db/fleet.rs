@@ -46,14 +46,38 @@ pub async fn brokers_unattended(
     .bind(limit)
     .fetch_all(conn)
     .await?;
-    let id = |text: String| {
-        BrokerId::parse(&text).ok_or(Error::Inconsistent {
-            table: "brokers",
-            column: "id",
-            row: text,
-        })
-    };
-    ids.into_iter().map(id).collect()
+    ids.into_iter().map(broker_id).collect()
+}
+
+fn broker_id(text: String) -> Result<BrokerId> {
+    BrokerId::parse(&text).ok_or(Error::Inconsistent {
+        table: "brokers",
+        column: "id",
+        row: text,
+    })
+}
+
+/// Lets brokers overtake the generations that their hosts run and nobody here asked for: their next one
+/// is later, with what is intended here. Returns which.
+pub async fn brokers_catch_up(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Vec<BrokerId>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "with ahead as (
+             select broker_id, max(overtaken_by) as generation from nodes
+             where overtaken_by is not null group by broker_id
+         )
+         update brokers b set generation = ahead.generation + 1, failure = null, updated_at = $1
+         from ahead
+         where b.id = ahead.broker_id and b.generation <= ahead.generation
+           and b.deletion_requested_at is null
+         returning b.id",
+    )
+    .bind(now)
+    .fetch_all(conn)
+    .await?;
+    ids.into_iter().map(broker_id).collect()
 }
 
 /// Whether the caller's transaction is the only one that has `key`; it keeps it to its end.

@@ -73,7 +73,7 @@ pub use engine_release::{
     engine_release_put, engine_situations,
 };
 pub use error::{Error, Unique};
-pub use fleet::{brokers_unattended, host_loads, try_exclusive};
+pub use fleet::{brokers_catch_up, brokers_unattended, host_loads, try_exclusive};
 pub use host::{
     host_create, host_fetch, host_fetch_by_name, host_intent, host_intent_version, host_list,
     host_set_certificate, host_touch, hosts_silent,
@@ -90,8 +90,8 @@ pub use maintenance::{
     maintenance_schedule_put, maintenance_unscheduled,
 };
 pub use node::{
-    Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend, node_observe,
-    node_place, nodes_of_broker, nodes_with_news,
+    News, Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend,
+    node_observe, node_overtaken, node_place, nodes_news, nodes_of_broker,
 };
 pub use policy::{
     Attached, policies_attached, policy_attach, policy_delete, policy_detach, policy_fetch,

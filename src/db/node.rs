@@ -209,29 +209,68 @@ pub async fn node_intend(conn: &mut PgConnection, intent: &NodeIntent) -> Result
     Ok(true)
 }
 
-/// Which of these observations tell something new: a node that was never seen, or anything but the
-/// time that differs. The others need not be written.
-pub async fn nodes_with_news(
+/// What a report says that is not known yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct News {
+    /// Nodes that were never seen, or of which more than the time differs.
+    pub changed: Vec<Uuid>,
+    /// Nodes of the host that nobody here knows.
+    pub unknown: Vec<Uuid>,
+}
+
+/// Compares observations with the last ones of the same host. What tells nothing new need not be
+/// written.
+pub async fn nodes_news(
     conn: &mut PgConnection,
     host_id: HostId,
     observations: &[NodeObservation],
-) -> Result<Vec<Uuid>> {
+) -> Result<News> {
     let ids: Vec<Uuid> = observations.iter().map(|seen| seen.node_id).collect();
     let seen: Vec<Value> = observations
         .iter()
         .map(to_json)
         .collect::<Result<Vec<_>>>()?;
-    Ok(sqlx::query_scalar(
-        "select n.id from unnest($2::uuid[], $3::jsonb[]) as report (id, observed)
-         join nodes n on n.id = report.id
-         where n.host_id = $1
-           and (n.observed - 'observed_at') is distinct from (report.observed - 'observed_at')",
+    let rows: Vec<(Uuid, bool)> = sqlx::query_as(
+        "select report.id, n.id is not null
+         from unnest($2::uuid[], $3::jsonb[]) as report (id, observed)
+         left join nodes n on n.id = report.id
+         where n.id is null
+            or (n.host_id = $1
+                and (n.observed - 'observed_at') is distinct from (report.observed - 'observed_at'))",
     )
     .bind(host_id.0)
     .bind(ids)
     .bind(seen)
     .fetch_all(conn)
-    .await?)
+    .await?;
+    let mut news = News::default();
+    for (id, is_known) in rows {
+        if is_known {
+            news.changed.push(id);
+        } else {
+            news.unknown.push(id);
+        }
+    }
+    Ok(news)
+}
+
+/// Notes that the host of a node runs a generation that is newer than any that was intended: it was
+/// told by a database that has been replaced by an older copy. `false` when it is no newer.
+pub async fn node_overtaken(
+    conn: &mut PgConnection,
+    host_id: HostId,
+    observation: &NodeObservation,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "update nodes set overtaken_by = $3
+         where id = $1 and host_id = $2 and generation < $3 and coalesce(overtaken_by, 0) < $3",
+    )
+    .bind(observation.node_id)
+    .bind(host_id.0)
+    .bind(observation.generation)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// What [`node_observe`] found.

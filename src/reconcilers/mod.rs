@@ -5,6 +5,7 @@
 //! survives what nobody foresaw: a lost job, a bug that ended one too early, a silent host.
 
 mod audit_pruner;
+mod generation_watcher;
 mod host_watcher;
 mod job_pruner;
 mod job_watcher;
@@ -23,6 +24,7 @@ use crate::model::clock::Clock;
 use crate::model::entropy::Entropy;
 
 pub use audit_pruner::prune_audit;
+pub use generation_watcher::catch_up;
 pub use host_watcher::silent_hosts;
 pub use job_pruner::prune_jobs;
 pub use job_watcher::enqueue_missing;
@@ -84,6 +86,10 @@ pub async fn run(
             () = tokio::time::sleep(options.period) => {}
         }
         let metrics = &options.metrics;
+        let sweep = catch_up(&pool, &*clock);
+        if let Err(error) = measured(metrics, "generation_watcher", sweep).await {
+            tracing::warn!(%error, "generations cannot be compared");
+        }
         let sweep = enqueue_missing(&pool, &*clock, &*entropy, options.quiet);
         match measured(metrics, "job_watcher", sweep).await {
             Ok(0) => {}

@@ -126,6 +126,29 @@ impl Installation {
         self.agent = self.setting.agent(&self.family, self.balancer.port, None);
     }
 
+    /// A dump of the database, taken while everything runs.
+    pub(crate) fn back_up(&self) -> PathBuf {
+        let file = self.setting.path("backup");
+        postgres::dump(&self.setting.database_url, &file);
+        file
+    }
+
+    /// The control plane is lost with its database, and built up again from a dump and the master key.
+    pub(crate) fn restore(&mut self, dump: &Path) {
+        for api in &mut self.apis {
+            api.process.kill();
+        }
+        self.workers.clear();
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+        self.setting.database_url = runtime.block_on(postgres::empty_database());
+        postgres::restore(dump, &self.setting.database_url);
+        self.setting.succeed(&["migrate"]);
+        for index in 0..self.apis.len() {
+            self.serve_again(index);
+        }
+        self.work();
+    }
+
     pub(crate) fn api_port(&self, index: usize) -> u16 {
         self.apis[index].ports.0
     }

@@ -22,6 +22,7 @@ mod lifecycle;
 mod metrics;
 mod one_machine;
 mod readme;
+mod restore;
 mod roles_apart;
 mod rolling;
 mod scale;

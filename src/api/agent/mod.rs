@@ -12,6 +12,7 @@ mod intent_bell;
 mod peer;
 mod report;
 mod state;
+mod strangers;
 
 use std::time::Instant;
 

@@ -1,6 +1,6 @@
 //! `POST /v1/report`: what an agent observes, and who has been waiting for it.
 
-use agent_api::{HostReport, NodeObservation};
+use agent_api::{HostReport, NodeObservation, Phase};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,9 +21,15 @@ pub(super) async fn report(
 ) -> Result<StatusCode, Error> {
     let mut conn = state.pool.acquire().await?;
     // Most reports are heartbeats, which say of every node what is known.
-    let news = db::nodes_with_news(&mut conn, host.id, &report.nodes).await?;
-    let told = report.nodes.iter();
-    for observation in told.filter(|told| news.contains(&told.node_id)) {
+    let news = db::nodes_news(&mut conn, host.id, &report.nodes).await?;
+    for observation in &report.nodes {
+        let id = &observation.node_id;
+        if news.unknown.contains(id) && observation.phase != Phase::Absent {
+            state.strangers.tell(*id, &host);
+        }
+        if !news.changed.contains(id) {
+            continue;
+        }
         observe(&mut conn, &state, &host, observation).await?;
     }
     db::host_touch(&mut conn, host.id, &report.capacity, state.clock.now()).await?;
@@ -40,6 +46,10 @@ async fn observe(
     let now = state.clock.now();
     let mut transaction = conn.begin().await?;
     let observed = db::node_observe(&mut transaction, host.id, observation, now).await?;
+    if observed.is_none() && db::node_overtaken(&mut transaction, host.id, observation).await? {
+        let (node, generation) = (observation.node_id, observation.generation);
+        tracing::warn!(host = %host.id, %node, generation, "a host is ahead of the database");
+    }
     if let Some(observed) = observed.filter(|observed| observed.changed) {
         db::job_wake(&mut transaction, observed.broker_id.as_str(), now).await?;
     }

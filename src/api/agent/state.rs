@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::intent_bell::IntentBell;
+use super::strangers::Strangers;
 use crate::db::Pool;
 use crate::metrics::Metrics;
 use crate::model::clock::Clock;
@@ -39,6 +40,7 @@ pub struct AgentState {
     pub(super) bell: IntentBell,
     pub(super) shutdown: CancellationToken,
     pub(super) metrics: Metrics,
+    pub(super) strangers: Arc<Strangers>,
 }
 
 impl AgentState {
@@ -62,6 +64,7 @@ impl AgentState {
             bell,
             shutdown,
             metrics: Metrics::default(),
+            strangers: Arc::default(),
         }
     }
 

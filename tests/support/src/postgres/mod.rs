@@ -62,6 +62,35 @@ pub async fn empty_database() -> String {
     cluster.url(&name)
 }
 
+/// Writes everything in a database to a file, while it is in use.
+pub fn dump(url: &str, file: &Path) {
+    run(client("pg_dump")
+        .args(["--format=custom", "--dbname", url, "--file"])
+        .arg(file));
+}
+
+/// Reads a file of [`dump`] into a database without any table.
+pub fn restore(file: &Path, url: &str) {
+    run(client("pg_restore")
+        .args(["--exit-on-error", "--no-owner", "--dbname", url])
+        .arg(file));
+}
+
+fn client(program: &str) -> Command {
+    Command::new(CLUSTER.binaries.join(program))
+}
+
+fn run(command: &mut Command) {
+    let output = command
+        .output()
+        .expect("the server's clients are installed beside it");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
 async fn create(cluster: &Cluster, name: &str, template: &str) {
     let mut connection = PgConnection::connect(&cluster.url(SUPERUSER))
         .await
@@ -76,6 +105,7 @@ async fn create(cluster: &Cluster, name: &str, template: &str) {
 
 struct Cluster {
     directory: PathBuf,
+    binaries: PathBuf,
     /// The end of its stdin tells it that the test process is gone.
     _watchdog: Child,
 }
@@ -165,6 +195,7 @@ impl Cluster {
 
         let cluster = Self {
             directory,
+            binaries,
             _watchdog: watchdog,
         };
         // Callers may be inside a runtime of their own, which must not be entered twice.
