@@ -8,6 +8,9 @@ pub mod broker;
 pub mod codec;
 mod engine;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listener;
 pub mod management;
 pub mod options;

@@ -70,6 +70,8 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("engine", &[ALL]),
     // Tests of the whole, over random histories.
     ("proof", &[ALL]),
+    // Entry points for fuzzing, over everything that reads bytes.
+    ("fuzzing", &[ALL]),
     ("error", &["broker", "listener", "options", "store"]),
     ("listener", &["amqp", "management", "options", "settings"]),
     ("management", &["broker", "options"]),

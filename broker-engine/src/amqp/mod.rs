@@ -17,7 +17,7 @@ mod reply_code;
 mod server;
 
 pub use channel::read_headers;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use connection::DryConnection;
 pub use connection::{Certified, Peer, serve};
 pub use envelope::WireProperties;

@@ -185,7 +185,7 @@ impl Server {
     }
 
     /// How many clients are connected, however far they got.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn connections_len(&self) -> usize {
         self.connections.lock().len()
     }

@@ -573,6 +573,11 @@ impl Broker {
         Ok(self.core.store.wait(position)?)
     }
 
+    /// Says that the volume is short of room: soon, the log gives back what it can.
+    pub fn make_room(&self) {
+        self.core.store.make_room();
+    }
+
     /// Why the log failed, if it did. The node must exit then: nothing is durable any more.
     pub fn failed(&self) -> Option<Error> {
         self.core.store.failed().map(Error::from)
@@ -587,7 +592,7 @@ impl Broker {
     }
 
     /// The log below, for tests that drive or break it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn store(&self) -> &Store {
         &self.core.store
     }

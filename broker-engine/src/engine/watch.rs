@@ -56,6 +56,10 @@ pub(super) fn start(
             let free = disk_free(&data_dir);
             if let Some(limit) = limits.disk_free_bytes {
                 watch(&broker, Alarm::Disk, free.map(|free| free < limit));
+                if broker.alarms().is_on(Alarm::Disk) {
+                    // Consumers make room that only the log can give back, and it would take its time.
+                    broker.make_room();
+                }
             }
             if let Some((free, limit)) = free.zip(limits.disk_free_warn_bytes) {
                 let is_low = free < limit;

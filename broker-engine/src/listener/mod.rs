@@ -6,6 +6,8 @@
 mod accept;
 mod client_name;
 mod control;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gate;
 mod limits;
 mod proxy;

@@ -331,7 +331,7 @@ proptest! {
                 prop_assert!(consumed <= bytes.len().min(4096));
             }
             Ok(FrameParse::Incomplete { missing }) => {
-                prop_assert!(missing > 0 && bytes.len() + missing <= 4096);
+                prop_assert!(missing > 0 && bytes.len() + missing <= 4096 + FRAME_OVERHEAD);
             }
             Err(_) => {}
         }

@@ -17,12 +17,12 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 /// How many times more than usual a test repeats its cases.
-fn long() -> u64 {
+pub(crate) fn long() -> u64 {
     variable("WARREN_LONG").unwrap_or(1).max(1)
 }
 
 /// The first seed.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     variable("WARREN_SEED").unwrap_or(0)
 }
 

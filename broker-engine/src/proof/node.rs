@@ -64,8 +64,20 @@ impl Setup {
         Ok(broker)
     }
 
-    /// Opens the node on a disk, and tells what could not be read.
+    /// Opens the node on a disk, with the user guest, and tells what could not be read.
     pub(super) fn open_any(&self, disk: &FaultyDisk) -> Result<(Arc<Broker>, Vec<Damage>), String> {
+        let (broker, damage) = self.open_as_it_is(disk)?;
+        broker
+            .put_user_with_password("guest", "guest", &["administrator"])
+            .map_err(|error| error.to_string())?;
+        Ok((broker, damage))
+    }
+
+    /// Opens the node on a disk that may have lost its definitions.
+    pub(super) fn open_as_it_is(
+        &self,
+        disk: &FaultyDisk,
+    ) -> Result<(Arc<Broker>, Vec<Damage>), String> {
         let options = Options {
             store: self.store.clone(),
             cached_bytes_max: self.cached_bytes_max,
@@ -76,9 +88,6 @@ impl Setup {
         };
         let opened = Broker::open(Arc::new(disk.clone()), options);
         let (broker, opened) = opened.map_err(|error| error.to_string())?;
-        broker
-            .put_user_with_password("guest", "guest", &["administrator"])
-            .map_err(|error| error.to_string())?;
         Ok((broker, opened.damage))
     }
 

@@ -15,6 +15,9 @@ impl MessageId {
     /// How many messages one entry may carry.
     pub const PER_ENTRY_MAX: usize = 1 << 16;
 
+    /// The highest index of an entry whose messages, and those of the next entry, have ids.
+    pub(crate) const ENTRY_MAX: u64 = (1 << 48) - 2;
+
     /// The id of message number `place` of the entry `index`.
     pub fn new(index: u64, place: u16) -> Self {
         Self(index << 16 | u64::from(place))

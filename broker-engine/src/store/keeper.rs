@@ -1,12 +1,12 @@
 //! The keeper: has the next log file ready before it is needed, and knows when the log is to be rolled.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, mem, sync::Arc, time::Duration};
 
 use super::{
     disk::Disk,
     error::{Error, is_full},
     log::{Inner, Log, OpenFile},
-    roll::ROLL_BYTES_SPARE,
+    room::{is_room_to_roll, reclaimable_bytes},
 };
 
 /// How often a full volume is tried again.
@@ -83,6 +83,7 @@ impl Log {
                 .as_ref()
                 .is_some_and(|next| next.len >= inner.next_len)
                 && !self.is_roll_due(&inner)
+                && !inner.wants_room
             {
                 self.chores.wait(&mut inner);
             }
@@ -95,12 +96,28 @@ impl Log {
             return;
         };
         self.prepare_next();
+        let (is_short, is_asked) = {
+            let mut inner = self.inner.lock();
+            if inner.refusal().is_some() {
+                return;
+            }
+            let is_asked = mem::take(&mut inner.wants_room);
+            (inner.is_full || is_asked, is_asked)
+        };
+        if is_short {
+            self.give_back();
+        }
         let is_due = {
             let inner = self.inner.lock();
-            inner.refusal().is_none() && self.is_roll_due(&inner)
+            inner.refusal().is_none()
+                && (self.is_roll_due(&inner) || (is_asked && self.is_roll_worthwhile(&inner)))
         };
         if is_due {
             self.roll();
+            if is_asked {
+                // The log files that it let go of are of more use as room.
+                self.give_back();
+            }
         }
     }
 
@@ -159,18 +176,14 @@ impl Log {
             .sum();
         let is_hollow = stored > self.options.roll_bytes && live < stored / 4;
         ((retained > self.options.roll_bytes || is_hollow) && retained >= inner.roll_above)
-            || (inner.is_full && retained > 0 && self.is_room_to_roll(inner))
+            || (inner.is_full && retained > 0 && is_room_to_roll(&self.disk, inner))
     }
 
-    /// Whether a full volume has room for what a roll would copy before it gives the log files back.
-    fn is_room_to_roll(&self, inner: &Inner) -> bool {
-        let live: u64 = inner
-            .wals
-            .iter()
-            .filter_map(|wal| inner.state.live_bytes.get(&wal.number))
-            .sum();
-        let available = self.disk.available_bytes().unwrap_or(0);
-        live + ROLL_BYTES_SPARE <= available
+    /// Whether a roll gives back something worth the name to a volume that is short of room: log files that were started
+    /// on a full volume are small.
+    fn is_roll_worthwhile(&self, inner: &Inner) -> bool {
+        reclaimable_bytes(inner) >= self.options.file_bytes / 16
+            && is_room_to_roll(&self.disk, inner)
     }
 }
 

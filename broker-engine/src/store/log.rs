@@ -128,6 +128,8 @@ pub(super) struct Inner {
     pub(super) next_len: u64,
     /// There was no room for a next file.
     pub(super) is_full: bool,
+    /// Somebody says that the volume is short of room.
+    pub(super) wants_room: bool,
     pub(super) pending: Vec<Chunk>,
     pub(super) pending_bytes: usize,
     /// The writer looks at what is pending soon, without being told.
@@ -212,6 +214,7 @@ impl Log {
             next: None,
             next_len: options.file_bytes,
             is_full: false,
+            wants_room: false,
             pending: vec![chunk],
             pending_bytes: FILE_HEAD_LEN,
             is_dozing: false,

@@ -24,6 +24,9 @@ pub(crate) const LATER: Malformed =
 
 const MAGIC: &[u8; 8] = b"WARRENMF";
 
+/// Files have lower numbers, and there is always a next one.
+pub(crate) const FILE_MAX: u32 = u32::MAX / 2;
+
 /// Which messages of a segment the queues still hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Live {
@@ -149,6 +152,13 @@ impl Manifest {
         }
         for index in &mut manifest.applied {
             *index = reader.u64()?;
+        }
+        let are_in_range = manifest
+            .applied
+            .iter()
+            .all(|index| *index <= MessageId::ENTRY_MAX);
+        if !are_in_range || manifest.next_file > FILE_MAX {
+            return Err(Malformed("a number is out of range"));
         }
         for _ in 0..reader.u64()? {
             manifest

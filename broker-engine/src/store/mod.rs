@@ -12,6 +12,8 @@ pub mod disk;
 mod doubt;
 mod error;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hash;
 mod ids;
 mod keeper;
@@ -27,6 +29,7 @@ mod record;
 mod recovery;
 mod recovery_segments;
 mod roll;
+mod room;
 mod run;
 mod segment;
 mod sparse;
@@ -297,6 +300,11 @@ impl Store {
     /// Blocks until `position` is durable.
     pub fn wait(&self, position: Position) -> Result<(), Error> {
         self.log.wait(position)
+    }
+
+    /// Says that the volume is short of room: soon, what can be let go of is.
+    pub fn make_room(&self) {
+        self.log.make_room_soon();
     }
 
     /// Why the log failed, if it did.

@@ -125,6 +125,9 @@ impl Ops {
                 queues.clear();
                 queues.extend(publish.queues());
                 ops.publish(&queues, start..reader.position(), publish.content.len());
+                if ops.messages > MessageId::PER_ENTRY_MAX {
+                    return Err(Malformed("an entry of more messages than have ids"));
+                }
                 continue;
             }
             let queue = QueueId(reader.u32()?);

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::{
-    ids::Lane,
+    ids::{Lane, MessageId},
     ops,
     wire::{Malformed, Reader, Write},
 };
@@ -84,7 +84,8 @@ pub(crate) fn record_at(bytes: &[u8], at: usize, epoch: u32) -> Option<Record> {
     let lane = Lane::from_number(reader.u16().ok()?)?;
     let (kind, flags) = (reader.u8().ok()?, reader.u8().ok()?);
     let (_term, index, found) = (reader.u64().ok()?, reader.u64().ok()?, reader.u32().ok()?);
-    if kind != KIND_ENTRY || flags > FLAG_CONTENTS_APART || found != epoch {
+    let is_known = kind == KIND_ENTRY && flags <= FLAG_CONTENTS_APART;
+    if !is_known || found != epoch || index > MessageId::ENTRY_MAX {
         return None;
     }
     let start = at + HEAD_LEN;

@@ -459,14 +459,15 @@ impl<'a> Opening<'a> {
     }
 }
 
-fn read_all(file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_all(file: &dyn DiskFile) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; file.len()? as usize];
     file.read_at(&mut bytes, 0)?;
     Ok(bytes)
 }
 
 pub(super) fn parse_number(text: &str) -> Option<u32> {
-    u32::from_str_radix(text, 16).ok()
+    let number = u32::from_str_radix(text, 16).ok();
+    number.filter(|number| *number < manifest::FILE_MAX)
 }
 
 /// The number in the name of a file that holds data.

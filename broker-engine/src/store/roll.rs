@@ -114,7 +114,7 @@ impl Log {
     fn cut(&self, inner: &Inner) -> Cut {
         let hollow = |number: &u32, segment: &Segment| {
             let live = inner.state.live_bytes.get(number).copied().unwrap_or(0);
-            live == 0 || live < segment.bytes.div_ceil(2)
+            is_hollow(live, segment)
         };
         let mut kept: BTreeMap<u32, Vec<LiveRun>> = inner
             .segments
@@ -254,10 +254,7 @@ impl Log {
         manifest.segments.extend(new);
         manifest.next_file = self.inner.lock().next_file;
         if let Err(error) = manifest.write(&*self.disk) {
-            // Which manifest is on the disk is unknown now. Both are good, but no file may be let go of any more.
-            self.fail(Error::Failed(
-                format!("writing the manifest: {error}").into(),
-            ));
+            self.fail_manifest(&error);
             return;
         }
         let kept: Vec<u32> = manifest
@@ -318,8 +315,15 @@ impl Log {
         self.retire(retired, &removed);
     }
 
+    /// Which manifest is on the disk is unknown now. Both are good, but no file may be let go of any more.
+    pub(super) fn fail_manifest(&self, error: &io::Error) {
+        self.fail(Error::Failed(
+            format!("writing the manifest: {error}").into(),
+        ));
+    }
+
     /// Recycles log files and removes segments. What fails here only leaves a file for the next start to find.
-    fn retire(&self, wals: Vec<Arc<OpenFile>>, segments: &[Arc<OpenFile>]) {
+    pub(super) fn retire(&self, wals: Vec<Arc<OpenFile>>, segments: &[Arc<OpenFile>]) {
         let mut spares = Vec::new();
         let kept = self.inner.lock().spares.len();
         let keep_aside = |file: &OpenFile| {
@@ -360,6 +364,11 @@ impl Log {
             self.progress.notify_all();
         }
     }
+}
+
+/// Whether a roll copies what is live in a segment and lets go of it.
+pub(super) fn is_hollow(live_bytes: u64, segment: &Segment) -> bool {
+    live_bytes == 0 || live_bytes < segment.bytes.div_ceil(2)
 }
 
 /// Copies a run's messages that are there.

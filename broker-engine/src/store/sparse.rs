@@ -81,7 +81,7 @@ impl Sparse {
     pub(crate) fn measure(&self) -> (u32, MessageId) {
         self.groups().fold((0, MessageId(0)), |(count, _), group| {
             (
-                count + group.span as u32 + 1,
+                count.saturating_add(group.span as u32 + 1),
                 MessageId(group.first.0 + group.span),
             )
         })
@@ -114,6 +114,9 @@ impl Sparse {
 fn read_group(reader: &mut Reader<'_>, entry: &mut u64) -> Option<Group> {
     let head = reader.varint().ok()?;
     *entry = entry.checked_add(head >> 1)?;
+    if *entry > MessageId::ENTRY_MAX {
+        return None;
+    }
     let (place, span) = if head & 1 == 1 {
         (reader.varint().ok()?, reader.varint().ok()?)
     } else {

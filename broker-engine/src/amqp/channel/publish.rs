@@ -290,7 +290,8 @@ impl Channel {
         match (outcome.error, &mut self.confirms) {
             (None, _) => Ok(()),
             (Some(broker::Error::Store(error)), Some(confirms)) => {
-                tracing::warn!(%error, "the message log refused publishes");
+                // The log tells once that it is full or broken; its clients would tell it with every batch.
+                tracing::debug!(%error, "the message log refused publishes");
                 for delivery_tag in confirms.refused(publishes.list.len() - outcome.accepted) {
                     self.outbox.send(
                         self.number,

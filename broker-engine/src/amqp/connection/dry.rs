@@ -60,11 +60,13 @@ impl DryConnection {
     }
 
     /// Whether the server has said its last word.
+    #[cfg(test)]
     pub(crate) fn is_finished(&self) -> bool {
         self.session.is_finished()
     }
 
     /// Whether it would act at once on what it received.
+    #[cfg(test)]
     pub(crate) fn is_listening(&self) -> bool {
         self.unread.is_empty() && self.session.wants_input() && !self.session.outbox().is_flooded()
     }

@@ -4,7 +4,7 @@
 //! is released at the end: its messages go back, its exclusive queues go away.
 
 mod close;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod dry;
 mod gathered;
 mod handshake;
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use self::io::{End, Io};
 use super::server::Server;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::dry::DryConnection;
 pub(crate) use self::link::Link;
 pub use self::peer::{Certified, Peer};

@@ -238,6 +238,20 @@ impl Ledger {
         Ok(())
     }
 
+    /// Checks what a node serves of a damaged disk: what was sent, and of that nothing twice in a queue.
+    pub(super) fn damaged(&self, found: &[Vec<(u64, bool)>]) -> Result<(), String> {
+        for (queue, messages) in found.iter().enumerate() {
+            let mut seen = BTreeSet::new();
+            for (id, _) in messages {
+                let was_sent = self.copies.keys().chain(&self.gone).any(|key| key.0 == *id);
+                if !was_sent || !seen.insert(id) {
+                    return Err(format!("{id} is in {} of a damaged disk", QUEUES[queue]));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The copy that a message in a queue is: the one that was published there, or one that moved there.
     fn home(&self, id: u64, queue: usize) -> Result<Key, String> {
         let is_possible = |key: &Key| {

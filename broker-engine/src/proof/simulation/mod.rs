@@ -1,5 +1,5 @@
 //! The whole core under random histories: clients that speak AMQP in pieces of bytes, some of them hostile, a clock that
-//! a test moves, and a disk that loses power.
+//! a test moves, and a disk that loses power and has bad pages.
 //!
 //! What must hold: no confirmed message is lost, no message returns after its acknowledgement was synced, every second
 //! delivery says so, what one channel published to one queue comes in that order, transactions apply whole, and when
@@ -45,7 +45,13 @@ fn every_mutation_breaks_something() {
             let _wrong = mutation.turn_on();
             !matches!(std::panic::catch_unwind(|| simulate(seed)), Ok(Ok(())))
         };
-        let caught = (0..60).filter(|seed| is_caught(*seed)).take(3).count();
-        assert_eq!(caught, 3, "seeds of 60 that notice {mutation:?}");
+        // Bad pages are in most histories, what others show is rarer.
+        let of = if mutation == Mutation::SkipChecksum {
+            12
+        } else {
+            60
+        };
+        let caught = (0..of).filter(|seed| is_caught(*seed)).take(3).count();
+        assert_eq!(caught, 3, "seeds of {of} that notice {mutation:?}");
     }
 }

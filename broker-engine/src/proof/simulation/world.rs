@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     amqp::{Identification, Server, Terms},
-    broker::{Broker, DEFAULT_VHOST, ExchangeDeclare, QueueDeclare, Table, definitions::document},
+    broker::{
+        Broker, DEFAULT_VHOST, ExchangeDeclare, Queue, QueueDeclare, Table, definitions::document,
+    },
     store::{
         Durability,
         disk::{Disk, Fault, FaultyDisk},
@@ -21,6 +23,11 @@ use crate::{
 
 /// Files that stay when no message does: the log being written, the next one, a few to use again, the manifests.
 const FILES_MAX: usize = 12;
+
+/// What goes bad at once, in bytes: small, as everything here is.
+const PAGE: usize = 128;
+/// How many pages go bad together.
+const PAGES_DAMAGED: usize = 4;
 
 pub(super) struct World {
     pub(super) random: fastrand::Rng,
@@ -280,6 +287,9 @@ impl World {
         self.hostile.clear();
         let found = self.look(&disk.kill())?;
         self.ledger.crashed(&found, end)?;
+        if self.random.bool() {
+            self.look_at_damage(&disk.kill())?;
+        }
         // What was not synced may survive in pieces, and pieces behind a hole look like damage.
         (self.broker, _) = self.setup.open_any(&disk)?;
         self.server = serve(&self.broker);
@@ -292,6 +302,46 @@ impl World {
     fn look(&self, disk: &FaultyDisk) -> Result<Vec<Vec<(u64, bool)>>, String> {
         let (broker, _) = self.setup.open_any(disk)?;
         drain(&broker)
+    }
+
+    /// What a disk with bad pages serves: less than before, what was done with may be back, but nothing that nobody
+    /// sent.
+    fn look_at_damage(&mut self, disk: &FaultyDisk) -> Result<(), String> {
+        for _ in 0..PAGES_DAMAGED {
+            self.damage_page(disk);
+        }
+        let (broker, damage) = self.setup.open_as_it_is(disk)?;
+        // The user, the virtual host and the queues may be what was on the bad pages.
+        let guest = broker.authenticate("guest", b"guest", true);
+        let session = guest.and_then(|guest| broker.session(&guest, DEFAULT_VHOST).ok());
+        let Some(session) = session else {
+            return Ok(());
+        };
+        let queues = QUEUES.iter().map(|name| session.readable_queue(name).ok());
+        let found = queues.map(|queue| queue.map_or(Ok(Vec::new()), |queue| take_all(&queue)));
+        let found: Result<Vec<_>, String> = found.collect();
+        let found = found.map_err(|broken| format!("with {damage:?}: {broken}"))?;
+        self.ledger.damaged(&found)
+    }
+
+    /// Overwrites a page of the log or of a segment, where anything was ever written.
+    fn damage_page(&mut self, disk: &FaultyDisk) {
+        let mut names = disk.list().unwrap_or_default();
+        names.retain(|name| name.starts_with("wal-") || name.starts_with("seg-"));
+        names.sort_unstable();
+        let Some(at) = self.any(names.len()) else {
+            return;
+        };
+        let bytes = disk.bytes(&names[at]).unwrap_or_default();
+        let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else {
+            return;
+        };
+        let start = self.random.usize(..=last) / PAGE * PAGE;
+        let random = &mut self.random;
+        disk.damage(&names[at], start as u64, |rest| {
+            let len = rest.len().min(PAGE);
+            rest[..len].fill_with(|| random.u8(..));
+        });
     }
 
     /// Everybody goes; what is left is what must be left, and once that is taken nothing is.
@@ -349,19 +399,24 @@ fn drain(broker: &Broker) -> Result<Vec<Vec<(u64, bool)>>, String> {
         let queue = session
             .readable_queue(name)
             .map_err(|error| error.to_string())?;
-        let mut messages = Vec::new();
-        while let Some((delivery, _)) = queue.get(true).map_err(|error| error.to_string())? {
-            if delivery.message.body().len() < LARGE {
-                messages.push((id_of(delivery.message.body())?, delivery.redelivered));
-            }
-        }
-        let stats = queue.stats();
-        if (stats.ready, stats.unacked, stats.ready_bytes) != (0, 0, 0) {
-            return Err(format!("{name} is not empty: {stats:?}"));
-        }
-        found.push(messages);
+        found.push(take_all(&queue)?);
     }
     Ok(found)
+}
+
+/// Takes everything out of a queue, in order.
+fn take_all(queue: &Queue) -> Result<Vec<(u64, bool)>, String> {
+    let mut messages = Vec::new();
+    while let Some((delivery, _)) = queue.get(true).map_err(|error| error.to_string())? {
+        if delivery.message.body().len() < LARGE {
+            messages.push((id_of(delivery.message.body())?, delivery.redelivered));
+        }
+    }
+    let stats = queue.stats();
+    if (stats.ready, stats.unacked, stats.ready_bytes) != (0, 0, 0) {
+        return Err(format!("{} is not empty: {stats:?}", queue.name()));
+    }
+    Ok(messages)
 }
 
 /// The size of a message that takes most of a log file, in bytes.

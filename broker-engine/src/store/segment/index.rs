@@ -7,6 +7,7 @@ use super::{
     super::{
         disk::DiskFile,
         ids::{MessageId, QueueId},
+        ops::RUN_MESSAGES,
         run::{Place, Run},
         wire::{Malformed, Reader, Write},
     },
@@ -99,7 +100,7 @@ impl Index {
         Ok(if self.is_version_one {
             version_one::read(&bytes, number)
         } else {
-            read_runs(&bytes, number, self.count).map(|runs| Contents {
+            read_runs(&bytes, number, &self).map(|runs| Contents {
                 runs,
                 ..Contents::default()
             })
@@ -107,7 +108,7 @@ impl Index {
     }
 }
 
-fn read_runs(bytes: &[u8], file: u32, count: u64) -> Result<Vec<QueueRun>, Malformed> {
+fn read_runs(bytes: &[u8], file: u32, index: &Index) -> Result<Vec<QueueRun>, Malformed> {
     const UNFIT: Malformed = Malformed("its index does not make sense");
     let mut reader = Reader::new(bytes);
     let mut runs = Vec::new();
@@ -121,8 +122,15 @@ fn read_runs(bytes: &[u8], file: u32, count: u64) -> Result<Vec<QueueRun>, Malfo
             len: reader.u32()?,
             content: reader.u32()?,
         };
+        let end = u64::from(place.offset) + u64::from(place.len);
+        let fits = end <= index.at && place.content <= place.len && count <= RUN_MESSAGES;
+        if !fits || ids.1.entry() > MessageId::ENTRY_MAX {
+            return Err(UNFIT);
+        }
         let run = Run::from_parts(ids, count, reader.block()?, place).ok_or(UNFIT)?;
         runs.push((queue, run));
     }
-    (runs.len() as u64 == count).then_some(runs).ok_or(UNFIT)
+    (runs.len() as u64 == index.count)
+        .then_some(runs)
+        .ok_or(UNFIT)
 }

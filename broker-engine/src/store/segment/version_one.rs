@@ -19,6 +19,9 @@ pub(super) fn read(index: &[u8], number: u32) -> Result<Contents, Malformed> {
         let (queue, id) = (QueueId(reader.u32()?), MessageId(reader.u64()?));
         let (frame_at, len, returns) = (reader.u32()?, reader.u32()?, reader.u8()?);
         let at = frame_at.checked_sub(MESSAGE_HEAD_LEN as u32).ok_or(UNFIT)?;
+        if id.entry() > MessageId::ENTRY_MAX {
+            return Err(UNFIT);
+        }
         let starts = joiner.may_start(queue, id);
         if !joiner.add(starts, (queue, id), u64::from(at), len) {
             return Err(UNFIT);

@@ -29,7 +29,7 @@ pub(crate) fn read_head(reader: &mut Reader<'_>) -> Option<MessageHead> {
     let (queue, id) = (QueueId(reader.u32().ok()?), MessageId(reader.u64().ok()?));
     let (len, returns) = (reader.u32().ok()?, reader.u32().ok()?);
     let is_sound = reader.u32().ok()? == crc32c::crc32c(&head[..MESSAGE_HEAD_LEN - 4]);
-    is_sound.then_some(MessageHead {
+    (is_sound && id.entry() <= MessageId::ENTRY_MAX).then_some(MessageHead {
         queue,
         id,
         len,
@@ -63,7 +63,8 @@ pub(super) fn walk(file: &dyn DiskFile, number: u32, is_version_one: bool) -> io
             contents.frames.push((head.queue, head.id, frame_at));
             joiner.may_start(head.queue, head.id)
         } else {
-            head.starts
+            // A run that its writer would not have written so ends here.
+            head.starts || joiner.must_start(head.queue, head.id)
         };
         if is_fragment && (is_version_one || !head.starts) {
             contents.fragments.push(at as u32);

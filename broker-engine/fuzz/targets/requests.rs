@@ -1,0 +1,5 @@
+//! Feeds [`broker_engine::fuzzing::requests`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| broker_engine::fuzzing::requests(bytes));
