@@ -5,6 +5,10 @@ mod alarms;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod books;
+#[cfg(test)]
+mod churn;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod durability;
@@ -14,6 +18,8 @@ mod errors;
 mod external;
 #[cfg(test)]
 mod features;
+#[cfg(test)]
+mod full_volume;
 #[cfg(test)]
 mod gate;
 #[cfg(test)]
@@ -36,8 +42,12 @@ mod routing;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod statistics;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod volume;

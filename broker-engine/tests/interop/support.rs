@@ -95,6 +95,12 @@ impl Process {
         Self::start_with(data_dir, &["--management=127.0.0.1:0"])
     }
 
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// With more flags.
     pub(crate) fn start_with(data_dir: &Path, more: &[&str]) -> Self {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_brokerd"))
             .arg("--data-dir")
