@@ -157,7 +157,8 @@ impl Manifest {
             .applied
             .iter()
             .all(|index| *index <= MessageId::ENTRY_MAX);
-        if !are_in_range || manifest.next_file > FILE_MAX {
+        if !are_in_range || manifest.next_file > FILE_MAX || manifest.wal_first > manifest.next_file
+        {
             return Err(Malformed("a number is out of range"));
         }
         for _ in 0..reader.u64()? {
@@ -270,6 +271,12 @@ mod tests {
         };
         let bytes = manifest.encode();
         assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
+        // With such a one, what the next start writes would count as accounted for.
+        let beyond = Manifest {
+            wal_first: 10,
+            ..manifest.clone()
+        };
+        assert!(Manifest::decode(&beyond.encode()).is_err());
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
