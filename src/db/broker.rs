@@ -16,9 +16,10 @@ use super::{
 };
 use crate::model::{
     BrokerId, Scope,
-    broker::{Broker, DeploymentMode, StorageType},
+    broker::{ActionRequired, Broker, DeploymentMode, StorageType, action::Health},
     engine::{EngineType, EngineVersion},
     maintenance::{MaintenanceOutcome, MaintenanceRun, NodeAway},
+    node::RejectedConfiguration,
     page::Cursor,
 };
 
@@ -31,9 +32,10 @@ macro_rules! select {
                     b.applied, b.staged, b.configuration_history, b.generation,
                     b.applied_generation, b.deletion_requested_at, b.failure, b.created_at,
                     b.updated_at,
-                    exists (select from nodes n where n.broker_id = b.id
-                            and n.observed_generation = b.generation
-                            and n.observed->>'phase' = 'crash_looping') as critical,
+                    (select coalesce(jsonb_agg(jsonb_build_object(
+                                'phase', n.observed->'phase', 'alarms', n.observed->'alarms')), '[]')
+                     from nodes n where n.broker_id = b.id
+                       and n.observed_generation = b.generation) as health,
                     (select jsonb_build_object(
                                 'role', case when p.primary_id = b.id then 'PRIMARY'
                                              else 'REPLICA' end,
@@ -73,7 +75,7 @@ struct Row {
     failure: Option<String>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    critical: bool,
+    health: Value,
     replication: Option<Value>,
 }
 
@@ -111,7 +113,7 @@ impl TryFrom<Row> for Broker {
             applied_generation: row.applied_generation,
             deletion_requested_at: row.deletion_requested_at,
             failure: row.failure,
-            critical: row.critical,
+            actions_required: ActionRequired::of(&place.json::<Vec<Health>>("health", row.health)?),
             replication: row
                 .replication
                 .map(|value| place.json("replication", value))
@@ -277,6 +279,54 @@ pub async fn broker_relaunch(conn: &mut PgConnection, broker: &Broker) -> Result
     broker_users_start(conn, &broker.id).await
 }
 
+/// Goes back to the configuration that the broker runs with, and notes why `generation` is not to have
+/// its own. `false` when it has that one already, or another generation was started.
+pub async fn broker_reject_configuration(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    generation: i64,
+    rejected: &RejectedConfiguration,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "update brokers
+         set intended = jsonb_set(intended, '{configuration}', applied->'configuration'),
+             rejected_configuration = $3::jsonb || jsonb_build_object('at', $4::timestamptz),
+             updated_at = $4
+         where id = $1 and generation = $2 and applied_generation < $2 and applied is not null
+           and intended->'configuration' is distinct from applied->'configuration'
+           and intended->'configuration'->>'id' = $3::jsonb->>'id'
+           and intended->'configuration'->'revision' = $3::jsonb->'revision'",
+    )
+    .bind(id.as_str())
+    .bind(generation)
+    .bind(to_json(rejected)?)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The configuration that the broker's nodes rejected last, while no other was applied since.
+pub async fn broker_rejected_configuration(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+) -> Result<Option<RejectedConfiguration>> {
+    let rejected: Option<Option<Value>> =
+        sqlx::query_scalar("select rejected_configuration from brokers where id = $1")
+            .bind(id.as_str())
+            .fetch_optional(conn)
+            .await?;
+    let place = Place {
+        table: "brokers",
+        row: id.as_str(),
+    };
+    rejected
+        .flatten()
+        .map(|value| place.json("rejected_configuration", value))
+        .transpose()
+}
+
 /// Writes the settings and what is staged of a broker that the transaction has locked.
 pub async fn broker_update(conn: &mut PgConnection, broker: &Broker) -> Result<()> {
     sqlx::query("update brokers set settings = $2, staged = $3, updated_at = $4 where id = $1")
@@ -323,6 +373,10 @@ pub async fn broker_mark_applied(
                     then previous_engine
                     else jsonb_build_object('engine_version', applied->'engine_version',
                                             'engine_release', applied->'engine_release')
+                end,
+                rejected_configuration = case
+                    when applied->'configuration' = intended->'configuration'
+                    then rejected_configuration
                 end,
                 configuration_history = case
                     when applied is null

@@ -18,8 +18,9 @@ pub async fn broker_user_create(
 ) -> Result<()> {
     sqlx::query(
         "insert into broker_users (broker_id, username, password_hash, console_access,
-                                   replication_user, groups, created_at, pending)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                                   replication_user, groups, created_at, pending, is_bootstrap,
+                                   revision)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(broker_id.as_str())
     .bind(&user.username)
@@ -29,6 +30,8 @@ pub async fn broker_user_create(
     .bind(&user.groups)
     .bind(now)
     .bind(user.pending.as_ref().map(to_json).transpose()?)
+    .bind(user.is_bootstrap)
+    .bind(user.revision)
     .execute(conn)
     .await?;
     Ok(())
@@ -65,10 +68,12 @@ pub async fn broker_user_delete(
 
 /// How many logins a broker has, those included that wait for a start.
 pub async fn broker_user_count(conn: &mut PgConnection, broker_id: &BrokerId) -> Result<i64> {
-    let count = sqlx::query_scalar("select count(*) from broker_users where broker_id = $1")
-        .bind(broker_id.as_str())
-        .fetch_one(conn)
-        .await?;
+    let count = sqlx::query_scalar(
+        "select count(*) from broker_users where broker_id = $1 and removed_at is null",
+    )
+    .bind(broker_id.as_str())
+    .fetch_one(conn)
+    .await?;
     Ok(count)
 }
 
@@ -115,6 +120,9 @@ struct Row {
     replication_user: bool,
     groups: Vec<String>,
     pending: Option<Value>,
+    is_bootstrap: bool,
+    revision: i64,
+    removed_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<Row> for BrokerUser {
@@ -134,17 +142,21 @@ impl TryFrom<Row> for BrokerUser {
             console_access: row.console_access,
             replication_user: row.replication_user,
             groups: row.groups,
+            is_bootstrap: row.is_bootstrap,
+            revision: row.revision,
+            removed_at: row.removed_at,
         })
     }
 }
 
-/// The logins of a broker by name.
+/// The logins of a broker by name, those that were removed among them: nodes must get to know.
 pub async fn broker_users(
     conn: &mut PgConnection,
     broker_id: &BrokerId,
 ) -> Result<Vec<BrokerUser>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select username, password_hash, console_access, replication_user, groups, pending
+        "select username, password_hash, console_access, replication_user, groups, pending,
+                is_bootstrap, revision, removed_at
          from broker_users where broker_id = $1 order by username",
     )
     .bind(broker_id.as_str())
@@ -161,8 +173,10 @@ pub async fn broker_user_list(
     limit: u32,
 ) -> Result<Vec<BrokerUser>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select username, password_hash, console_access, replication_user, groups, pending
-         from broker_users where broker_id = $1 and username > $2 order by username limit $3",
+        "select username, password_hash, console_access, replication_user, groups, pending,
+                is_bootstrap, revision, removed_at
+         from broker_users where broker_id = $1 and username > $2 and removed_at is null
+         order by username limit $3",
     )
     .bind(broker_id.as_str())
     .bind(after)
@@ -179,12 +193,47 @@ pub async fn broker_user_fetch(
     username: &str,
 ) -> Result<Option<BrokerUser>> {
     let row: Option<Row> = sqlx::query_as(
-        "select username, password_hash, console_access, replication_user, groups, pending
-         from broker_users where broker_id = $1 and username = $2",
+        "select username, password_hash, console_access, replication_user, groups, pending,
+                is_bootstrap, revision, removed_at
+         from broker_users where broker_id = $1 and username = $2 and removed_at is null",
     )
     .bind(broker_id.as_str())
     .bind(username)
     .fetch_optional(conn)
     .await?;
     row.map(BrokerUser::try_from).transpose()
+}
+
+/// Adds a login or replaces the one of its name, of a broker that the transaction has locked. Its
+/// revision is the broker's next one, whatever it was.
+pub async fn broker_user_put(
+    conn: &mut PgConnection,
+    broker_id: &BrokerId,
+    user: &BrokerUser,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "insert into broker_users (broker_id, username, password_hash, console_access,
+                                   replication_user, groups, is_bootstrap, removed_at, created_at,
+                                   revision)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce(max(revision), 0) + 1
+         from broker_users where broker_id = $1
+         on conflict (broker_id, username) do update
+         set password_hash = excluded.password_hash, console_access = excluded.console_access,
+             replication_user = excluded.replication_user, groups = excluded.groups,
+             is_bootstrap = excluded.is_bootstrap, removed_at = excluded.removed_at,
+             revision = excluded.revision, pending = null",
+    )
+    .bind(broker_id.as_str())
+    .bind(&user.username)
+    .bind(&user.password_hash)
+    .bind(user.console_access)
+    .bind(user.replication_user)
+    .bind(&user.groups)
+    .bind(user.is_bootstrap)
+    .bind(user.removed_at)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -45,7 +45,8 @@ pub use audit::{
 pub use broker::{
     PreviousEngine, RolledBack, broker_by_request, broker_count, broker_create, broker_delete,
     broker_fetch, broker_find, broker_find_locked, broker_list, broker_lock, broker_mark_applied,
-    broker_mark_failed, broker_mark_rolled_back, broker_previous_engine, broker_relaunch,
+    broker_mark_failed, broker_mark_rolled_back, broker_previous_engine,
+    broker_reject_configuration, broker_rejected_configuration, broker_relaunch,
     broker_request_deletion, broker_update,
 };
 pub use broker_pair::{
@@ -56,7 +57,7 @@ pub use broker_secret::{
 };
 pub use broker_user::{
     broker_user_count, broker_user_create, broker_user_delete, broker_user_fetch, broker_user_list,
-    broker_user_stage, broker_users, broker_users_pending,
+    broker_user_put, broker_user_stage, broker_users, broker_users_pending,
 };
 pub use certificate_authority::{
     StoredAuthority, certificate_authority_create, certificate_authority_fetch,

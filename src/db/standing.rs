@@ -49,7 +49,9 @@ pub async fn broker_standings(conn: &mut PgConnection) -> Result<Vec<BrokerStand
                 b.failure is not null as failed,
                 exists (select from nodes n where n.broker_id = b.id
                         and n.observed_generation = b.generation
-                        and n.observed->>'phase' = 'crash_looping') as critical,
+                        and (n.observed->>'phase' = 'crash_looping'
+                             or n.observed->'alarms'->>'memory' = 'true'
+                             or n.observed->'alarms'->>'disk' = 'true')) as critical,
                 exists (select from broker_pairs p where p.replica_id = b.id
                         and p.phase <> 'pending') as replica
          from brokers b",

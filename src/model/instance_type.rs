@@ -190,6 +190,15 @@ impl InstanceType {
         }
     }
 
+    /// Evaluation types have room for few virtual hosts.
+    pub fn vhosts_max(&self) -> u32 {
+        if self.connections_max <= 100 {
+            10
+        } else {
+            1_500
+        }
+    }
+
     pub fn memory_bytes(&self) -> u64 {
         u64::from(self.memory_gib) << 30
     }

@@ -22,6 +22,10 @@ pub enum Job {
     BrokerDelete {
         broker_id: BrokerId,
     },
+    /// The broker's nodes get to know its users.
+    BrokerUsers {
+        broker_id: BrokerId,
+    },
 }
 
 /// A job as it stands in the queue.
@@ -103,7 +107,8 @@ impl Job {
         match self {
             Self::BrokerCreate { broker_id, .. }
             | Self::BrokerReboot { broker_id, .. }
-            | Self::BrokerDelete { broker_id } => broker_id,
+            | Self::BrokerDelete { broker_id }
+            | Self::BrokerUsers { broker_id } => broker_id,
         }
     }
 
@@ -113,6 +118,7 @@ impl Job {
             Self::BrokerCreate { .. } => "broker_create",
             Self::BrokerReboot { .. } => "broker_reboot",
             Self::BrokerDelete { .. } => "broker_delete",
+            Self::BrokerUsers { .. } => "broker_users",
         }
     }
 
@@ -134,6 +140,10 @@ impl Job {
                  was told already, its messages are gone; its address and its name stay taken. \
                  Retrying the job finishes the deletion."
             }
+            Self::BrokerUsers { .. } => {
+                "The broker's node does not hear of the change of a user. The next such change, or the next \
+                 reboot, tells it of all of them."
+            }
         }
     }
 
@@ -142,7 +152,8 @@ impl Job {
         match self {
             Self::BrokerCreate { broker_id, .. }
             | Self::BrokerReboot { broker_id, .. }
-            | Self::BrokerDelete { broker_id } => broker_id.as_str(),
+            | Self::BrokerDelete { broker_id }
+            | Self::BrokerUsers { broker_id } => broker_id.as_str(),
         }
     }
 }
@@ -171,8 +182,14 @@ mod tests {
                 format!(r#"{{"kind":"broker_reboot","broker_id":"{id}","generation":2}}"#),
             ),
             (
-                Job::BrokerDelete { broker_id },
+                Job::BrokerDelete {
+                    broker_id: broker_id.clone(),
+                },
                 format!(r#"{{"kind":"broker_delete","broker_id":"{id}"}}"#),
+            ),
+            (
+                Job::BrokerUsers { broker_id },
+                format!(r#"{{"kind":"broker_users","broker_id":"{id}"}}"#),
             ),
         ];
         for (job, stored) in cases {

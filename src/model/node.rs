@@ -5,7 +5,9 @@
 
 use std::net::IpAddr;
 
-pub use agent_api::{Capacity, LaunchObservation, NodeIntent, NodeObservation, Phase};
+pub use agent_api::{
+    Alarms, Capacity, LaunchObservation, NodeIntent, NodeObservation, Phase, RejectedConfiguration,
+};
 use chrono::{DateTime, Utc};
 
 use super::{BrokerId, HostId, NodeId, Scope, maintenance::NodeAway};

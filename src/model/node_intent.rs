@@ -2,17 +2,27 @@
 
 use std::time::Duration;
 
-use agent_api::{Capacity, Fallback, Limits, Listen, NodeIntent, Run, UserIntent};
+use agent_api::{
+    Capacity, Defaults, Fallback, Limits, Listen, NodeConfiguration, NodeIntent, PolicyIntent, Run,
+    UserIntent, VhostLimits,
+};
 
 use super::{
-    broker::{Broker, BrokerUser, Launch},
-    engine::EngineRelease,
+    broker::{Broker, BrokerUser, DeploymentMode, Launch},
+    engine::{EngineRelease, EngineType},
     instance_type::InstanceType,
     node::{Node, Placement},
 };
 
-/// The tag that lets a login manage the broker.
-const ADMINISTRATOR: &str = "administrator";
+/// The most consumers of a channel, of any instance type.
+const CONSUMERS_PER_CHANNEL_MAX: u32 = 1000;
+
+/// A node's configuration, and the one that it last proved to run with.
+#[derive(Debug, Clone)]
+pub struct Configurations {
+    pub intended: NodeConfiguration,
+    pub proven: Option<NodeConfiguration>,
+}
 
 /// The intent that one process of the broker's current generation serves the node's volume.
 ///
@@ -24,6 +34,7 @@ pub fn running(
     placement: &Placement,
     release: &EngineRelease,
     users: &[BrokerUser],
+    configurations: Configurations,
     capacity: Option<&Capacity>,
 ) -> NodeIntent {
     NodeIntent {
@@ -42,14 +53,10 @@ pub fn running(
         },
         volume: volume(node),
         limits: limits(&broker.intended.host_instance_type, capacity),
-        users: users
-            .iter()
-            .map(|user| UserIntent {
-                name: user.username.clone(),
-                password_hash: user.password_hash.clone(),
-                tags: vec![ADMINISTRATOR.to_owned()],
-            })
-            .collect(),
+        configuration: configurations.intended,
+        proven_configuration: configurations.proven,
+        defaults: defaults(broker),
+        users: logins(users),
         fallback: None,
     }
 }
@@ -91,6 +98,52 @@ pub fn settled(last: &NodeIntent, rolled_back: bool) -> NodeIntent {
     settled
 }
 
+/// What the engine is to know of a broker's users.
+pub fn logins(users: &[BrokerUser]) -> Vec<UserIntent> {
+    users
+        .iter()
+        .map(|user| UserIntent {
+            name: user.username.clone(),
+            password_hash: user.password_hash.clone(),
+            tags: user.tags(),
+            revision: user.revision,
+            removed: user.removed_at.is_some(),
+        })
+        .collect()
+}
+
+/// What a broker's default virtual host holds from the start: policies and limits of the guide,
+/// "Amazon MQ for RabbitMQ broker defaults". Owners may change or delete them.
+fn defaults(broker: &Broker) -> Defaults {
+    let instance = instance_type(&broker.intended.host_instance_type);
+    let limits = VhostLimits {
+        connections_max: instance.connections_max,
+        queues_max: instance.queues_max,
+    };
+    let name = match (broker.engine_type, broker.deployment_mode) {
+        (EngineType::RabbitMq, DeploymentMode::SingleInstance) => {
+            "AWS-DEFAULT-POLICY-SINGLE-INSTANCE"
+        }
+        // Modes of several nodes get theirs with what serves them.
+        (EngineType::RabbitMq | EngineType::LavinMq | EngineType::ActiveMq, _) => {
+            return Defaults {
+                policies: Vec::new(),
+                limits: broker.engine_type.is_rabbitmq_like().then_some(limits),
+            };
+        }
+    };
+    Defaults {
+        policies: vec![PolicyIntent {
+            name: name.to_owned(),
+            pattern: ".*".to_owned(),
+            apply_to: "queues".to_owned(),
+            priority: 0,
+            definition: [("queue-mode".to_owned(), "lazy".to_owned())].into(),
+        }],
+        limits: Some(limits),
+    }
+}
+
 /// The intent that neither process nor volume of the node are left. Built on the last intent, so
 /// that the agent knows what to remove.
 pub fn absent(last: &NodeIntent) -> NodeIntent {
@@ -108,15 +161,22 @@ pub fn volume(node: &Node) -> String {
     node.id.to_string()
 }
 
-/// What a node of this instance type may use on a host. A type that is no longer in the table
-/// gets the smallest one's limits.
-pub fn limits(instance_type: &str, capacity: Option<&Capacity>) -> Limits {
-    let instance = InstanceType::find(instance_type).unwrap_or_else(|| &InstanceType::all()[0]);
+/// A type that is no longer in the table counts as the smallest one.
+fn instance_type(name: &str) -> &'static InstanceType {
+    InstanceType::find(name).unwrap_or_else(|| &InstanceType::all()[0])
+}
+
+/// What a node of this instance type may use on a host.
+pub fn limits(name: &str, capacity: Option<&Capacity>) -> Limits {
+    let instance = instance_type(name);
     let mut limits = Limits {
         memory_bytes: instance.memory_bytes(),
         disk_free_bytes_min: instance.disk_free_bytes_min(),
         connections_max: instance.connections_max,
         channels_max: instance.channels_max,
+        queues_max: Some(instance.queues_max),
+        vhosts_max: Some(instance.vhosts_max()),
+        consumers_per_channel_max: Some(CONSUMERS_PER_CHANNEL_MAX),
     };
     if let Some(host) = capacity {
         limits.memory_bytes = limits.memory_bytes.min(host.memory_bytes);
@@ -147,6 +207,9 @@ mod tests {
                 management_port: 2,
             },
             volume: "v".to_owned(),
+            configuration: NodeConfiguration::default(),
+            proven_configuration: None,
+            defaults: Defaults::default(),
             limits: limits("mq.m7g.large", None),
             users: Vec::new(),
             fallback: None,
@@ -191,6 +254,10 @@ mod tests {
         let large = limits("mq.m7g.large", None);
         assert_eq!(large.memory_bytes, 8 << 30);
         assert_eq!((large.connections_max, large.channels_max), (5_000, 15_000));
+        assert_eq!(
+            (large.queues_max, large.vhosts_max),
+            (Some(20_000), Some(1_500))
+        );
 
         let small = Capacity {
             cpus: 2,

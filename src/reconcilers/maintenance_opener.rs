@@ -136,7 +136,7 @@ async fn use_window(
 
 /// Strict or not, the service restarts what its owner could restart.
 fn may_restart(broker: &Broker) -> bool {
-    broker.state().allows(Request::Reboot, Parity::Strict)
+    broker.state().allows(Request::Reboot, Parity::Strict) && broker.check_alarms().is_ok()
 }
 
 async fn pass_by(

@@ -6,6 +6,7 @@ use agent_api::{Phase, Run};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::configuration::{self, configurations};
 use super::context::{Context, Flow};
 use super::step::Halt;
 use crate::db::{self, Unique};
@@ -184,6 +185,13 @@ pub(super) async fn ensure_intent(
     let before = broker.applied.as_ref();
     let before = before.and_then(|launch| Some((launch, of_launch(launch)?)));
     let users = db::broker_users(&mut transaction, id).await?;
+    let configurations = match configurations(&mut transaction, &broker).await? {
+        Ok(configurations) => configurations,
+        Err(reason) => {
+            drop(transaction);
+            return configuration::refuse(context, &broker, reason).await;
+        }
+    };
     let nodes = nodes(&mut transaction, id).await?.into_iter();
     for node in nodes.filter(|node| only.is_none_or(|ordinal| node.ordinal == ordinal)) {
         // The host's capacity moves: writing the same generation twice could tell two stories.
@@ -202,8 +210,15 @@ pub(super) async fn ensure_intent(
             .and_then(|host| host.capacity)
             .filter(|host| host.memory_bytes > 0);
         let capacity = capacity.as_ref();
-        let mut intent =
-            node_intent::running(&broker, &node, &placement, release, &users, capacity);
+        let mut intent = node_intent::running(
+            &broker,
+            &node,
+            &placement,
+            release,
+            &users,
+            configurations.clone(),
+            capacity,
+        );
         intent.request_id.clone_from(&flow.request_id);
         if let Some((launch, old)) = before {
             let releases = (old, release);
@@ -291,6 +306,8 @@ pub(super) async fn mark_applied(
             db::node_intend(&mut transaction, &settled).await?;
         }
     }
+    // What a node runs without is not what the broker has.
+    configuration::note_rejected(context, &mut transaction, id, generation, now).await?;
     db::maintenance_run_away(&mut transaction, id, generation, &away).await?;
     match reason {
         None => {
@@ -342,7 +359,11 @@ fn is_overdue(context: &Context, broker: &Broker, patience: Duration) -> bool {
 }
 
 /// Fails the creation; the customer can only delete the broker then.
-async fn give_up<T>(context: &Context, broker: &Broker, reason: &str) -> Result<T, Halt> {
+pub(super) async fn give_up<T>(
+    context: &Context,
+    broker: &Broker,
+    reason: &str,
+) -> Result<T, Halt> {
     if broker.applied_generation > 0 {
         return Err(Halt::Missing(reason.to_owned()));
     }

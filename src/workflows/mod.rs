@@ -10,6 +10,8 @@
 mod broker_create;
 mod broker_delete;
 mod broker_reboot;
+mod broker_users;
+mod configuration;
 mod context;
 mod faults;
 mod launch;

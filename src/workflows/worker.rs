@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, Timing};
 use super::faults::{Faults, NoFaults};
 use super::step::outcome;
-use super::{broker_create, broker_delete, broker_reboot};
+use super::{broker_create, broker_delete, broker_reboot, broker_users};
 use crate::db::{self, Pool};
 use crate::jobs::{self, Claim, Handler, Handlers, Outcome};
 use crate::model::clock::Clock;
@@ -81,6 +81,7 @@ pub fn handlers(
         broker_create::NAME,
         broker_reboot::NAME,
         broker_delete::NAME,
+        broker_users::NAME,
     ]
     .into_iter()
     .map(|kind| (kind, Arc::clone(&workflows)))
@@ -117,6 +118,10 @@ impl Handler for Workflows {
                 Job::BrokerDelete { broker_id } => {
                     let flow = self.context.flow(broker_delete::NAME, request_id);
                     broker_delete::run(&flow, &broker_id).await
+                }
+                Job::BrokerUsers { broker_id } => {
+                    let flow = self.context.flow(broker_users::NAME, request_id);
+                    broker_users::run(&flow, &broker_id).await
                 }
             })
         })

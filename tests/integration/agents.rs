@@ -118,6 +118,8 @@ async fn a_host_gets_certificates_and_reports_only_for_its_own_nodes() {
             restarts: 0,
             detail: None,
             launch: None,
+            rejected: None,
+            alarms: agent_api::Alarms::default(),
             observed_at: SystemClock.now(),
         }],
     };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::{Capacity, NodeObservation, Phase, Run};
+use agent_api::{Alarms, Capacity, NodeIntent, NodeObservation, Phase, RejectedConfiguration, Run};
 use serde_json::json;
 use sqlx::PgPool;
 use test_support::network::free_port;
@@ -49,6 +49,8 @@ pub(crate) enum Agents {
     Silent,
     /// Every node exits again and again.
     Looping,
+    /// No node takes another configuration than the one it has.
+    Conservative,
 }
 
 impl Fleet {
@@ -211,11 +213,36 @@ impl Fleet {
         }
     }
 
-    /// Create, reboot and delete, each to its end; nothing may be left.
+    /// Waits for a node to be asked for something.
+    pub(crate) async fn told(&self, wanted: impl Fn(&NodeIntent) -> bool) -> NodeIntent {
+        let search = async {
+            loop {
+                let mut conn = self.database.pool.acquire().await.unwrap();
+                let intents = db::host_intent(&mut conn, self.host_id).await.unwrap();
+                let (_, intents) = intents.expect("the host exists");
+                if let Some(found) = intents.into_iter().find(&wanted) {
+                    return found;
+                }
+                drop(conn);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, search).await;
+        found.expect("no node was asked for it")
+    }
+
+    /// Create, add a user, reboot and delete, each to its end; nothing may be left.
     pub(crate) async fn live_through(&self, name: &str) {
         let id = self.create(name).await;
         let created = self.reaches(&id, Some(State::Running)).await.unwrap();
         assert_eq!(created.applied_generation, 1);
+        let request = json!({"password": "correct-horse-battery"});
+        let request = serde_json::from_value(request).unwrap();
+        self.app
+            .create_broker_user(&self.caller, id.as_str(), "second", request)
+            .await
+            .unwrap();
+        self.told(|intent| intent.users.len() == 2).await;
         self.reboot(&id).await;
         let rebooted = self.reaches(&id, Some(State::Running)).await.unwrap();
         assert_eq!(rebooted.applied_generation, 2);
@@ -288,7 +315,9 @@ async fn act(pool: PgPool, host_id: HostId, agents: Agents) {
             let phase = match (intent.run, agents) {
                 (Run::Absent, _) => Phase::Absent,
                 (Run::Running, Agents::Looping) => Phase::CrashLooping,
-                (Run::Running, Agents::Willing | Agents::Silent) => Phase::Ready,
+                (Run::Running, Agents::Willing | Agents::Silent | Agents::Conservative) => {
+                    Phase::Ready
+                }
             };
             let now = SystemClock.now();
             let observation = NodeObservation {
@@ -299,6 +328,8 @@ async fn act(pool: PgPool, host_id: HostId, agents: Agents) {
                 restarts: 0,
                 detail: (phase == Phase::CrashLooping).then(|| "no such profile".to_owned()),
                 launch: None,
+                rejected: rejected(&intent, agents),
+                alarms: Alarms::default(),
                 observed_at: now,
             };
             let mut transaction = pool.begin().await.unwrap();
@@ -315,4 +346,14 @@ async fn act(pool: PgPool, host_id: HostId, agents: Agents) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+fn rejected(intent: &NodeIntent, agents: Agents) -> Option<RejectedConfiguration> {
+    let proven = intent.proven_configuration.as_ref()?;
+    let is_other = agents == Agents::Conservative && *proven != intent.configuration;
+    is_other.then(|| RejectedConfiguration {
+        id: intent.configuration.id.clone(),
+        revision: intent.configuration.revision,
+        reason: "the node did not come up with it".to_owned(),
+    })
 }

@@ -4,6 +4,7 @@
 mod endpoint;
 mod fleet;
 mod server;
+mod settings;
 mod shapes;
 mod signer;
 

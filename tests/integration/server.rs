@@ -369,6 +369,19 @@ impl Server {
             .expect("the table can be counted")
     }
 
+    /// Whether a text stands anywhere in the rows about users and calls.
+    pub(crate) async fn holds(&self, text: &str) -> bool {
+        sqlx::query_scalar(
+            "select exists (select from broker_users u where strpos(u::text, $1) > 0)
+                 or exists (select from audit_events e where strpos(e::text, $1) > 0)
+                 or exists (select from jobs j where strpos(j::text, $1) > 0)",
+        )
+        .bind(text)
+        .fetch_one(&self.database.pool)
+        .await
+        .expect("the rows can be searched")
+    }
+
     /// The actions of the audit log, in order.
     pub(crate) async fn audited(&self) -> Vec<String> {
         sqlx::query_scalar(

@@ -15,13 +15,14 @@ use warren::workflows::{Fault, Faults, Timing, When};
 
 use crate::fleet::{Agents, Fleet};
 
-/// Every step of the three workflows, in order.
-const STEPS: [&str; 12] = [
+/// Every step of the workflows, in order.
+const STEPS: [&str; 13] = [
     "broker_create.ensure_node_rows",
     "broker_create.ensure_placement",
     "broker_create.ensure_intent",
     "broker_create.wait_ready",
     "broker_create.mark_applied",
+    "broker_users.ensure_logins",
     "broker_reboot.ensure_intent",
     "broker_reboot.wait_ready",
     "broker_reboot.mark_applied",

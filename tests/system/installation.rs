@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sqlx::Connection;
 use tempfile::TempDir;
 use test_support::process::{Family, Process};
 use test_support::{directory, network, postgres, python};
@@ -167,6 +168,17 @@ impl Installation {
             .env("AWS_ENDPOINT_URL_MQ", self.endpoint(0))
             .env("WARREN_CA", self.setting.path("ca.pem"));
         script
+    }
+
+    /// Runs one statement against the installation's database: what no caller could do.
+    pub(crate) fn execute(&self, statement: &str) {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+        let done = runtime.block_on(async {
+            let mut connection = sqlx::PgConnection::connect(&self.setting.database_url).await?;
+            let statement = sqlx::AssertSqlSafe(statement.to_owned());
+            sqlx::query(statement).execute(&mut connection).await
+        });
+        done.expect("the statement can be executed");
     }
 
     pub(crate) fn remote(&self) -> Remote {

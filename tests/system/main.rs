@@ -26,3 +26,4 @@ mod restore;
 mod roles_apart;
 mod rolling;
 mod scale;
+mod settings;

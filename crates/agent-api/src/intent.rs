@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::configuration::{Defaults, NodeConfiguration};
+
 /// Longest time that the control plane holds a long poll, in milliseconds.
 pub const WAIT_MS_MAX: u64 = 30_000;
 
@@ -43,7 +45,17 @@ pub struct NodeIntent {
     /// Directory name of the node's volume below the host's volume root.
     pub volume: String,
     pub limits: Limits,
-    /// Created on the node's first start; afterwards the broker's own user database wins.
+    /// What the node shall be set up with, if the engine takes it and comes up with it.
+    #[serde(default)]
+    pub configuration: NodeConfiguration,
+    /// What it last proved to run with, which the agent goes back to otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_configuration: Option<NodeConfiguration>,
+    /// What a new volume holds from the start, besides users.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// Those without a revision are made on the node's first start; afterwards the broker's own user database wins,
+    /// until a revision comes that the node has not had.
     pub users: Vec<UserIntent>,
     /// What the node goes back to when this generation does not come up with what is new in it.
     /// `None` when nothing is: then it is tried for ever.
@@ -125,12 +137,19 @@ pub struct Listen {
 }
 
 /// Smaller of what the instance type grants and what the host has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     pub memory_bytes: u64,
     pub disk_free_bytes_min: u64,
     pub connections_max: u32,
     pub channels_max: u32,
+    /// Of all virtual hosts; none: no limit.
+    #[serde(default)]
+    pub queues_max: Option<u32>,
+    #[serde(default)]
+    pub vhosts_max: Option<u32>,
+    #[serde(default)]
+    pub consumers_per_channel_max: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,4 +159,10 @@ pub struct UserIntent {
     pub password_hash: String,
     /// `administrator`, `management` …
     pub tags: Vec<String>,
+    /// When it was last changed: higher than that of any earlier change of the broker's users.
+    #[serde(default)]
+    pub revision: i64,
+    /// Whether it shall be gone.
+    #[serde(default)]
+    pub removed: bool,
 }

@@ -17,12 +17,18 @@
 //! control plane and the other way round.
 
 mod certificate;
+mod configuration;
 mod intent;
 mod report;
 
 pub use certificate::{CertificateRequest, CertificateResponse, EnrolRequest, EnrolResponse};
+pub use configuration::{
+    Defaults, NodeConfiguration, PolicyIntent, RejectedConfiguration, VhostLimits,
+};
 pub use intent::{
     ArtefactFile, EngineArtefact, Fallback, HostIntent, IntentQuery, Limits, Listen, NodeIntent,
     Run, UserIntent, WAIT_MS_MAX,
 };
-pub use report::{Capacity, HostReport, LaunchObservation, NodeObservation, Phase, Process};
+pub use report::{
+    Alarms, Capacity, HostReport, LaunchObservation, NodeObservation, Phase, Process,
+};

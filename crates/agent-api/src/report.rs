@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::configuration::RejectedConfiguration;
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HostReport {
     pub agent_version: String,
@@ -32,6 +34,11 @@ pub struct NodeObservation {
     /// What the process was started with; `None` before the first start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch: Option<LaunchObservation>,
+    /// The configuration of this generation that the node runs without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<RejectedConfiguration>,
+    #[serde(default)]
+    pub alarms: Alarms,
     pub observed_at: DateTime<Utc>,
 }
 
@@ -47,6 +54,18 @@ pub struct LaunchObservation {
     /// the process before until the first round trip. `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away_ms: Option<u64>,
+}
+
+/// What a node is short of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Alarms {
+    /// The engine blocks publishers: it uses more memory than it may.
+    pub memory: bool,
+    /// The engine blocks publishers: less of its volume is free than must be.
+    pub disk: bool,
+    /// It exits again and again because there is no memory left for it.
+    pub out_of_memory: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

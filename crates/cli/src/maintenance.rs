@@ -102,14 +102,20 @@ fn render(maintenance: &Maintenance, format: Format) -> String {
         return output::data(format, maintenance);
     }
     let runs: Vec<String> = maintenance.runs.iter().map(line).collect();
-    output::members(vec![
+    let mut members = vec![
         ("Broker", maintenance.broker_name.clone()),
         ("Engine", engine(maintenance)),
         ("Next window", timestamp(maintenance.next_window_start)),
         ("Applies", changes(&maintenance.pending)),
         ("Moves left", maintenance.adjustments_left.to_string()),
         ("Before", runs.join("\n")),
-    ])
+    ];
+    if let Some(rejected) = &maintenance.rejected_configuration {
+        let (id, revision) = (&rejected.id, rejected.revision);
+        let text = format!("{id} revision {revision}: {}", rejected.reason);
+        members.push(("Rejected", text));
+    }
+    output::members(members)
 }
 
 fn line(run: &MaintenanceRun) -> String {

@@ -46,6 +46,7 @@ pub use encode::label as encode_label;
 pub use error::{Error, ServiceError};
 pub use maintenance::{
     Maintenance, MaintenanceEngine, MaintenanceRollback, MaintenanceRun, NodeAway,
+    RejectedConfiguration,
 };
 pub use sign::Credentials;
-pub use user::DescribeUserOutput;
+pub use user::{DescribeUserOutput, UserInput};

@@ -27,6 +27,9 @@ pub struct Maintenance {
     /// The engine before, while it reads the data that was written since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<MaintenanceRollback>,
+    /// The configuration that the broker goes on without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_configuration: Option<RejectedConfiguration>,
     /// Newest first.
     pub runs: Vec<MaintenanceRun>,
 }
@@ -57,6 +60,14 @@ pub struct MaintenanceRollback {
 pub struct NodeAway {
     pub ordinal: i32,
     pub away_seconds: f64,
+}
+
+/// A configuration that a broker's nodes refused or did not come up with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedConfiguration {
+    pub id: String,
+    pub revision: i32,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

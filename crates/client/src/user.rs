@@ -3,7 +3,7 @@
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::broker::UserSummary;
+use crate::broker::{UserSummary, encode};
 use crate::client::{Call, Client};
 use crate::error::Error;
 
@@ -18,6 +18,18 @@ pub struct DescribeUserOutput {
     pub groups: Vec<String>,
     #[serde(default)]
     pub replication_user: bool,
+}
+
+/// What a user shall have; what is left out stays, or is the default of a new one.
+#[derive(Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub console_access: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +53,43 @@ impl Client {
                 return Ok(users);
             }
         }
+    }
+
+    pub async fn create_user(
+        &self,
+        broker_id: &str,
+        username: &str,
+        input: &UserInput,
+    ) -> Result<(), Error> {
+        self.put_user(Method::POST, broker_id, username, input)
+            .await
+    }
+
+    pub async fn update_user(
+        &self,
+        broker_id: &str,
+        username: &str,
+        input: &UserInput,
+    ) -> Result<(), Error> {
+        self.put_user(Method::PUT, broker_id, username, input).await
+    }
+
+    async fn put_user(
+        &self,
+        method: Method,
+        broker_id: &str,
+        username: &str,
+        input: &UserInput,
+    ) -> Result<(), Error> {
+        let path = ["v1", "brokers", broker_id, "users", username];
+        let mut call = Call::new(method, &path);
+        call.body = Some(encode(input));
+        self.call_empty(call).await
+    }
+
+    pub async fn delete_user(&self, broker_id: &str, username: &str) -> Result<(), Error> {
+        let path = ["v1", "brokers", broker_id, "users", username];
+        self.call_empty(Call::new(Method::DELETE, &path)).await
     }
 
     pub async fn describe_user(

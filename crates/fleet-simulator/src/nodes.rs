@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent_api::{LaunchObservation, NodeIntent, NodeObservation, Phase, Process, Run};
+use agent_api::{Alarms, LaunchObservation, NodeIntent, NodeObservation, Phase, Process, Run};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -123,6 +123,8 @@ impl Node {
                 rolled_back: None,
                 away_ms: None,
             }),
+            rejected: None,
+            alarms: Alarms::default(),
             observed_at: now,
         })
     }
@@ -130,7 +132,7 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use agent_api::{EngineArtefact, Limits, Listen};
+    use agent_api::{Defaults, EngineArtefact, Limits, Listen, NodeConfiguration};
     use chrono::TimeDelta;
 
     use super::*;
@@ -160,7 +162,11 @@ mod tests {
                 disk_free_bytes_min: 0,
                 connections_max: 1,
                 channels_max: 1,
+                ..Limits::default()
             },
+            configuration: NodeConfiguration::default(),
+            proven_configuration: None,
+            defaults: Defaults::default(),
             users: Vec::new(),
             fallback: None,
         }

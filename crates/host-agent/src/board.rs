@@ -49,7 +49,7 @@ impl Board {
 mod tests {
     use std::time::Duration;
 
-    use agent_api::Phase;
+    use agent_api::{Alarms, Phase};
     use chrono::{DateTime, TimeDelta};
 
     use super::*;
@@ -63,6 +63,8 @@ mod tests {
             restarts: 0,
             detail: None,
             launch: None,
+            rejected: None,
+            alarms: Alarms::default(),
             observed_at: DateTime::UNIX_EPOCH,
         }
     }

@@ -32,6 +32,8 @@ pub struct Timing {
     pub heartbeat: Duration,
     /// Distance of the round trips through a node that is ready.
     pub health_period: Duration,
+    /// How often a node is asked for its alarms, and told of users that it does not have.
+    pub tend_period: Duration,
     /// How long a node may take to stop before it is killed.
     pub stop_deadline: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for Timing {
             poll_wait: Duration::from_secs(20),
             heartbeat: Duration::from_secs(5),
             health_period: Duration::from_secs(15),
+            tend_period: Duration::from_secs(1),
             stop_deadline: Duration::from_secs(20),
         }
     }

@@ -129,7 +129,7 @@ impl From<BrokerDescription> for Description {
         } = description;
         let (now, next) = (broker.current(), broker.next());
         Self {
-            actions_required: actions(broker.state()),
+            actions_required: actions(&broker),
             authentication_strategy: now.authentication_strategy.name(),
             auto_minor_version_upgrade: broker.settings.auto_minor_version_upgrade,
             broker_arn: broker.arn().to_string(),
@@ -213,17 +213,14 @@ fn configurations(broker: &Broker, next: &Launch) -> Configurations {
     }
 }
 
-fn actions(state: BrokerState) -> Vec<ActionRequired> {
-    match state {
-        BrokerState::CriticalActionRequired => vec![ActionRequired {
-            action_required_code: "BROKER_RESTARTS",
-            action_required_info: "The broker stops again and again soon after it is started.",
-        }],
-        BrokerState::CreationFailed
-        | BrokerState::CreationInProgress
-        | BrokerState::DeletionInProgress
-        | BrokerState::RebootInProgress
-        | BrokerState::Replica
-        | BrokerState::Running => Vec::new(),
+/// Those of a broker that is in the state for it; in others they are on their way already.
+fn actions(broker: &Broker) -> Vec<ActionRequired> {
+    if broker.state() != BrokerState::CriticalActionRequired {
+        return Vec::new();
     }
+    let required = broker.actions_required.iter().map(|action| ActionRequired {
+        action_required_code: action.code(),
+        action_required_info: action.info(),
+    });
+    required.collect()
 }

@@ -11,7 +11,10 @@ use super::super::{error::Failure, router::ApiState, timestamp};
 use super::Window;
 use crate::{
     app::{Caller, MaintenanceDescription},
-    model::maintenance::{ADJUSTMENTS_MAX, MaintenanceRun, WINDOW},
+    model::{
+        maintenance::{ADJUSTMENTS_MAX, MaintenanceRun, WINDOW},
+        node::RejectedConfiguration,
+    },
 };
 
 #[derive(Serialize)]
@@ -30,6 +33,9 @@ pub(in crate::api) struct Maintenance {
     /// The engine that the owner may go back to.
     #[serde(skip_serializing_if = "Option::is_none")]
     rollback: Option<RollbackTarget>,
+    /// The configuration that the broker goes on without, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_configuration: Option<RejectedConfiguration>,
     runs: Vec<Run>,
 }
 
@@ -122,6 +128,7 @@ impl From<MaintenanceDescription> for Maintenance {
             engine,
             end_of_support,
             rollback,
+            rejected_configuration,
         } = description;
         Self {
             engine: engine.map(|line| Engine {
@@ -141,6 +148,7 @@ impl From<MaintenanceDescription> for Maintenance {
             next_window_start: timestamp::format(schedule.next_start),
             window_seconds: WINDOW.num_seconds(),
             adjustments_left: ADJUSTMENTS_MAX - schedule.adjustments,
+            rejected_configuration,
             runs: runs.into_iter().map(Run::from).collect(),
         }
     }

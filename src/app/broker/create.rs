@@ -219,7 +219,7 @@ impl App {
             applied_generation: 0,
             deletion_requested_at: None,
             failure: None,
-            critical: false,
+            actions_required: Vec::new(),
             replication: None,
             created_at: now,
             updated_at: now,
@@ -258,12 +258,18 @@ impl App {
             groups: draft.groups.clone(),
             // The broker's first start makes them.
             pending: None,
+            is_bootstrap: true,
+            revision: 0,
+            removed_at: None,
         }
     }
 }
 
+/// Whether the broker was asked for with this user. Of one that was changed since, nobody can tell.
 fn is_same_login(draft: &DraftUser, users: &[BrokerUser]) -> bool {
-    users
-        .iter()
-        .any(|user| user.username == draft.username && draft.password.matches(&user.password_hash))
+    users.iter().any(|user| {
+        let is_changed = user.revision > 0;
+        user.username == draft.username
+            && (is_changed || draft.password.matches(&user.password_hash))
+    })
 }

@@ -30,9 +30,11 @@ impl App {
     ) -> Result<BrokerDescription, Error> {
         let mut conn = self.pool.acquire().await?;
         let broker = find(&mut conn, caller, Action::DescribeBroker, id).await?;
+        let mut users = db::broker_users(&mut conn, &broker.id).await?;
+        users.retain(|user| user.removed_at.is_none());
         Ok(BrokerDescription {
             nodes: db::nodes_of_broker(&mut conn, &broker.id).await?,
-            users: db::broker_users(&mut conn, &broker.id).await?,
+            users,
             tags: db::tags_fetch(&mut conn, &broker.arn()).await?,
             broker,
         })

@@ -16,6 +16,7 @@ use crate::{
         engine::{EngineRelease, NoWayBack, Previous, UpgradeReason, way_back},
         job::Job,
         maintenance::{MaintenanceOutcome, MaintenanceRun, Schedule},
+        node::RejectedConfiguration,
     },
 };
 
@@ -34,6 +35,8 @@ pub struct MaintenanceDescription {
     pub end_of_support: Option<NaiveDate>,
     /// What its owner may go back to.
     pub rollback: Option<Previous>,
+    /// The configuration that the broker's nodes did not take last.
+    pub rejected_configuration: Option<RejectedConfiguration>,
 }
 
 impl App {
@@ -101,6 +104,7 @@ impl App {
         broker
             .state()
             .check(Request::Reboot, self.settings.parity, &broker.id)?;
+        broker.check_alarms()?;
         let changes = broker.staged.clone();
         let users_wait = db::broker_users_pending(&mut tx, &broker.id).await?;
         if changes == StagedLaunch::default() && !users_wait && !broker.pair_waits() {
@@ -234,6 +238,7 @@ impl App {
                 .and_then(|current| way_back(&catalogue, engine, current, previous).ok()),
             schedule: self.schedule(conn, &broker).await?,
             runs: db::maintenance_runs(conn, &broker.id, RUNS_MAX).await?,
+            rejected_configuration: db::broker_rejected_configuration(conn, &broker.id).await?,
             broker,
         })
     }

@@ -20,6 +20,7 @@ impl App {
         broker
             .state()
             .check(Request::Reboot, self.settings.parity, &broker.id)?;
+        broker.check_alarms()?;
         let replicas = JobId(self.entropy.uuid_at(now));
         db::pair_start(&mut tx, &broker, replicas, now).await?;
         broker.next_generation(now);

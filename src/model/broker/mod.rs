@@ -5,6 +5,8 @@
 //! shall run with) and what is **applied** (what every node last proved to run with). A broker's
 //! state is never stored: [`state`] folds it from these facts.
 
+pub mod action;
+mod at_once;
 pub mod deployment;
 pub mod directory;
 pub mod maintenance_window;
@@ -19,11 +21,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BrokerId, Scope,
+    BrokerId, Invalid, Scope,
     arn::ResourceArn,
     configuration::ConfigurationRef,
     engine::{EngineType, EngineVersion, UpgradeReason},
 };
+pub use action::ActionRequired;
 pub use deployment::{AuthenticationStrategy, DeploymentMode, SimulatedHosts, StorageType};
 pub use directory::{Directory, DirectoryRequest, DraftDirectory};
 pub use maintenance_window::MaintenanceWindow;
@@ -64,8 +67,8 @@ pub struct Broker {
     pub deletion_requested_at: Option<DateTime<Utc>>,
     /// Why the broker cannot become what was asked for, for operators.
     pub failure: Option<String>,
-    /// Whether a node of it fails again and again.
-    pub critical: bool,
+    /// What its nodes need its owner for.
+    pub actions_required: Vec<ActionRequired>,
     /// Its part in a pair of brokers; a pair's row is the truth, this is what was read of it.
     pub replication: Option<Replication>,
     pub created_at: DateTime<Utc>,
@@ -208,7 +211,7 @@ impl Broker {
             applied_generation: self.applied_generation,
             deletion_requested: self.deletion_requested_at.is_some(),
             failed: self.failure.is_some(),
-            critical: self.critical,
+            critical: !self.actions_required.is_empty(),
             replica: self.is_replica(),
         })
     }
@@ -260,6 +263,25 @@ impl Broker {
     /// Whether the broker has ever run, so that its nodes' addresses can be told.
     pub fn has_run(&self) -> bool {
         self.applied_generation > 0
+    }
+
+    /// Refuses to restart a broker that raises an alarm, unless that is how its owner means to end it: with another
+    /// instance type or configuration.
+    pub fn check_alarms(&self) -> Result<(), Invalid> {
+        let mut actions = self.actions_required.iter();
+        let Some(action) = actions.find(|action| action.forbids_reboot()) else {
+            return Ok(());
+        };
+        if self.staged.host_instance_type.is_some() || self.staged.configuration.is_some() {
+            return Ok(());
+        }
+        let text = format!(
+            "Broker [{}] can't be rebooted while it raises [{}]. Resolve the alarm first: {}",
+            self.id,
+            action.code(),
+            action.info(),
+        );
+        Err(Invalid::new("broker-id", text))
     }
 
     /// Starts the next generation with everything that is staged.

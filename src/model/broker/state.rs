@@ -31,7 +31,7 @@ pub struct Facts {
     pub applied_generation: i64,
     pub deletion_requested: bool,
     pub failed: bool,
-    /// A node fails again and again.
+    /// A node needs its owner.
     pub critical: bool,
     /// It takes what another broker is sent.
     pub replica: bool,

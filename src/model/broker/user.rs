@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Invalid, engine::EngineType, password::Password};
@@ -16,6 +17,12 @@ pub struct BrokerUser {
     pub groups: Vec<String>,
     /// What the next start of the broker makes of the login.
     pub pending: Option<PendingUser>,
+    /// Whether the broker was created with it.
+    pub is_bootstrap: bool,
+    /// Higher than that of any earlier change of the broker's users that acts at once; 0 without one.
+    pub revision: i64,
+    /// Since when it is to be gone. Kept so that the nodes get to know.
+    pub removed_at: Option<DateTime<Utc>>,
 }
 
 /// A login as it will be, and how it comes to be so.
@@ -80,6 +87,9 @@ impl BrokerUser {
             replication_user: next.replication_user,
             groups: next.groups,
             pending,
+            is_bootstrap: false,
+            revision: 0,
+            removed_at: None,
         }
     }
 
@@ -121,7 +131,12 @@ impl BrokerUser {
                     change: UserChange::Update,
                     ..self.next()
                 };
-                Some(Self::new(self.username, next))
+                Some(Self {
+                    is_bootstrap: self.is_bootstrap,
+                    revision: self.revision,
+                    removed_at: self.removed_at,
+                    ..Self::new(self.username, next)
+                })
             }
         }
     }

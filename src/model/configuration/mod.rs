@@ -5,8 +5,12 @@
 
 mod activemq;
 pub mod cuttlefish;
+mod ini;
+mod lavinmq;
 pub mod request;
 mod settings;
+
+use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
@@ -82,9 +86,12 @@ pub fn default_description(name: &str, engine: EngineType, version: &str) -> Str
 /// The data of the first revision: the engine's defaults spelled out, in the engine's own format, base64.
 pub fn default_data(engine: EngineType) -> String {
     let text = match engine {
-        EngineType::RabbitMq | EngineType::LavinMq => {
+        EngineType::RabbitMq => {
             "# Default RabbitMQ delivery acknowledgement timeout is 30 minutes in milliseconds\n\
              consumer_timeout = 1800000\n"
+        }
+        EngineType::LavinMq => {
+            "[amqp]\n# Default LavinMQ heartbeat interval is 300 seconds\nheartbeat = 300\n"
         }
         EngineType::ActiveMq => activemq::DEFAULT,
     };
@@ -106,32 +113,59 @@ pub fn check_data(
     version: &EngineVersion,
     strategy: AuthenticationStrategy,
 ) -> Result<CheckedData, Invalid> {
+    let text = decode(&data)?;
+    let kept = |data: String, warnings| CheckedData { data, warnings };
+    match engine {
+        EngineType::RabbitMq => {
+            settings::check(&cuttlefish::parse(&text)?, version)?;
+            Ok(kept(data, Vec::new()))
+        }
+        EngineType::LavinMq => {
+            let ignored = lavinmq::check(&ini::parse(&text)?)?.ignored;
+            Ok(kept(
+                data,
+                ignored.into_iter().map(SanitizationWarning::from).collect(),
+            ))
+        }
+        EngineType::ActiveMq => {
+            let sanitized = activemq::sanitize(&text, strategy)?;
+            let data = match sanitized.text {
+                Some(kept) => STANDARD.encode(kept),
+                None => data,
+            };
+            Ok(kept(data, sanitized.warnings))
+        }
+    }
+}
+
+/// What a node of `engine` is set up with by this data: the keys that act, with what holds where the
+/// owner says nothing.
+pub fn node_settings(
+    data: &str,
+    engine: EngineType,
+    version: &EngineVersion,
+) -> Result<BTreeMap<String, String>, Invalid> {
+    let text = decode(data)?;
+    match engine {
+        EngineType::RabbitMq => {
+            let mut settings = settings::defaults(version);
+            let entries = cuttlefish::parse(&text)?.into_iter();
+            settings.extend(entries.map(|entry| (entry.key, entry.value)));
+            Ok(settings)
+        }
+        EngineType::LavinMq => Ok(lavinmq::check(&ini::parse(&text)?)?.settings),
+        EngineType::ActiveMq => Ok(BTreeMap::new()),
+    }
+}
+
+fn decode(data: &str) -> Result<String, Invalid> {
     // `base64` of the command line breaks its lines.
     let compact: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let bytes = STANDARD
         .decode(compact)
         .map_err(|_| Invalid::new("data", "The configuration data must be base64 encoded."))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Invalid::new("data", "The configuration data must be UTF-8 text."))?;
-    match engine {
-        EngineType::RabbitMq | EngineType::LavinMq => {
-            settings::check(&cuttlefish::parse(&text)?, engine, version)?;
-            Ok(CheckedData {
-                data,
-                warnings: Vec::new(),
-            })
-        }
-        EngineType::ActiveMq => {
-            let sanitized = activemq::sanitize(&text, strategy)?;
-            Ok(CheckedData {
-                data: match sanitized.text {
-                    Some(kept) => STANDARD.encode(kept),
-                    None => data,
-                },
-                warnings: sanitized.warnings,
-            })
-        }
-    }
+    String::from_utf8(bytes)
+        .map_err(|_| Invalid::new("data", "The configuration data must be UTF-8 text."))
 }
 
 #[cfg(test)]
@@ -152,6 +186,26 @@ mod tests {
             let checked = check_data(data.clone(), engine, &version, simple).unwrap();
             assert_eq!((checked.data, checked.warnings), (data, Vec::new()));
         }
+    }
+
+    #[test]
+    fn a_node_gets_what_the_owner_says_on_top_of_the_defaults() {
+        let read = |engine, version: &str, text: &str| {
+            let version = EngineVersion::parse(version).unwrap();
+            node_settings(&STANDARD.encode(text), engine, &version).unwrap()
+        };
+        let headers = "secure.management.http.headers.enabled";
+        let text = format!("heartbeat = 90\n{headers} = false\n");
+        let settings = read(EngineType::RabbitMq, "4.2", &text);
+        assert_eq!(settings["heartbeat"], "90");
+        assert_eq!(settings[headers], "false");
+        let fixed = "management.restrictions.operator_policy_changes.disabled";
+        assert_eq!(settings[fixed], "true");
+        let settings = read(EngineType::LavinMq, "2.9", "[main]\nlog_level = debug\n");
+        assert!(
+            settings.is_empty(),
+            "what does nothing does not reach the node"
+        );
     }
 
     #[test]

@@ -1,14 +1,12 @@
-//! Which settings a customer may make, and their ranges.
+//! Which settings the owner of a RabbitMQ broker may make, their ranges, and what holds without them.
 //!
 //! The keys and values are those of the Amazon MQ developer guide, "Configurable values for
-//! RabbitMQ on Amazon MQ" and "Configuring OAuth 2.0 authentication and authorization". LavinMQ
-//! has those of them that it knows.
+//! RabbitMQ on Amazon MQ" and "Configuring OAuth 2.0 authentication and authorization".
+
+use std::collections::BTreeMap;
 
 use super::cuttlefish::Entry;
-use crate::model::{
-    Invalid,
-    engine::{EngineType, EngineVersion},
-};
+use crate::model::{Invalid, engine::EngineVersion};
 
 /// The values that a key accepts.
 #[derive(Debug, Clone, Copy)]
@@ -23,15 +21,21 @@ struct Setting {
     values: Values,
     /// Major and minor number of the first RabbitMQ version that has it.
     since: (u32, u32),
-    lavinmq: bool,
+    /// What Amazon MQ has where the engine's own default is another.
+    default: Option<&'static str>,
 }
 
-const fn setting(key: &'static str, values: Values, since: (u32, u32), lavinmq: bool) -> Setting {
+const fn setting(
+    key: &'static str,
+    values: Values,
+    since: (u32, u32),
+    default: Option<&'static str>,
+) -> Setting {
     Setting {
         key,
         values,
         since,
-        lavinmq,
+        default,
     }
 }
 
@@ -40,26 +44,26 @@ const TABLE: [Setting; 5] = [
         "consumer_timeout",
         Values::Range(0, i32::MAX as u32),
         (0, 0),
-        true,
+        None,
     ),
-    setting("heartbeat", Values::Range(60, 3600), (0, 0), true),
+    setting("heartbeat", Values::Range(60, 3600), (0, 0), None),
     setting(
         "management.restrictions.operator_policy_changes.disabled",
         Values::Boolean,
         (3, 11),
-        false,
+        Some("true"),
     ),
     setting(
         "quorum_queue.property_equivalence.relaxed_checks_on_redeclaration",
         Values::Boolean,
         (3, 13),
-        false,
+        Some("true"),
     ),
     setting(
         "secure.management.http.headers.enabled",
         Values::Boolean,
         (3, 10),
-        false,
+        Some("true"),
     ),
 ];
 
@@ -67,22 +71,24 @@ const ALGORITHMS: &str = "Ed25519, Ed25519ph, Ed448, Ed448ph, EdDSA, ES256K, ES2
                           HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512";
 
 /// Checks every setting.
-pub(super) fn check(
-    entries: &[Entry],
-    engine: EngineType,
-    version: &EngineVersion,
-) -> Result<(), Invalid> {
+pub(super) fn check(entries: &[Entry], version: &EngineVersion) -> Result<(), Invalid> {
     entries
         .iter()
-        .try_for_each(|entry| check_entry(entry, engine, version))
+        .try_for_each(|entry| check_entry(entry, version))
 }
 
-fn check_entry(entry: &Entry, engine: EngineType, version: &EngineVersion) -> Result<(), Invalid> {
-    let serves = |setting: &&Setting| match engine {
-        EngineType::RabbitMq => setting.since <= version.minor(),
-        EngineType::LavinMq => setting.lavinmq,
-        EngineType::ActiveMq => false,
-    };
+/// What holds for a broker of this version where its owner says nothing.
+pub(super) fn defaults(version: &EngineVersion) -> BTreeMap<String, String> {
+    let served = TABLE
+        .iter()
+        .filter(|setting| setting.since <= version.minor());
+    served
+        .filter_map(|setting| Some((setting.key.to_owned(), setting.default?.to_owned())))
+        .collect()
+}
+
+fn check_entry(entry: &Entry, version: &EngineVersion) -> Result<(), Invalid> {
+    let serves = |setting: &&Setting| setting.since <= version.minor();
     if let Some(setting) = TABLE
         .iter()
         .filter(serves)
@@ -90,7 +96,7 @@ fn check_entry(entry: &Entry, engine: EngineType, version: &EngineVersion) -> Re
     {
         return check_value(entry, setting.values);
     }
-    if engine == EngineType::RabbitMq && is_oauth(&entry.key) {
+    if is_oauth(&entry.key) {
         return check_oauth(entry);
     }
     let keys: Vec<_> = TABLE
@@ -98,18 +104,13 @@ fn check_entry(entry: &Entry, engine: EngineType, version: &EngineVersion) -> Re
         .filter(serves)
         .map(|setting| setting.key)
         .collect();
-    let oauth = match engine {
-        EngineType::RabbitMq => ", and those of OAuth 2.0",
-        EngineType::ActiveMq | EngineType::LavinMq => "",
-    };
     Err(Invalid::new(
         "data",
         format!(
-            "Configuration key [{}] in line [{}] is not supported for broker engine type [{}] \
-             version [{version}]. Valid keys are: [{}]{oauth}.",
+            "Configuration key [{}] in line [{}] is not supported for broker engine type \
+             [RABBITMQ] version [{version}]. Valid keys are: [{}], and those of OAuth 2.0.",
             entry.key,
             entry.line,
-            engine.name(),
             keys.join(", "),
         ),
     ))
@@ -202,13 +203,24 @@ mod tests {
     use super::*;
     use crate::model::configuration::cuttlefish;
 
-    fn check_text(engine: EngineType, version: &str, text: &str) -> Result<(), Invalid> {
+    fn check_text(version: &str, text: &str) -> Result<(), Invalid> {
         let version = EngineVersion::parse(version).unwrap();
-        check(&cuttlefish::parse(text).unwrap(), engine, &version)
+        check(&cuttlefish::parse(text).unwrap(), &version)
     }
 
     fn rabbit(text: &str) -> Result<(), Invalid> {
-        check_text(EngineType::RabbitMq, "4.2", text)
+        check_text("4.2", text)
+    }
+
+    #[test]
+    fn brokers_are_as_safe_as_amazons_where_nobody_says_otherwise() {
+        let keys = |version: &str| {
+            let defaults = defaults(&EngineVersion::parse(version).unwrap());
+            assert!(defaults.values().all(|value| value == "true"));
+            defaults.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(keys("3.10"), ["secure.management.http.headers.enabled"]);
+        assert_eq!(keys("4.2").len(), 3);
     }
 
     #[test]
@@ -262,13 +274,9 @@ mod tests {
 
     #[test]
     fn other_keys_are_refused_with_those_there_are() {
-        let message = check_text(
-            EngineType::RabbitMq,
-            "3.12",
-            "vm_memory_high_watermark = 0.9",
-        )
-        .unwrap_err()
-        .message;
+        let message = check_text("3.12", "vm_memory_high_watermark = 0.9")
+            .unwrap_err()
+            .message;
         assert_eq!(
             message,
             "Configuration key [vm_memory_high_watermark] in line [1] is not supported for broker \
@@ -286,8 +294,5 @@ mod tests {
         ] {
             assert!(rabbit(text).is_err(), "{text}");
         }
-        let lavin = |text| check_text(EngineType::LavinMq, "2.9", text);
-        assert!(lavin("heartbeat = 300").is_ok());
-        assert!(lavin("auth_oauth2.issuer = https://x").is_err());
     }
 }

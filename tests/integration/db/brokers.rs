@@ -189,6 +189,9 @@ async fn deleting_takes_logins_and_tags_along_and_frees_the_name() {
         replication_user: false,
         groups: vec!["ops".to_owned()],
         pending: None,
+        is_bootstrap: true,
+        revision: 0,
+        removed_at: None,
     };
     db::broker_user_create(&mut conn, &made.id, &user, at(0))
         .await

@@ -96,7 +96,7 @@ fn broker(name: &str) -> Broker {
         applied_generation: 0,
         deletion_requested_at: None,
         failure: None,
-        critical: false,
+        actions_required: Vec::new(),
         replication: None,
         created_at: at(0),
         updated_at: at(0),

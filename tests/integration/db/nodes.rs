@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use agent_api::NodeConfiguration;
 use sqlx::PgConnection;
 use sqlx::postgres::PgListener;
 use warren::db::{self, Error, Unique};
-use warren::model::broker::{Broker, State};
+use warren::model::broker::{ActionRequired, Broker, State};
 use warren::model::engine::EngineType;
-use warren::model::node::{Node, NodeIntent, NodeObservation, Phase, Placement};
-use warren::model::{HostId, NodeId, node_intent};
+use warren::model::node::{Alarms, Node, NodeIntent, NodeObservation, Phase, Placement};
+use warren::model::node_intent::{self, Configurations};
+use warren::model::{HostId, NodeId};
 
 use super::{at, broker, database, uuid};
 
@@ -52,7 +54,12 @@ async fn intent(conn: &mut PgConnection, broker: &Broker, node: &Node, host: Hos
     let release = catalogue
         .find(EngineType::RabbitMq, version)
         .expect("a release");
-    node_intent::running(broker, node, &place(host), release, &[], None)
+    let configurations = Configurations {
+        intended: NodeConfiguration::default(),
+        proven: None,
+    };
+    let place = place(host);
+    node_intent::running(broker, node, &place, release, &[], configurations, None)
 }
 
 fn observation(node: &Node, generation: i64, phase: Phase) -> NodeObservation {
@@ -64,6 +71,8 @@ fn observation(node: &Node, generation: i64, phase: Phase) -> NodeObservation {
         restarts: 0,
         detail: None,
         launch: None,
+        rejected: None,
+        alarms: Alarms::default(),
         observed_at: at(1),
     }
 }
@@ -229,5 +238,53 @@ async fn a_node_that_stops_again_and_again_makes_its_broker_critical() {
             .unwrap()
             .unwrap();
         assert_eq!(found.state(), state);
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_is_its_brokers_critical_action_while_it_lasts() {
+    let database = database().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    let (broker, node, host) = placed(&mut conn).await;
+    let wanted = intent(&mut conn, &broker, &node, host).await;
+    db::node_intend(&mut conn, &wanted).await.unwrap();
+    db::broker_mark_applied(&mut conn, &broker.id, 1, at(1))
+        .await
+        .unwrap();
+    let memory = Alarms {
+        memory: true,
+        ..Alarms::default()
+    };
+    let both = Alarms {
+        disk: true,
+        ..memory
+    };
+    let (memory_alarm, disk_alarm) = (ActionRequired::MemoryAlarm, ActionRequired::DiskAlarm);
+    for (alarms, state, actions) in [
+        (Alarms::default(), State::Running, vec![]),
+        (memory, State::CriticalActionRequired, vec![memory_alarm]),
+        (
+            both,
+            State::CriticalActionRequired,
+            vec![memory_alarm, disk_alarm],
+        ),
+        (Alarms::default(), State::Running, vec![]),
+    ] {
+        let seen = NodeObservation {
+            alarms,
+            ..observation(&node, 1, Phase::Ready)
+        };
+        db::node_observe(&mut conn, host, &seen, at(2))
+            .await
+            .unwrap();
+        let found = db::broker_find(&mut conn, &broker.id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((found.state(), &found.actions_required), (state, &actions));
+        assert_eq!(found.check_alarms().is_ok(), actions.is_empty());
+        let mut healed = found;
+        healed.staged.host_instance_type = Some("mq.m7g.large".to_owned());
+        assert!(healed.check_alarms().is_ok(), "more memory is the way out");
     }
 }

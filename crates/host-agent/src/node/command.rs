@@ -41,6 +41,8 @@ pub(super) fn arguments(
     flag("--tls-key", files.tls().into());
     flag("--monitoring-user-file", files.monitoring().into());
     flag("--definitions", files.definitions().into());
+    flag("--settings", files.settings().into());
+    flag("--logins", files.logins().into());
     flag("--control", control.into());
     if is_gated {
         flag("--gate", at(0).into());
@@ -59,12 +61,25 @@ pub(super) fn arguments(
         "--channels-max-per-node",
         limits.channels_max.to_string().into(),
     );
+    let optional = [
+        ("--queues-max", limits.queues_max),
+        ("--vhosts-max", limits.vhosts_max),
+        (
+            "--consumers-per-channel-max",
+            limits.consumers_per_channel_max,
+        ),
+    ];
+    for (name, limit) in optional {
+        if let Some(limit) = limit {
+            flag(name, limit.to_string().into());
+        }
+    }
     arguments
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use agent_api::{EngineArtefact, Limits, Listen, Run};
+    use agent_api::{Defaults, EngineArtefact, Limits, Listen, NodeConfiguration, Run};
     use uuid::Uuid;
 
     use super::*;
@@ -94,7 +109,13 @@ pub(super) mod tests {
                 disk_free_bytes_min: 2_000_000,
                 connections_max: 100,
                 channels_max: 200,
+                queues_max: Some(300),
+                vhosts_max: None,
+                consumers_per_channel_max: Some(40),
             },
+            configuration: NodeConfiguration::default(),
+            proven_configuration: None,
+            defaults: Defaults::default(),
             users: Vec::new(),
             fallback: None,
         }
@@ -128,8 +149,10 @@ pub(super) mod tests {
              --generation 3 --profile rabbitmq-4.2 --amqps 127.83.12.4:5671 \
              --management-tls 127.83.12.4:15671 --management-tls-try 127.83.12.4:443 \
              --tls-cert /n/tls.pem --tls-key /n/tls.pem --monitoring-user-file /n/monitoring.json \
-             --definitions /n/definitions.json --control /r/c.sock --memory-limit 1000000 \
-             --disk-free-limit 2000000 --connections-max 100 --channels-max-per-node 200"
+             --definitions /n/definitions.json --settings /n/settings.json \
+             --logins /n/logins.json --control /r/c.sock --memory-limit 1000000 \
+             --disk-free-limit 2000000 --connections-max 100 --channels-max-per-node 200 \
+             --queues-max 300 --consumers-per-channel-max 40"
         );
     }
 

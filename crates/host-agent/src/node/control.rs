@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use agent_api::Alarms;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -26,6 +27,20 @@ pub(super) struct Status {
     /// Where the gate is passed while clients are kept out.
     #[serde(default)]
     pub(super) gate: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) memory_alarm: bool,
+    #[serde(default)]
+    pub(super) disk_alarm: bool,
+}
+
+impl Status {
+    pub(super) fn alarms(&self) -> Alarms {
+        Alarms {
+            memory: self.memory_alarm,
+            disk: self.disk_alarm,
+            out_of_memory: false,
+        }
+    }
 }
 
 pub(super) async fn status(socket: &Path) -> io::Result<Status> {
@@ -33,7 +48,7 @@ pub(super) async fn status(socket: &Path) -> io::Result<Status> {
     serde_json::from_str(&line).map_err(io::Error::other)
 }
 
-/// Makes the node read its certificate and its monitoring user again.
+/// Makes the node read its certificate, its monitoring user and its logins again.
 pub(super) async fn reload(socket: &Path) -> io::Result<()> {
     call(socket, r#"{"command":"reload"}"#).await.map(drop)
 }
@@ -113,7 +128,7 @@ mod tests {
     #[test]
     fn status_ignores_members_it_does_not_know() {
         let line = r#"{"pid":7,"node_name":"n","generation":3,"started_at":"x","ready":false,"new":1,
-            "gate":"127.0.0.1:7"}"#;
+            "disk_alarm":true,"gate":"127.0.0.1:7"}"#;
         let status: Status = serde_json::from_str(line).unwrap();
         assert_eq!(
             status,
@@ -124,6 +139,8 @@ mod tests {
                 release: None,
                 damages: 0,
                 gate: Some(([127, 0, 0, 1], 7).into()),
+                memory_alarm: false,
+                disk_alarm: true,
             }
         );
     }

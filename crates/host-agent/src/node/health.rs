@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use agent_api::NodeIntent;
+use agent_api::{Alarms, NodeIntent};
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
     QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 use tokio::time::timeout;
 
 use super::control;
@@ -50,8 +50,24 @@ pub(super) enum Health {
     BehindGate,
 }
 
+impl Unwell {
+    /// Whether the intended process answers, and yet no client is served.
+    pub(super) fn is_useless(&self) -> bool {
+        match self {
+            Self::Slow | Self::Amqp(_) | Self::Wrong(_) => true,
+            Self::Silent(_)
+            | Self::Starting
+            | Self::Impostor { .. }
+            | Self::OtherRelease { .. }
+            | Self::Gate(_)
+            | Self::Damaged(_) => false,
+        }
+    }
+}
+
 /// Succeeds when the process `pid` of the intended generation is the one that answers, and an
-/// authenticated AMQPS round trip through it worked: where clients come in, or through the gate.
+/// authenticated AMQPS round trip through it worked: where clients come in, or through the gate; under an alarm,
+/// as much of it as may.
 pub(super) async fn check(
     intent: &NodeIntent,
     pid: u32,
@@ -66,6 +82,8 @@ pub(super) async fn check(
             generation: status.generation,
         });
     }
+    // Whoever publishes under an alarm waits for its end, as it should.
+    let publishes = status.alarms() == Alarms::default();
     let address = match status.gate {
         Some(gate) => {
             let wanted = &intent.engine.release;
@@ -83,7 +101,7 @@ pub(super) async fn check(
         None if !status.ready => return Err(Unwell::Starting),
         None => SocketAddr::new(intent.listen.address, intent.listen.amqps_port),
     };
-    let round_trip = Box::pin(round_trip(address, user, ca_pem));
+    let round_trip = Box::pin(round_trip(address, user, ca_pem, publishes));
     let done = timeout(ROUND_TRIP_TIMEOUT, round_trip).await;
     done.map_err(|_| Unwell::Slow)??;
     Ok(match status.gate {
@@ -92,7 +110,12 @@ pub(super) async fn check(
     })
 }
 
-async fn round_trip(address: SocketAddr, user: &Monitoring, ca_pem: &str) -> Result<(), Unwell> {
+async fn round_trip(
+    address: SocketAddr,
+    user: &Monitoring,
+    ca_pem: &str,
+    publishes: bool,
+) -> Result<(), Unwell> {
     let uri = format!(
         "amqps://{}:{}@{address}/%2f?heartbeat=0",
         user.name, user.password
@@ -120,10 +143,25 @@ async fn round_trip(address: SocketAddr, user: &Monitoring, ca_pem: &str) -> Res
     channel
         .queue_declare(queue.as_str().into(), options, FieldTable::default())
         .await?;
+    if publishes {
+        exchange(&channel, &queue, &nonce).await?;
+    }
+    channel
+        .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+        .await?;
+    // What the check promises is done: a close that fails changes nothing.
+    if let Err(error) = connection.close(200, "OK".into()).await {
+        tracing::debug!(%error, "the health check's connection was not closed in order");
+    }
+    Ok(())
+}
+
+/// A message goes in, is confirmed, and comes out.
+async fn exchange(channel: &Channel, queue: &str, nonce: &str) -> Result<(), Unwell> {
     let confirm = channel
         .basic_publish(
             "".into(),
-            queue.as_str().into(),
+            queue.into(),
             BasicPublishOptions {
                 mandatory: true,
                 ..Default::default()
@@ -137,19 +175,12 @@ async fn round_trip(address: SocketAddr, user: &Monitoring, ca_pem: &str) -> Res
         return Err(Unwell::Wrong("the message was not confirmed"));
     }
     let message = channel
-        .basic_get(queue.as_str().into(), BasicGetOptions::default())
+        .basic_get(queue.into(), BasicGetOptions::default())
         .await?;
     let message = message.ok_or(Unwell::Wrong("the confirmed message is not in its queue"))?;
     if message.delivery.data != nonce.as_bytes() {
         return Err(Unwell::Wrong("the message came back changed"));
     }
     message.delivery.ack(BasicAckOptions::default()).await?;
-    channel
-        .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
-        .await?;
-    // What the check promises is done: a close that fails changes nothing.
-    if let Err(error) = connection.close(200, "OK".into()).await {
-        tracing::debug!(%error, "the health check's connection was not closed in order");
-    }
     Ok(())
 }

@@ -44,7 +44,12 @@ pub(super) fn last_line(path: &Path) -> Option<String> {
         .ok()?;
     let mut tail = Vec::new();
     file.take(TAIL).read_to_end(&mut tail).ok()?;
-    let text = String::from_utf8_lossy(&tail);
+    last_words(&tail)
+}
+
+/// The last line with something in it, cut short.
+pub(super) fn last_words(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
     let line = text
         .lines()
         .rev()

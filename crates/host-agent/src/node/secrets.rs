@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agent_api::UserIntent;
+use agent_api::{Defaults, UserIntent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -36,8 +36,10 @@ impl Monitoring {
     }
 }
 
-/// RabbitMQ's definitions document: the users with all permissions on the default virtual host.
-pub(super) fn definitions(users: &[UserIntent]) -> Value {
+/// RabbitMQ's definitions document: the users with all permissions on the default virtual host, and
+/// what else this has from the start.
+pub(super) fn definitions(users: &[UserIntent], defaults: &Defaults) -> Value {
+    let users: Vec<&UserIntent> = users.iter().filter(|user| !user.removed).collect();
     let accounts = users.iter().map(|user| {
         json!({
             "name": user.name,
@@ -49,15 +51,40 @@ pub(super) fn definitions(users: &[UserIntent]) -> Value {
     let permissions = users.iter().map(|user| {
         json!({ "user": user.name, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*" })
     });
+    let policies = defaults.policies.iter().map(|policy| {
+        json!({
+            "vhost": "/",
+            "name": policy.name,
+            "pattern": policy.pattern,
+            "apply-to": policy.apply_to,
+            "priority": policy.priority,
+            "definition": policy.definition,
+        })
+    });
+    let limits = defaults.limits.iter().map(|limits| {
+        json!({
+            "vhost": "/",
+            "component": "vhost-limits",
+            "name": "limits",
+            "value": {
+                "max-connections": limits.connections_max,
+                "max-queues": limits.queues_max,
+            },
+        })
+    });
     json!({
         "users": accounts.collect::<Vec<_>>(),
         "vhosts": [{ "name": "/" }],
         "permissions": permissions.collect::<Vec<_>>(),
+        "policies": policies.collect::<Vec<_>>(),
+        "parameters": limits.collect::<Vec<_>>(),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use agent_api::{PolicyIntent, VhostLimits};
+
     use super::*;
 
     #[test]
@@ -76,8 +103,31 @@ mod tests {
             name: "ann".to_owned(),
             password_hash: "aGFzaA==".to_owned(),
             tags: vec!["administrator".to_owned()],
+            revision: 0,
+            removed: false,
         };
-        let document = definitions(&[user]);
+        let gone = UserIntent {
+            name: "ben".to_owned(),
+            removed: true,
+            ..user.clone()
+        };
+        let defaults = Defaults {
+            policies: vec![PolicyIntent {
+                name: "lazy".to_owned(),
+                pattern: ".*".to_owned(),
+                apply_to: "all".to_owned(),
+                priority: 0,
+                definition: [("queue-mode".to_owned(), "lazy".to_owned())].into(),
+            }],
+            limits: Some(VhostLimits {
+                connections_max: 100,
+                queues_max: 2500,
+            }),
+        };
+        let document = definitions(&[gone, user], &defaults);
+        assert_eq!(document["users"].as_array().unwrap().len(), 1);
+        assert_eq!(document["policies"][0]["definition"]["queue-mode"], "lazy");
+        assert_eq!(document["parameters"][0]["value"]["max-queues"], 2500);
         assert_eq!(document["users"][0]["password_hash"], "aGFzaA==");
         assert_eq!(document["users"][0]["tags"], json!(["administrator"]));
         assert_eq!(document["permissions"][0]["user"], "ann");

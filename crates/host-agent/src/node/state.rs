@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use agent_api::Process;
 use serde::{Deserialize, Serialize};
 
+use super::configuration::Choice;
 use super::trial::Trial;
 
 /// Written before a process starts and again when its pid is known. Between the two writes a crash
@@ -19,6 +20,9 @@ pub(super) struct State {
     /// Agents before this one let clients in at once.
     #[serde(default = "passed")]
     pub(super) trial: Trial,
+    /// Of the generation.
+    #[serde(default)]
+    pub(super) choice: Choice,
 }
 
 fn passed() -> Trial {
@@ -51,6 +55,23 @@ impl Files {
 
     pub(super) fn definitions(&self) -> PathBuf {
         self.dir.join("definitions.json")
+    }
+
+    pub(super) fn settings(&self) -> PathBuf {
+        self.dir.join("settings.json")
+    }
+
+    /// Settings that the engine is asked about.
+    pub(super) fn candidate(&self) -> PathBuf {
+        self.dir.join("candidate.json")
+    }
+
+    pub(super) fn logins(&self) -> PathBuf {
+        self.dir.join("logins.json")
+    }
+
+    pub(super) fn logins_applied(&self) -> PathBuf {
+        self.dir.join("logins-applied.json")
     }
 
     pub(super) fn log(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::{NodeIntent, NodeObservation, Phase, Process, Run};
+use agent_api::{NodeConfiguration, NodeIntent, NodeObservation, Phase, Process, Run};
 use chrono::TimeDelta;
 use rcgen::{CertificateParams, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -247,4 +247,108 @@ async fn a_node_that_cannot_start_crash_loops_and_says_why() {
     assert!(looping.restarts >= 5);
     assert!(looping.detail.unwrap().contains("no such profile"));
     agent.stop().await;
+}
+
+/// An engine that refuses to read some settings, and does not come up with others.
+const PARTICULAR: &str = r#"#!/bin/sh
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --check) check=1 ;;
+    --settings) settings="$2"; shift ;;
+  esac
+  shift
+done
+if [ -n "$check" ]; then
+  if grep -q unknown "$settings"; then echo "unknown setting 'unknown'" >&2; exit 1; fi
+  exit 0
+fi
+if grep -q fatal "$settings"; then echo "cannot serve with this"; exit 3; fi
+exec sleep 600
+"#;
+
+fn configuration(revision: i32, key: &str) -> NodeConfiguration {
+    NodeConfiguration {
+        id: "c-1".to_owned(),
+        revision,
+        settings: [(key.to_owned(), "1".to_owned())].into(),
+    }
+}
+
+/// The settings that the node was last started with.
+fn settings(host: &Host) -> String {
+    let file = host.layout.node(intent().node_id).join("settings.json");
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[tokio::test]
+async fn a_node_goes_back_to_the_configuration_that_it_had() {
+    for (key, reason) in [
+        ("unknown", "unknown setting 'unknown'"),
+        ("fatal", "cannot serve with this"),
+    ] {
+        let host = Host::new(PARTICULAR);
+        let good = NodeIntent {
+            configuration: configuration(1, "good"),
+            ..intent()
+        };
+        let agent = host.agent(good.clone(), OnStop::StopNodes);
+        let first = agent.process(None).await;
+
+        agent.intents.send_replace(NodeIntent {
+            generation: 4,
+            configuration: configuration(2, key),
+            proven_configuration: Some(good.configuration.clone()),
+            ..intent()
+        });
+
+        let back = agent
+            .observe(|seen| {
+                let is_new = seen.process.is_some_and(|process| process != first);
+                seen.generation == 4 && is_new && seen.rejected.is_some()
+            })
+            .await;
+        let rejected = back.rejected.unwrap();
+        assert_eq!((rejected.id.as_str(), rejected.revision), ("c-1", 2));
+        assert!(rejected.reason.contains(reason), "{rejected:?}");
+        assert!(settings(&host).contains("good"));
+        let process = back.process.unwrap();
+        agent.stop().await;
+        assert!(!is_running(process));
+    }
+}
+
+#[tokio::test]
+async fn a_node_without_another_configuration_is_not_started_with_one_that_is_refused() {
+    let host = Host::new(PARTICULAR);
+    let refused = NodeIntent {
+        configuration: configuration(1, "unknown"),
+        ..intent()
+    };
+    let agent = host.agent(refused, OnStop::StopNodes);
+    let seen = agent
+        .observe(|seen| seen.phase == Phase::CrashLooping)
+        .await;
+    let detail = seen.detail.unwrap();
+    assert!(detail.contains("unknown setting 'unknown'"), "{detail}");
+    assert_eq!(seen.process, None);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_next_agent_remembers_what_was_rejected() {
+    let host = Host::new(PARTICULAR);
+    let intent = NodeIntent {
+        configuration: configuration(2, "fatal"),
+        proven_configuration: Some(configuration(1, "good")),
+        ..intent()
+    };
+    let first = host.agent(intent.clone(), OnStop::LeaveNodes);
+    let is_back = |seen: &NodeObservation| seen.rejected.is_some() && seen.process.is_some();
+    let process = first.observe(is_back).await.process.unwrap();
+    first.stop().await;
+
+    let second = host.agent(intent, OnStop::StopNodes);
+    let again = second.observe(is_back).await.process.unwrap();
+    assert_eq!(again.pid, process.pid, "nothing was tried anew");
+    second.stop().await;
 }

@@ -1,10 +1,10 @@
-//! CreateUser, UpdateUser and DeleteUser for ActiveMQ: every change waits for the next start of
-//! the broker.
+//! CreateUser, UpdateUser and DeleteUser. For ActiveMQ every change waits for the next start of the
+//! broker; RabbitMQ's and LavinMQ's act [at once](super::at_once).
 
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::refuse_to_manage;
+use super::{at_once::AtOnce, refuse_to_manage};
 use crate::{
     app::{App, Caller, audit::Change, broker::lock},
     db,
@@ -35,6 +35,10 @@ impl App {
         let broker = self
             .lock_for_users(&mut tx, caller, action, broker_id)
             .await?;
+        if broker.engine_type.is_rabbitmq_like() {
+            let work = AtOnce::new(self, caller, action, tx, broker);
+            return work.create(username, &request).await;
+        }
         user::check_username(username, broker.engine_type)?;
         let password = request.password.as_ref();
         let password = password.ok_or_else(|| Invalid::missing("password"))?;
@@ -88,6 +92,10 @@ impl App {
         let broker = self
             .lock_for_users(&mut tx, caller, action, broker_id)
             .await?;
+        if broker.engine_type.is_rabbitmq_like() {
+            let work = AtOnce::new(self, caller, action, tx, broker);
+            return work.update(username, &request).await;
+        }
         let mut user = user_of(&mut tx, &broker, username).await?;
         if is_going(&user) {
             let text = format!("User [{username}] waits to be deleted.");
@@ -134,6 +142,10 @@ impl App {
         let broker = self
             .lock_for_users(&mut tx, caller, action, broker_id)
             .await?;
+        if broker.engine_type.is_rabbitmq_like() {
+            let work = AtOnce::new(self, caller, action, tx, broker);
+            return work.delete(username).await;
+        }
         let mut user = user_of(&mut tx, &broker, username).await?;
         let waits = user.pending.as_ref().map(|pending| pending.change);
         if waits == Some(UserChange::Create) {
@@ -160,8 +172,10 @@ impl App {
         broker_id: &str,
     ) -> Result<Broker, Error> {
         let broker = lock(conn, caller, action, broker_id).await?;
-        refuse_to_manage(&broker)?;
         let parity = self.settings.parity;
+        if parity.is_strict() {
+            refuse_to_manage(&broker)?;
+        }
         broker.state().check(Request::Update, parity, &broker.id)?;
         Ok(broker)
     }

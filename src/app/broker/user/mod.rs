@@ -1,5 +1,6 @@
 //! Users of brokers: what is told of them, and whose changes are refused.
 
+mod at_once;
 mod change;
 
 use super::find;

@@ -1,11 +1,15 @@
 //! The task of one node: does what [`decide`](super::decide) says, until the node is none of this
 //! host's business any more.
 
+mod observed;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::{LaunchObservation, NodeIntent, NodeObservation, Phase, Run};
+use agent_api::{
+    Alarms, LaunchObservation, NodeConfiguration, NodeIntent, NodeObservation, Phase, Run,
+};
 use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -14,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::configuration::{Choice, USELESS_MAX};
 use super::decide::{Action, Local, decide};
 use super::due::{Checks, Renewal};
 use super::health::{self, Health, Unwell};
@@ -23,7 +28,7 @@ use super::secrets::{Monitoring, definitions};
 use super::state::{Files, State};
 use super::trial::Trial;
 use super::volume::Volume;
-use super::{certificate, command, control, output};
+use super::{certificate, command, control, logins, memory, output};
 use crate::board::Board;
 use crate::control_plane::ControlPlane;
 use crate::engines::Engines;
@@ -31,6 +36,7 @@ use crate::identity::{Identity, sleep_until};
 use crate::layout::Layout;
 use crate::retry::Backoff;
 use crate::{Error, OnStop, Timing, clock, files};
+use observed::{Look, tend};
 
 /// What all supervisors of an agent share.
 pub(crate) struct Context {
@@ -60,6 +66,12 @@ pub(crate) struct Supervisor {
     /// When the process before was told to end.
     left_at: Option<Instant>,
     away: Option<Duration>,
+    choice: Choice,
+    alarms: Alarms,
+    /// Whether the last process ended for want of memory.
+    starved: bool,
+    /// What was last told.
+    told: (Phase, Option<String>),
 }
 
 struct Running {
@@ -68,6 +80,20 @@ struct Running {
     control: PathBuf,
     /// Whether a round trip through this process has succeeded.
     served: bool,
+    /// The kernel's count of processes that it ended for want of memory, at the start of this one.
+    memory_kills: Option<u64>,
+}
+
+impl Running {
+    fn new(handle: Handle, generation: i64, control: PathBuf) -> Self {
+        Self {
+            handle,
+            generation,
+            control,
+            served: false,
+            memory_kills: memory::kills(),
+        }
+    }
 }
 
 impl Supervisor {
@@ -88,6 +114,10 @@ impl Supervisor {
             exits: 0,
             left_at: None,
             away: None,
+            choice: Choice::default(),
+            alarms: Alarms::default(),
+            starved: false,
+            told: (Phase::Starting, None),
         }
     }
 
@@ -119,8 +149,11 @@ impl Supervisor {
         match decide(&self.intent, self.local()) {
             Action::Stop => {
                 // Fetched while the old process serves: what cannot be had costs no time away.
-                if self.intent.run == Run::Running && self.provide().await?.is_none() {
-                    return Ok(());
+                if self.intent.run == Run::Running {
+                    let Some(executable) = self.provide().await? else {
+                        return Ok(());
+                    };
+                    self.check_configuration(&executable).await?;
                 }
                 self.post(
                     Phase::Starting,
@@ -151,6 +184,8 @@ impl Supervisor {
             self.exits = 0;
             self.trial = Trial::begin(&intent, clock::now());
             self.away = None;
+            self.choice = Choice::default();
+            self.starved = false;
         }
         self.intent = intent;
     }
@@ -174,7 +209,8 @@ impl Supervisor {
         }
     }
 
-    fn post(&self, phase: Phase, detail: Option<String>) {
+    fn post(&mut self, phase: Phase, detail: Option<String>) {
+        self.told = (phase, detail.clone());
         let looping = phase == Phase::Starting && self.restarts.looping(Instant::now());
         self.context.board.post(NodeObservation {
             node_id: self.node_id,
@@ -193,6 +229,11 @@ impl Supervisor {
                     .away
                     .map(|away| u64::try_from(away.as_millis()).unwrap_or(u64::MAX)),
             }),
+            rejected: self.choice.rejected(&self.intent),
+            alarms: Alarms {
+                out_of_memory: looping && self.starved,
+                ..self.alarms
+            },
             observed_at: clock::now(),
         });
     }
@@ -220,6 +261,7 @@ impl Supervisor {
         if state.generation == self.intent.generation {
             self.exits = state.restarts;
             self.trial = state.trial;
+            self.choice = state.choice;
         }
         match state.process.and_then(Handle::adopt) {
             Some(handle) => self.adopted(handle, state.generation, state.control),
@@ -246,12 +288,22 @@ impl Supervisor {
     fn adopted(&mut self, handle: Handle, generation: i64, control: PathBuf) {
         let pid = handle.process().pid;
         tracing::info!(node_id = %self.node_id, pid, generation, "adopted the running node");
-        self.running = Some(Running {
-            handle,
-            generation,
-            control,
-            served: false,
-        });
+        self.running = Some(Running::new(handle, generation, control));
+    }
+
+    /// Asks the program that is to be started, unless it is known what it says.
+    async fn check_configuration(&mut self, executable: &Path) -> Result<(), Error> {
+        let launch = self.trial.launch(&self.intent);
+        self.choice.check(&launch, &self.files, executable).await
+    }
+
+    /// What the process is to be set up with; after a roll-back what it had with the engine before.
+    fn configuration(&self) -> Option<&NodeConfiguration> {
+        let chosen = self.choice.configuration(&self.intent);
+        match self.trial.reason() {
+            Some(_) => self.intent.proven_configuration.as_ref().or(chosen),
+            None => chosen,
+        }
     }
 
     async fn start(&mut self) -> Result<(), Error> {
@@ -268,7 +320,19 @@ impl Supervisor {
         let Some(executable) = self.provide().await? else {
             return Ok(());
         };
+        self.check_configuration(&executable).await?;
+        let Some(configuration) = self.configuration() else {
+            let rejected = self.choice.rejected(&self.intent);
+            let reason = rejected.map(|rejected| rejected.reason).unwrap_or_default();
+            self.post(
+                Phase::CrashLooping,
+                Some(format!("the engine refuses the configuration: {reason}")),
+            );
+            self.rest(None).await;
+            return Ok(());
+        };
         files::create_private_dir(&self.files.dir)?;
+        files::write_json(&self.files.settings(), &configuration.settings)?;
         let volume = self.context.layout.volume(&self.intent.volume)?;
         if !self.prepare_volume().await? {
             return Ok(());
@@ -284,7 +348,9 @@ impl Supervisor {
                 => ensured?,
         };
         files::write_json(&self.files.monitoring(), &Monitoring::generate()?)?;
-        files::write_json(&self.files.definitions(), &definitions(&self.intent.users))?;
+        let definitions = definitions(&self.intent.users, &self.intent.defaults);
+        files::write_json(&self.files.definitions(), &definitions)?;
+        logins::write(&self.intent, &self.files)?;
         self.trial.starts(clock::now());
         self.write_state(&socket, None)?;
         self.spawn(&executable, &volume, socket)
@@ -421,13 +487,8 @@ impl Supervisor {
         let process = handle.process();
         let generation = self.intent.generation;
         tracing::info!(node_id = %self.node_id, pid = process.pid, generation, "started the node");
-        let control = socket.clone();
-        self.running = Some(Running {
-            handle,
-            generation,
-            control,
-            served: false,
-        });
+        self.running = Some(Running::new(handle, generation, socket.clone()));
+        self.alarms = Alarms::default();
         self.write_state(&socket, Some(process))
     }
 
@@ -442,6 +503,7 @@ impl Supervisor {
             process,
             restarts: self.exits,
             trial: self.trial.clone(),
+            choice: self.choice.clone(),
         };
         files::write_json(&self.files.state(), &state)
     }
@@ -455,6 +517,8 @@ impl Supervisor {
         let mut checks = Checks::default();
         let mut check_at = Instant::now() + checks.delay(&context.timing);
         let mut renewal = Renewal::default();
+        let mut tend_at = Instant::now();
+        let mut useless_since = None;
         if !running.served {
             self.post(Phase::Starting, None);
         }
@@ -466,9 +530,16 @@ impl Supervisor {
                 return;
             };
             let pid = running.handle.process().pid;
-            let check = async {
+            // One after the other: neither may keep the other from its end.
+            let tends = running.served && tend_at < check_at;
+            let look = async {
+                if tends {
+                    tokio::time::sleep_until(tend_at).await;
+                    return Look::Alarms(tend(&self.intent, &running.control, &self.files).await);
+                }
                 tokio::time::sleep_until(check_at).await;
-                check(&context, &launch, pid, &running.control, &self.files).await
+                let control = &running.control;
+                Look::Health(check(&context, &launch, pid, control, &self.files).await)
             };
             let outcome = tokio::select! {
                 () = context.shutdown.cancelled() => return,
@@ -486,29 +557,45 @@ impl Supervisor {
                     self.stop().await;
                     return;
                 }
-                outcome = check => outcome,
+                look = look => look,
             };
             let outcome = match outcome {
-                Ok(Health::Serves) => Ok(()),
-                Ok(Health::BehindGate) => match self.open_gate().await {
+                Look::Alarms(alarms) => {
+                    tend_at = Instant::now() + context.timing.tend_period;
+                    self.note_alarms(alarms);
+                    continue;
+                }
+                Look::Health(Ok(Health::Serves)) => Ok(()),
+                Look::Health(Ok(Health::BehindGate)) => match self.open_gate().await {
                     Ok(()) => {
                         check_at = Instant::now();
                         continue;
                     }
                     Err(error) => Err(Unwell::Gate(error.to_string())),
                 },
-                Err(unwell) => Err(unwell),
+                Look::Health(Err(unwell)) => Err(unwell),
             };
             if let Err(unwell) = &outcome {
                 doubt = unwell.to_string();
             }
-            let Some(running) = self.running.as_mut() else {
-                return;
-            };
+            let is_tried = self.trial.is_waiting() || self.choice.is_proven;
+            match &outcome {
+                Err(unwell) if unwell.is_useless() && !is_tried => {
+                    let since = *useless_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > USELESS_MAX {
+                        self.choice.is_useless(&self.intent, &unwell.to_string());
+                        if self.choice.rejected(&self.intent).is_some() {
+                            self.stop().await;
+                            return;
+                        }
+                        useless_since = None;
+                    }
+                }
+                Ok(()) | Err(_) => useless_since = None,
+            }
             if let Some((phase, detail)) = checks.judge(outcome) {
                 if phase == Phase::Ready {
-                    running.served = true;
-                    self.restarts.became_ready();
+                    self.became_ready();
                     let left_at = self.left_at.take();
                     self.away = self.away.or_else(|| left_at.map(|at| at.elapsed()));
                 }
@@ -516,47 +603,6 @@ impl Supervisor {
             }
             check_at = Instant::now() + checks.delay(&context.timing);
             output::rotate(&self.files.log());
-        }
-    }
-
-    fn exited(&mut self, how: &str) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        let last_words = output::last_line(&self.files.log()).unwrap_or_default();
-        tracing::warn!(node_id = %self.node_id, how, last_words, "the node exited");
-        self.exits = self.exits.saturating_add(1);
-        self.restarts.exited(Instant::now(), running.served);
-        if running.generation == self.intent.generation && self.trial.exited() {
-            self.roll_back(&format!("it exited again and again ({how}): {last_words}"));
-        }
-        if let Err(error) = self.write_state(&running.control, None) {
-            tracing::warn!(node_id = %self.node_id, %error, "the node's state was not written");
-        }
-        self.post(
-            Phase::Starting,
-            Some(format!("exited ({how}): {last_words}")),
-        );
-    }
-
-    /// Returns whether the node has a fresh certificate.
-    async fn renew_certificate(&self) -> bool {
-        let (control, address) = (&self.context.control, self.intent.listen.address);
-        let node_id = self.node_id;
-        match certificate::renew(control, node_id, &self.files, address).await {
-            Ok(facts) => {
-                tracing::info!(%node_id, renew_at = %facts.renew_at, "renewed the node's certificate");
-                if let Some(running) = &self.running
-                    && let Err(error) = control::reload(&running.control).await
-                {
-                    tracing::warn!(%node_id, %error, "the node did not reload");
-                }
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%node_id, %error, "the node's certificate was not renewed");
-                false
-            }
         }
     }
 
