@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// How to get a mount namespace: as root, or as anybody.
 const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
 
+/// What is always left: on a volume without a single page not even the note can be written that something may go.
+const SPARED_BYTES: u64 = 1 << 20;
+
 /// A file system of a few megabytes; gone when dropped.
 pub(crate) struct Volume {
     holder: Child,
@@ -57,12 +60,12 @@ impl Volume {
         volume.f_bavail * volume.f_frsize
     }
 
-    /// Lets something else take so much of the volume, or what there is of it. With 0, it goes away.
+    /// Lets something else take so much of the volume, or what there is of it but [`SPARED_BYTES`]. With 0, it goes away.
     pub(crate) fn set_ballast(&self, bytes: u64) {
         let path = self.path("ballast");
         // There may have been none.
         let _ = fs::remove_file(&path);
-        let bytes = bytes.min(self.free());
+        let bytes = bytes.min(self.free().saturating_sub(SPARED_BYTES));
         if bytes > 0 {
             let file = File::create(&path).expect("the volume has room");
             let flags = rustix::fs::FallocateFlags::empty();
