@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use test_support::process::{Family, Process};
 use test_support::{directory, network, postgres, python};
@@ -115,6 +115,11 @@ impl Installation {
         self.workers[index] = self.setting.worker(&self.family, &[], None);
     }
 
+    /// A worker in the place of one that was killed.
+    pub(crate) fn work_again(&mut self, index: usize) {
+        self.workers[index] = self.setting.worker(&self.family, None);
+    }
+
     /// The only worker, and it dies at this point of a workflow.
     pub(crate) fn work_until(&mut self, point: &str) {
         self.workers.clear();
@@ -174,11 +179,32 @@ impl Installation {
     pub(crate) fn execute(&self, statement: &str) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
         let done = runtime.block_on(async {
-            let mut connection = sqlx::PgConnection::connect(&self.setting.database_url).await?;
+            let mut connection = PgConnection::connect(&self.setting.database_url).await?;
             let statement = sqlx::AssertSqlSafe(statement.to_owned());
             sqlx::query(statement).execute(&mut connection).await
         });
         done.expect("the statement can be executed");
+    }
+
+    /// How many rows a table has.
+    pub(crate) fn rows(&self, table: &str) -> i64 {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+        let count = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(&self.setting.database_url)
+                .await
+                .expect("the database runs");
+            sqlx::query_scalar(count)
+                .fetch_one(&mut connection)
+                .await
+                .expect("the table can be counted")
+        })
+    }
+
+    /// How many volumes the host has.
+    pub(crate) fn volumes(&self) -> usize {
+        let place = self.setting.path("host-1").join("volumes");
+        std::fs::read_dir(place).map_or(0, |found| found.count())
     }
 
     pub(crate) fn remote(&self) -> Remote {

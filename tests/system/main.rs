@@ -12,6 +12,7 @@ mod tree;
 
 mod accounts;
 mod api_tls;
+mod chaos;
 mod clients;
 mod command_line;
 mod crash_points;
