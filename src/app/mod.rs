@@ -58,7 +58,7 @@ impl App {
         Ok(db::ping(&self.pool).await?)
     }
 
-    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, Error> {
-        Ok(self.pool.begin().await?)
+    async fn begin(&self) -> Result<db::Transaction, Error> {
+        Ok(db::begin(&self.pool).await?)
     }
 }

@@ -107,6 +107,7 @@ pub use standing::{BrokerStanding, JobsStanding, broker_standings, job_due_since
 pub use tag::{tags_fetch, tags_fetch_all, tags_lock, tags_put, tags_remove};
 
 pub type Pool = sqlx::PgPool;
+pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The channel that tells of changed host intents; the payload is the host's id.
@@ -145,6 +146,25 @@ pub async fn migrate(pool: &Pool) -> Result<()> {
         .run(pool)
         .await
         .map_err(|error| Error::Migrate(Box::new(error)))
+}
+
+/// Begins a transaction that is rolled back unless it is committed, also when the caller gives up
+/// meanwhile, as a request's handler does whose client leaves.
+///
+/// sqlx, dropped between sending BEGIN and reading the answer, puts its connection back with the
+/// transaction open: the next user's statements would be committed, or not, by whoever follows.
+pub async fn begin(pool: &Pool) -> Result<Transaction> {
+    let pool = pool.clone();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that sees it through"
+    )]
+    let beginning = tokio::spawn(async move { pool.begin().await });
+    match beginning.await {
+        Ok(begun) => Ok(begun?),
+        // Only a runtime that shuts down ends it before.
+        Err(_) => Err(Error::from(sqlx::Error::PoolClosed)),
+    }
 }
 
 /// Whether the database answers.

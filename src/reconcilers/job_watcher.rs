@@ -23,7 +23,7 @@ pub async fn enqueue_missing(
     quiet: Duration,
 ) -> Result<usize> {
     let now = clock.now();
-    let mut transaction = pool.begin().await?;
+    let mut transaction = db::begin(pool).await?;
     if !db::try_exclusive(&mut transaction, EXCLUSIVE).await? {
         return Ok(0);
     }

@@ -41,7 +41,7 @@ pub async fn open_windows(
 ) -> Result<Opened> {
     let now = clock.now();
     let mut opened = Opened::default();
-    let mut look = pool.begin().await?;
+    let mut look = db::begin(pool).await?;
     if !db::try_exclusive(&mut look, EXCLUSIVE).await? {
         return Ok(opened);
     }
@@ -58,7 +58,7 @@ pub async fn open_windows(
     }
     for id in due {
         // Each broker on its own: one that cannot be written must not keep the others waiting.
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         match use_window(&mut tx, entropy, &id, places > 0, now).await? {
             Some(MaintenanceOutcome::Missed) => opened.missed += 1,
             Some(_) => {

@@ -40,7 +40,7 @@ async fn doomed_nodes(context: &Context, id: &BrokerId) -> Result<Vec<Node>, Hal
 async fn ensure_intent_absent(context: &Context, id: &BrokerId) -> Result<(), Halt> {
     for node in doomed_nodes(context, id).await? {
         if let Some(last) = &node.intended {
-            let mut transaction = context.pool.begin().await?;
+            let mut transaction = db::begin(&context.pool).await?;
             db::node_intend(&mut transaction, &node_intent::absent(last)).await?;
             transaction.commit().await?;
         }
@@ -81,7 +81,7 @@ async fn release_placement(context: &Context, id: &BrokerId) -> Result<(), Halt>
 
 async fn delete_rows(context: &Context, id: &BrokerId) -> Result<(), Halt> {
     let nodes = doomed_nodes(context, id).await?;
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = db::begin(&context.pool).await?;
     for node in nodes {
         db::node_delete(&mut transaction, node.id).await?;
     }

@@ -176,7 +176,7 @@ pub(super) async fn ensure_intent(
     only: Option<i32>,
 ) -> Result<(), Halt> {
     let context = flow.context;
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = db::begin(&context.pool).await?;
     let broker = current(&mut transaction, id, generation).await?;
     let catalogue = db::catalogue_fetch(&mut transaction).await?;
     let missing = || Halt::Missing(format!("no engine release for broker {id}"));

@@ -332,7 +332,7 @@ async fn act(pool: PgPool, host_id: HostId, agents: Agents) {
                 alarms: Alarms::default(),
                 observed_at: now,
             };
-            let mut transaction = pool.begin().await.unwrap();
+            let mut transaction = db::begin(&pool).await.unwrap();
             let observed = db::node_observe(&mut transaction, host_id, &observation, now)
                 .await
                 .unwrap();

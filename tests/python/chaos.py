@@ -138,9 +138,9 @@ class Client(threading.Thread):
         """The broker runs, and a reboot gives it what it waits for."""
         if self.broker is None:
             return
-        self.compare(scenario.wait_state(self.apis[0], self.broker["id"], "RUNNING", patience=180))
+        self.compare(scenario.wait_state(self.apis[0], self.broker["id"], "RUNNING", patience=300, pause=1))
         self.call("reboot_broker", BrokerId=self.broker["id"])
-        found = scenario.wait_state(self.apis[0], self.broker["id"], "RUNNING", patience=180)
+        found = scenario.wait_state(self.apis[0], self.broker["id"], "RUNNING", patience=300, pause=1)
         self.compare(found)
         assert "PendingHostInstanceType" not in found, found
 

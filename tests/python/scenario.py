@@ -47,8 +47,8 @@ def create(client, name, **changes):
     return client.create_broker(**request)["BrokerId"]
 
 
-def wait_state(client, broker_id, wanted, patience=60.0):
-    """Describes the broker until it is in the wanted state."""
+def wait_state(client, broker_id, wanted, patience=60.0, pause=0.05):
+    """Describes the broker until it is in the wanted state, every `pause` seconds."""
     deadline = time.monotonic() + patience
     while True:
         broker = client.describe_broker(BrokerId=broker_id)
@@ -56,7 +56,7 @@ def wait_state(client, broker_id, wanted, patience=60.0):
             return broker
         if broker["BrokerState"] == "CREATION_FAILED" or time.monotonic() > deadline:
             raise AssertionError(f"{broker['BrokerState']} and not {wanted}: {broker}")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def wait_gone(client, broker_id, patience=60.0):

@@ -20,7 +20,7 @@ pub(super) async fn enrol(
     let key_hash = digest(&SHA256, &key);
     let now = state.clock.now();
 
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = db::begin(&state.pool).await?;
     let token = db::host_token_redeem(
         &mut transaction,
         token_hash.as_ref(),

@@ -4,7 +4,6 @@ use agent_api::{HostReport, NodeObservation, Phase};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::{Connection, PgConnection};
 
 use super::error::Error;
 use super::peer::CallingHost;
@@ -30,7 +29,7 @@ pub(super) async fn report(
         if !news.changed.contains(id) {
             continue;
         }
-        observe(&mut conn, &state, &host, observation).await?;
+        observe(&state, &host, observation).await?;
     }
     db::host_touch(&mut conn, host.id, &report.capacity, state.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -38,13 +37,12 @@ pub(super) async fn report(
 
 /// One transaction for each node: a job is woken exactly when it can see the observation.
 async fn observe(
-    conn: &mut PgConnection,
     state: &AgentState,
     host: &Host,
     observation: &NodeObservation,
 ) -> Result<(), Error> {
     let now = state.clock.now();
-    let mut transaction = conn.begin().await?;
+    let mut transaction = db::begin(&state.pool).await?;
     let observed = db::node_observe(&mut transaction, host.id, observation, now).await?;
     if observed.is_none() && db::node_overtaken(&mut transaction, host.id, observation).await? {
         let (node, generation) = (observation.node_id, observation.generation);

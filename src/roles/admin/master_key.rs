@@ -12,7 +12,7 @@ use crate::{
 /// how many there were.
 pub async fn reseal(installation: &Installation) -> Result<(), Error> {
     let key = &installation.master_key;
-    let mut tx = installation.pool.begin().await.map_err(db::Error::from)?;
+    let mut tx = db::begin(&installation.pool).await?;
     let (mut resealed, mut kept) = (0, 0);
     for (id, sealed) in db::access_key_secrets(&mut tx).await? {
         match key.reseal(&AccessKey::purpose(&id), &sealed)? {

@@ -113,7 +113,7 @@ async fn a_token_is_redeemed_in_time_and_by_one_key() {
 #[tokio::test]
 async fn of_two_redemptions_at_once_one_succeeds() {
     let database = database().await;
-    let mut first = database.pool.begin().await.unwrap();
+    let mut first = db::begin(&database.pool).await.unwrap();
     let mut conn = database.pool.acquire().await.unwrap();
     db::host_token_create(&mut conn, b"once", &token(), at(60), at(0))
         .await

@@ -1,8 +1,10 @@
 //! Accounts, access keys, the certificate authority, configurations, jobs, audit and catalogue.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use warren::db::{self, AuditPosition, Error, StoredAuthority, Unique};
 use warren::model::audit::{AuditEvent, AuditFilter};
 use warren::model::authorisation::Action;
@@ -169,6 +171,34 @@ async fn configuration_data_comes_back_byte_for_byte() {
     );
 }
 
+/// A handler whose client leaves is dropped wherever it is.
+#[tokio::test]
+async fn an_abandoned_begin_leaves_no_transaction_open() {
+    let database = database().await;
+    let pool = PgPoolOptions::new()
+        .max_connections(4)
+        .connect(&database.url)
+        .await
+        .unwrap();
+    for patience_us in (0..1000).step_by(10) {
+        let patience = Duration::from_micros(patience_us);
+        let _ = tokio::time::timeout(patience, db::begin(&pool)).await;
+    }
+    // Whoever has all connections has those that came back.
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        all.push(pool.acquire().await.unwrap());
+    }
+    let open: i64 = sqlx::query_scalar(
+        "select count(*) from pg_stat_activity
+         where datname = current_database() and state like 'idle in transaction%'",
+    )
+    .fetch_one(&database.pool)
+    .await
+    .unwrap();
+    assert_eq!(open, 0);
+}
+
 #[tokio::test]
 async fn a_job_is_heard_of_when_its_transaction_commits() {
     let database = database().await;
@@ -178,12 +208,12 @@ async fn a_job_is_heard_of_when_its_transaction_commits() {
         broker_id: broker("orders").id,
     };
 
-    let mut lost = database.pool.begin().await.unwrap();
+    let mut lost = db::begin(&database.pool).await.unwrap();
     db::job_insert(&mut lost, JobId(uuid()), &job, at(0))
         .await
         .unwrap();
     lost.rollback().await.unwrap();
-    let mut kept = database.pool.begin().await.unwrap();
+    let mut kept = db::begin(&database.pool).await.unwrap();
     let id = JobId(uuid());
     db::job_insert(&mut kept, id, &job, at(0)).await.unwrap();
     kept.commit().await.unwrap();
@@ -236,7 +266,7 @@ async fn an_audit_event_says_who_did_what() {
         if !followed.is_empty() {
             break followed;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     };
     let [(position, first)] = &followed[..] else {
         panic!("{followed:?}")
