@@ -115,11 +115,6 @@ impl Installation {
         self.workers[index] = self.setting.worker(&self.family, &[], None);
     }
 
-    /// A worker in the place of one that was killed.
-    pub(crate) fn work_again(&mut self, index: usize) {
-        self.workers[index] = self.setting.worker(&self.family, None);
-    }
-
     /// The only worker, and it dies at this point of a workflow.
     pub(crate) fn work_until(&mut self, point: &str) {
         self.workers.clear();
