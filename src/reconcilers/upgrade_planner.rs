@@ -31,7 +31,7 @@ pub async fn plan_upgrades(pool: &Pool, clock: &dyn Clock, entropy: &dyn Entropy
         };
         let release = &upgrade.release;
         for id in db::brokers_in_situation(&mut conn, &situation, release, BATCH).await? {
-            let mut transaction = pool.begin().await?;
+            let mut transaction = db::begin(pool).await?;
             if stage(&mut transaction, entropy, &id, (&situation, &upgrade), now).await? {
                 transaction.commit().await?;
                 staged += 1;

@@ -279,7 +279,7 @@ pub(super) async fn mark_applied(
     generation: i64,
 ) -> Result<(), Halt> {
     let now = context.clock.now();
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = db::begin(&context.pool).await?;
     let Some(broker) = db::broker_find_locked(&mut transaction, id).await? else {
         return Err(Halt::Finished);
     };

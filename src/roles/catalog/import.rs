@@ -39,7 +39,7 @@ pub async fn import(
                 })?;
         }
     }
-    let mut transaction = pool.begin().await.map_err(db::Error::from)?;
+    let mut transaction = db::begin(pool).await?;
     let imported = db::engine_manifest_serial(&mut transaction).await?;
     if manifest.serial < imported {
         return Err(Error::NotNewer {
