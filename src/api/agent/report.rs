@@ -18,9 +18,11 @@ pub(super) async fn report(
     CallingHost(host): CallingHost,
     Json(report): Json<HostReport>,
 ) -> Result<StatusCode, Error> {
+    // Most reports are heartbeats, which say of every node what is known. Nobody holds one connection
+    // and waits for another: with many hosts at once none would be left.
     let mut conn = state.pool.acquire().await?;
-    // Most reports are heartbeats, which say of every node what is known.
     let news = db::nodes_news(&mut conn, host.id, &report.nodes).await?;
+    drop(conn);
     for observation in &report.nodes {
         let id = &observation.node_id;
         if news.unknown.contains(id) && observation.phase != Phase::Absent {
@@ -31,6 +33,7 @@ pub(super) async fn report(
         }
         observe(&state, &host, observation).await?;
     }
+    let mut conn = state.pool.acquire().await?;
     db::host_touch(&mut conn, host.id, &report.capacity, state.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
