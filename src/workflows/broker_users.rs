@@ -16,7 +16,7 @@ pub(super) async fn run(flow: &Flow<'_>, id: &BrokerId) -> Result<(), Halt> {
 
 /// Writes the users into what each node is asked for. A node that is not asked for anything yet gets them with the rest.
 async fn ensure_logins(context: &Context, id: &BrokerId) -> Result<(), Halt> {
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = db::begin(&context.pool).await?;
     let broker = db::broker_find(&mut transaction, id)
         .await?
         .ok_or(Halt::Finished)?;

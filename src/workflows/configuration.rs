@@ -69,7 +69,7 @@ pub(super) async fn refuse<T>(
         revision: *revision,
         reason,
     };
-    let mut transaction = context.pool.begin().await?;
+    let mut transaction = db::begin(&context.pool).await?;
     let (generation, now) = (broker.generation, context.clock.now());
     reject(
         context,
