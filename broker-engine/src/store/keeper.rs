@@ -61,7 +61,14 @@ pub(super) fn prepare_first(
     let mut len = len;
     loop {
         match prepare(disk, number, len, spare.clone()) {
-            Err(error) if is_full(&error) && len / 2 >= FILE_BYTES_MIN => len /= 2,
+            Err(error) if is_full(&error) && len / 2 >= FILE_BYTES_MIN => {
+                // As much is left: without room for a manifest nothing could ever be given back.
+                let room = disk.available_bytes().unwrap_or(0);
+                len /= 2;
+                while len > room / 2 && len / 2 >= FILE_BYTES_MIN {
+                    len /= 2;
+                }
+            }
             made => return made,
         }
     }
