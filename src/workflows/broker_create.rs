@@ -15,12 +15,12 @@ pub(super) async fn run(flow: &Flow<'_>, id: &BrokerId, generation: i64) -> Resu
     .await?;
     flow.step(
         "ensure_placement",
-        launch::ensure_placement(flow.context, id, generation),
+        Box::pin(launch::ensure_placement(flow.context, id, generation)),
     )
     .await?;
     flow.step(
         "ensure_intent",
-        launch::ensure_intent(flow, id, generation, None),
+        Box::pin(launch::ensure_intent(flow, id, generation, None)),
     )
     .await?;
     flow.step(

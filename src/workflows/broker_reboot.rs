@@ -13,7 +13,7 @@ pub(super) async fn run(flow: &Flow<'_>, id: &BrokerId, generation: i64) -> Resu
         let only = Some(ordinal);
         flow.step(
             "ensure_intent",
-            launch::ensure_intent(flow, id, generation, only),
+            Box::pin(launch::ensure_intent(flow, id, generation, only)),
         )
         .await?;
         flow.step(

@@ -117,7 +117,7 @@ mod tests {
         };
         let guest = ("guest".to_owned(), true);
         assert_eq!(due(&intent, &node).unwrap(), None);
-        assert_eq!(written(&intent), [guest.clone()]);
+        assert_eq!(written(&intent), std::slice::from_ref(&guest));
 
         intent
             .users
