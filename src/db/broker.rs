@@ -369,7 +369,9 @@ pub async fn broker_mark_applied(
                 updated_at = $3,
                 previous_engine = case
                     when applied is null
-                      or applied->'engine_release' is not distinct from intended->'engine_release'
+                      or (applied->'engine_version' = intended->'engine_version'
+                          and applied->'engine_release'
+                              is not distinct from intended->'engine_release')
                     then previous_engine
                     else jsonb_build_object('engine_version', applied->'engine_version',
                                             'engine_release', applied->'engine_release')

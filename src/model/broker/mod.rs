@@ -242,7 +242,9 @@ impl Broker {
     /// Keeps `next` for the next reboot.
     pub fn stage(&mut self, next: Launch) {
         let before = std::mem::replace(&mut self.staged, self.intended.difference(next));
-        if before.engine_release == self.staged.engine_release {
+        let same_engine = before.engine_version == self.staged.engine_version
+            && before.engine_release == self.staged.engine_release;
+        if same_engine {
             self.staged.upgrade = before.upgrade;
         }
     }
