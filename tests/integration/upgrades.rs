@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_api::{LaunchObservation, NodeObservation, Phase};
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions,
 };
@@ -21,19 +22,20 @@ use signing::TrustedKeys;
 use tempfile::TempDir;
 use warren::api::agent::Lifetimes;
 use warren::app::MaintenanceDescription;
-use warren::model::BrokerId;
+use warren::db;
 use warren::model::broker::{Broker, State};
 use warren::model::clock::SystemClock;
 use warren::model::engine::UpgradeReason;
-use warren::model::entropy::SystemEntropy;
+use warren::model::entropy::{Entropy as _, SystemEntropy};
 use warren::model::maintenance::MaintenanceOutcome;
+use warren::model::{BrokerId, NodeId};
 use warren::reconcilers::plan_upgrades;
 use warren::roles::catalog;
 use warren::workflows::{NoFaults, Options, Timing};
 
 use crate::agents::RunningAgent;
 use crate::endpoint::Endpoint;
-use crate::fleet::Fleet;
+use crate::fleet::{Agents, Fleet};
 
 const OPERATOR: (&str, &str) = ("operator", "correct-horse-battery");
 /// What the built-in engine calls itself, and what the copy of it does.
@@ -474,4 +476,100 @@ async fn only_newer_manifests_by_trusted_keys_get_into_the_catalogue() {
     let refused = world.import(&third).await.unwrap_err().to_string();
     assert!(refused.contains("known as another program"), "{refused}");
     world.end().await;
+}
+
+/// Two nodes of one broker, whose agents say what the test has them say.
+struct Pair {
+    fleet: Fleet,
+    id: BrokerId,
+}
+
+impl Pair {
+    async fn running(name: &str) -> Self {
+        let mut fleet = Fleet::start(Agents::Silent, 2).await;
+        let id = fleet.create(name).await;
+        let broker = fleet.broker(&id).await.unwrap();
+        let mut conn = fleet.database.pool.acquire().await.unwrap();
+        for ordinal in 0..2 {
+            let node = NodeId(SystemEntropy.uuid());
+            db::node_create(&mut conn, node, &broker, ordinal, now())
+                .await
+                .unwrap();
+        }
+        drop(conn);
+        fleet.work();
+        let pair = Self { fleet, id };
+        for ordinal in 0..2 {
+            pair.says(ordinal, 1, None).await;
+        }
+        pair.fleet.reaches(&pair.id, Some(State::Running)).await;
+        pair.fleet.reboot(&pair.id).await;
+        pair
+    }
+
+    async fn generations(&self) -> Vec<i64> {
+        let mut conn = self.fleet.database.pool.acquire().await.unwrap();
+        let nodes = db::nodes_of_broker(&mut conn, &self.id).await.unwrap();
+        nodes.iter().map(|node| node.generation).collect()
+    }
+
+    /// Reports a node as ready once this generation is asked of it.
+    async fn says(&self, ordinal: usize, generation: i64, rolled_back: Option<&str>) {
+        let asked = async {
+            while self.generations().await[ordinal] < generation {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asked)
+            .await
+            .expect("never asked");
+        let mut transaction = self.fleet.database.pool.begin().await.unwrap();
+        let nodes = db::nodes_of_broker(&mut transaction, &self.id).await;
+        let observation = NodeObservation {
+            node_id: nodes.unwrap()[ordinal].id.0,
+            generation,
+            phase: Phase::Ready,
+            process: None,
+            restarts: 0,
+            detail: None,
+            launch: Some(LaunchObservation {
+                release: BUILTIN[0].to_owned(),
+                rolled_back: rolled_back.map(str::to_owned),
+                away_ms: Some(5),
+            }),
+            observed_at: now(),
+        };
+        db::node_observe(&mut transaction, self.fleet.host_id, &observation, now())
+            .await
+            .unwrap();
+        db::job_wake(&mut transaction, self.id.as_str(), now())
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nodes_are_restarted_one_at_a_time() {
+    let pair = Pair::running("rolling").await;
+    pair.says(0, 2, None).await;
+    pair.says(1, 2, None).await;
+    let broker = pair.fleet.reaches(&pair.id, Some(State::Running)).await;
+    assert_eq!(broker.unwrap().applied_generation, 2);
+    // Had both been asked at once, the second would have been before the first was ready.
+    let second = Pair::running("held").await;
+    while second.generations().await[0] < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(second.generations().await, [2, 1]);
+    second.says(0, 2, Some("it would not start")).await;
+    let broker = second.fleet.reaches(&second.id, Some(State::Running)).await;
+    assert_eq!(broker.unwrap().applied_generation, 2);
+    assert_eq!(
+        second.generations().await,
+        [2, 1],
+        "the other one is left alone"
+    );
+    pair.fleet.stop().await;
+    second.fleet.stop().await;
 }
