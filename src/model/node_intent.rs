@@ -94,6 +94,9 @@ pub fn settled(last: &NodeIntent, rolled_back: bool) -> NodeIntent {
         settled.engine = fallback.engine;
         settled.profile = fallback.profile;
         settled.limits = fallback.limits;
+        if let Some(proven) = &settled.proven_configuration {
+            settled.configuration.clone_from(proven);
+        }
     }
     settled
 }

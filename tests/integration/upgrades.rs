@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::{LaunchObservation, NodeObservation, Phase};
+use agent_api::{Alarms, LaunchObservation, NodeObservation, Phase};
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions,
 };
@@ -537,6 +537,8 @@ impl Pair {
                 rolled_back: rolled_back.map(str::to_owned),
                 away_ms: Some(5),
             }),
+            rejected: None,
+            alarms: Alarms::default(),
             observed_at: now(),
         };
         db::node_observe(&mut transaction, self.fleet.host_id, &observation, now())
