@@ -523,7 +523,7 @@ impl Pair {
         tokio::time::timeout(Duration::from_secs(60), asked)
             .await
             .expect("never asked");
-        let mut transaction = self.fleet.database.pool.begin().await.unwrap();
+        let mut transaction = db::begin(&self.fleet.database.pool).await.unwrap();
         let nodes = db::nodes_of_broker(&mut transaction, &self.id).await;
         let observation = NodeObservation {
             node_id: nodes.unwrap()[ordinal].id.0,
