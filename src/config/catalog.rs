@@ -35,10 +35,10 @@ pub enum Catalog {
     },
     /// Sign a manifest and the files that it names; prints it
     ///
-    /// The draft is JSON: {"serial": 1, "expires": "2027-01-01T00:00:00Z", "releases": [{"engine_type":
+    /// The draft is JSON: `{"serial": 1, "expires": "2027-01-01T00:00:00Z", "releases": [{"engine_type":
     /// "RABBITMQ", "engine_version": "4.2.2", "release": "0.2.0", "released": "2026-11-01",
     /// "end_of_support": null, "formats": {"reads": [1, 2], "writes": 2}, "file": "./brokerd",
-    /// "url": "https://example.org/brokerd-0.2.0"}]}. Paths are relative to the draft; without a URL
+    /// "url": "https://example.org/brokerd-0.2.0"}]}`. Paths are relative to the draft; without a URL
     /// agents read the file itself; without a file the entry sets the dates of the built-in engine.
     /// Hashes, sizes and signatures are filled in.
     #[command(verbatim_doc_comment)]
