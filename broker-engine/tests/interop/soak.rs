@@ -106,7 +106,9 @@ async fn when_clients_of_all_kinds_are_gone_nothing_of_them_is_left() {
     );
     for rest in &rests[1..] {
         assert_eq!(rest.totals, rests[0].totals);
-        assert_eq!(rest.descriptors, rests[0].descriptors);
+        // A log that is in two files now, with nobody there, has one open that it had not before.
+        let logs = rest.files.saturating_sub(rests[0].files);
+        assert!(rest.descriptors <= rests[0].descriptors + logs, "{rest:?}");
         // The runtime's threads for what blocks come and go.
         assert!(rest.threads <= rests[0].threads + 16, "{rest:?}");
         assert!(rest.files <= 16, "the log does not shrink: {rest:?}");
