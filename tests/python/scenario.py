@@ -51,7 +51,12 @@ def wait_state(client, broker_id, wanted, patience=60.0, pause=0.05):
     """Describes the broker until it is in the wanted state, every `pause` seconds."""
     deadline = time.monotonic() + patience
     while True:
-        broker = client.describe_broker(BrokerId=broker_id)
+        try:
+            broker = client.describe_broker(BrokerId=broker_id)
+        except ClientError as error:
+            assert is_throttled(error), error
+            time.sleep(1)
+            continue
         if broker["BrokerState"] == wanted:
             return broker
         if broker["BrokerState"] == "CREATION_FAILED" or time.monotonic() > deadline:
@@ -65,11 +70,19 @@ def wait_gone(client, broker_id, patience=60.0):
         try:
             broker = client.describe_broker(BrokerId=broker_id)
         except ClientError as error:
+            if is_throttled(error):
+                time.sleep(1)
+                continue
             assert code(error) == "NotFoundException", error
             return
         assert broker["BrokerState"] == "DELETION_IN_PROGRESS", broker
         assert time.monotonic() < deadline, "still there"
         time.sleep(0.05)
+
+
+def is_throttled(error):
+    """Whoever waits beside others may ask too often: it waits longer, as SDKs do."""
+    return code(error) == "TooManyRequestsException"
 
 
 def code(error):

@@ -266,7 +266,9 @@ impl Setting {
         let mut command = self.warren(&["serve"]);
         command
             .args(["--listen", &format!("127.0.0.1:{public}")])
-            .args(["--agent-listen", &format!("127.0.0.1:{agents}")]);
+            .args(["--agent-listen", &format!("127.0.0.1:{agents}")])
+            // Clients of tests ask as fast as they can; what they would be told is tested elsewhere.
+            .args(["--requests-per-second", "0"]);
         let process = family.spawn("warren serve", &mut command);
         let address = SocketAddr::from(([127, 0, 0, 1], public));
         network::eventually("the API is healthy", PATIENCE, || {
