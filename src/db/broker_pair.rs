@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 
 use super::{
     Result,
-    broker::{broker_find, broker_find_locked, broker_relaunch},
-    job::job_insert,
+    broker::{broker_find, broker_find_locked},
+    broker_reboot::broker_reboot,
 };
 use crate::model::{
     BrokerId, JobId,
@@ -18,7 +18,6 @@ use crate::model::{
         replication::{Phase, Role},
         state::Request,
     },
-    job::Job,
     parity::Parity,
 };
 
@@ -132,10 +131,5 @@ pub async fn pair_reboot(
         return Ok(());
     }
     broker.next_generation(now);
-    broker_relaunch(conn, broker).await?;
-    let job = Job::BrokerReboot {
-        broker_id: broker.id.clone(),
-        generation: broker.generation,
-    };
-    job_insert(conn, job_id, &job, now).await
+    broker_reboot(conn, broker, job_id, None, now).await
 }

@@ -37,7 +37,7 @@ pub async fn job_insert_for(
     insert(conn, id, job, Some(request_id), now).await
 }
 
-async fn insert(
+pub(super) async fn insert(
     conn: &mut PgConnection,
     id: JobId,
     job: &Job,

@@ -9,6 +9,7 @@ mod account;
 mod audit;
 mod broker;
 mod broker_pair;
+mod broker_reboot;
 mod broker_secret;
 mod broker_user;
 mod certificate_authority;
@@ -52,6 +53,7 @@ pub use broker::{
 pub use broker_pair::{
     pair_create, pair_delete, pair_fetch, pair_reboot, pair_set_phase, pair_start, pair_swap,
 };
+pub use broker_reboot::broker_reboot;
 pub use broker_secret::{
     broker_secret_create, broker_secret_fetch, broker_secret_reseal, broker_secrets,
 };

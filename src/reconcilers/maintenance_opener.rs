@@ -13,7 +13,6 @@ use crate::model::broker::Broker;
 use crate::model::broker::state::Request;
 use crate::model::clock::Clock;
 use crate::model::entropy::Entropy;
-use crate::model::job::Job;
 use crate::model::maintenance::{MaintenanceOutcome, MaintenanceRun, Opening, Schedule};
 use crate::model::parity::Parity;
 use crate::model::{BrokerId, JobId};
@@ -120,12 +119,8 @@ async fn use_window(
         db::pair_start(tx, &broker, JobId(entropy.uuid_at(now)), now).await?;
         broker.next_generation(now);
         run.generation = Some(broker.generation);
-        db::broker_relaunch(tx, &broker).await?;
-        let job = Job::BrokerReboot {
-            broker_id: id.clone(),
-            generation: broker.generation,
-        };
-        db::job_insert(tx, JobId(entropy.uuid_at(now)), &job, now).await?;
+        let job_id = JobId(entropy.uuid_at(now));
+        db::broker_reboot(tx, &broker, job_id, None, now).await?;
     }
     db::maintenance_run_create(tx, &run).await?;
     db::audit_append(tx, &event(entropy, &broker, &run, now)).await?;

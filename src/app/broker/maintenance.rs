@@ -14,8 +14,7 @@ use crate::{
         authorisation::Action,
         broker::{Broker, Launch, StagedLaunch, state::Request},
         engine::{EngineRelease, NoWayBack, Previous, UpgradeReason, way_back},
-        job::Job,
-        maintenance::{MaintenanceOutcome, MaintenanceRun, Schedule},
+        maintenance::{MaintenanceRun, Schedule},
         node::RejectedConfiguration,
     },
 };
@@ -114,25 +113,9 @@ impl App {
         let replicas = JobId(self.entropy.uuid_at(now));
         db::pair_start(&mut tx, &broker, replicas, now).await?;
         broker.next_generation(now);
-        db::broker_relaunch(&mut tx, &broker).await?;
-        let job = Job::BrokerReboot {
-            broker_id: broker.id.clone(),
-            generation: broker.generation,
-        };
         let job_id = JobId(self.entropy.uuid_at(now));
-        db::job_insert_for(&mut tx, job_id, &job, caller.request_id, now).await?;
-        let run = MaintenanceRun {
-            id: self.entropy.uuid_at(now),
-            broker_id: broker.id.clone(),
-            window_start: None,
-            changes,
-            generation: Some(broker.generation),
-            outcome: MaintenanceOutcome::Started,
-            reason: None,
-            nodes: Vec::new(),
-            started_at: now,
-            finished_at: None,
-        };
+        db::broker_reboot(&mut tx, &broker, job_id, Some(caller.request_id), now).await?;
+        let run = MaintenanceRun::begun(self.entropy.uuid_at(now), &broker, changes, now);
         db::maintenance_run_create(&mut tx, &run).await?;
         let change = Change {
             action,
@@ -190,24 +173,9 @@ impl App {
         let changes = broker.staged.clone();
         broker.next_generation(now);
         broker.stage(broker.intended.clone().with(waits));
-        db::broker_relaunch(&mut tx, &broker).await?;
-        let job = Job::BrokerReboot {
-            broker_id: broker.id.clone(),
-            generation: broker.generation,
-        };
-        db::job_insert(&mut tx, JobId(self.entropy.uuid_at(now)), &job, now).await?;
-        let run = MaintenanceRun {
-            id: self.entropy.uuid_at(now),
-            broker_id: broker.id.clone(),
-            window_start: None,
-            changes,
-            generation: Some(broker.generation),
-            outcome: MaintenanceOutcome::Started,
-            reason: None,
-            nodes: Vec::new(),
-            started_at: now,
-            finished_at: None,
-        };
+        let job_id = JobId(self.entropy.uuid_at(now));
+        db::broker_reboot(&mut tx, &broker, job_id, None, now).await?;
+        let run = MaintenanceRun::begun(self.entropy.uuid_at(now), &broker, changes, now);
         db::maintenance_run_create(&mut tx, &run).await?;
         db::maintenance_run_shun(&mut tx, run.id, &current.release).await?;
         let change = Change {

@@ -7,7 +7,7 @@ use crate::{
     app::{App, Caller, audit::Change},
     db,
     error::Error,
-    model::{JobId, authorisation::Action, broker::state::Request, job::Job},
+    model::{JobId, authorisation::Action, broker::state::Request},
 };
 
 impl App {
@@ -24,13 +24,8 @@ impl App {
         let replicas = JobId(self.entropy.uuid_at(now));
         db::pair_start(&mut tx, &broker, replicas, now).await?;
         broker.next_generation(now);
-        db::broker_relaunch(&mut tx, &broker).await?;
-        let job = Job::BrokerReboot {
-            broker_id: broker.id.clone(),
-            generation: broker.generation,
-        };
         let job_id = JobId(self.entropy.uuid_at(now));
-        db::job_insert_for(&mut tx, job_id, &job, caller.request_id, now).await?;
+        db::broker_reboot(&mut tx, &broker, job_id, Some(caller.request_id), now).await?;
         let change = Change {
             action,
             resource: &broker.arn(),

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{BrokerId, broker::StagedLaunch};
+use crate::model::{
+    BrokerId,
+    broker::{Broker, StagedLaunch},
+};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaintenanceRun {
@@ -24,6 +27,24 @@ pub struct MaintenanceRun {
     pub started_at: DateTime<Utc>,
     /// When every node proved the new generation, or could not.
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl MaintenanceRun {
+    /// The restart that an owner asked for, of the generation that the broker has now.
+    pub fn begun(id: Uuid, broker: &Broker, changes: StagedLaunch, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            broker_id: broker.id.clone(),
+            window_start: None,
+            changes,
+            generation: Some(broker.generation),
+            outcome: MaintenanceOutcome::Started,
+            reason: None,
+            nodes: Vec::new(),
+            started_at: now,
+            finished_at: None,
+        }
+    }
 }
 
 /// How long clients were kept away from a node.
