@@ -7,6 +7,7 @@ use warren::config::{
     AccessKeyCommand, Policy, PolicyCommand, QuotaCommand, RoleCommand, Simulate, UserCommand,
 };
 use warren::model::policy::{Context, PolicyDocument};
+use warren::model::principal_tag::AskedTag;
 use warren::model::quota::Quota;
 use warren::model::role::{Role, RoleTerms};
 use warren::model::{
@@ -51,6 +52,23 @@ pub(crate) async fn user(installation: &Installation, command: UserCommand) -> a
         UserCommand::List { account } => {
             roles::admin::list_principals(installation, &account).await?;
         }
+        UserCommand::Tag {
+            account,
+            name: text,
+            tags,
+        } => {
+            let subject = Subject::User(name(&text)?);
+            roles::admin::tag_principal(installation, &account, &subject, &asked_tags(&tags)?)
+                .await?;
+        }
+        UserCommand::Untag {
+            account,
+            name: text,
+            keys,
+        } => {
+            let subject = Subject::User(name(&text)?);
+            roles::admin::untag_principal(installation, &account, &subject, &keys).await?;
+        }
         UserCommand::Delete {
             account,
             name: text,
@@ -81,6 +99,23 @@ pub(crate) async fn role(installation: &Installation, command: RoleCommand) -> a
         } => {
             let role = read_role(&text, &trust_policy, session_s_max)?;
             roles::admin::update_role(installation, &account, &role).await?;
+        }
+        RoleCommand::Tag {
+            account,
+            name: text,
+            tags,
+        } => {
+            let subject = Subject::Role(name(&text)?);
+            roles::admin::tag_principal(installation, &account, &subject, &asked_tags(&tags)?)
+                .await?;
+        }
+        RoleCommand::Untag {
+            account,
+            name: text,
+            keys,
+        } => {
+            let subject = Subject::Role(name(&text)?);
+            roles::admin::untag_principal(installation, &account, &subject, &keys).await?;
         }
         RoleCommand::Delete {
             account,
@@ -175,6 +210,19 @@ fn context(question: &Simulate) -> anyhow::Result<Context> {
                 .with_context(|| format!("--context {pair} is not KEY=VALUE"))?;
             Ok(context.with(key, value))
         })
+}
+
+fn asked_tags(tags: &[String]) -> anyhow::Result<Vec<AskedTag>> {
+    let read = |text: &String| {
+        let (key, value) = text
+            .split_once('=')
+            .with_context(|| format!("--tag {text} is not KEY=VALUE"))?;
+        Ok(AskedTag {
+            key: Some(key.to_owned()),
+            value: Some(value.to_owned()),
+        })
+    };
+    tags.iter().map(read).collect()
 }
 
 fn read_role(text: &str, trust_policy: &Path, session_s_max: u32) -> anyhow::Result<Role> {

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use crate::model::{Invalid, authorisation::Denied, broker::state::NotAllowed, quota::Exceeded};
+use crate::model::{
+    Invalid, authorisation::Denied, broker::state::NotAllowed, quota::Exceeded, session::NoSession,
+};
 
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -29,6 +31,9 @@ pub enum Error {
     },
     #[error(transparent)]
     Forbidden(#[from] Denied),
+    /// A session that cannot be had.
+    #[error(transparent)]
+    NoSession(#[from] NoSession),
     /// More than the account may have.
     #[error("{public}")]
     QuotaExceeded {

@@ -1,6 +1,6 @@
 //! The audit log: what each call asked, and how it ended. And the list of it all.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use axum::{
     Extension, Json,
@@ -15,11 +15,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    body,
+    auth::SignedBody,
     error::{Failed, Failure},
     query,
-    router::{ApiState, ROUTES},
-    sts,
+    router::{self, ApiState},
+    sts::{self, Form},
 };
 use crate::{
     app::{CallNote, Caller, EndedCall},
@@ -30,44 +30,66 @@ use crate::{
     },
 };
 
+/// What the log says of an answer that no change's transaction told of.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) resource_arn: String,
+    pub(super) response: Value,
+}
+
 /// Notes what a call asks before it is carried out and, unless a change's transaction did, tells
 /// how it ended. A call that cannot be told of is not answered.
 pub(super) async fn tell(
     State(state): State<ApiState>,
     path: MatchedPath,
     Extension(mut caller): Extension<Caller>,
-    request: Request,
+    Extension(SignedBody(body)): Extension<SignedBody>,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let (mut parts, body) = request.into_parts();
-    let body = body::read(body).await?;
-    let asked = Asked {
-        method: &parts.method,
-        route: path.as_str(),
-        path: parts.uri.path(),
-        query: parts.uri.query(),
-        body: &body,
+    let query = request.uri().query().unwrap_or_default();
+    let is_sts = path.as_str() == sts::PATH;
+    let asked = if is_sts {
+        let form = match *request.method() == Method::GET {
+            true => Form::of_query(query),
+            false => Form::of_body(&body),
+        };
+        let asked = Asked::of_form(&form);
+        request.extensions_mut().insert(form);
+        asked
+    } else {
+        Asked::of_route(
+            request.method(),
+            (path.as_str(), request.uri().path()),
+            query,
+            &body,
+        )
     };
-    let (action, is_read) = asked.action();
-    caller.note = CallNote::new(asked.parameters());
-    parts.extensions.insert(caller.clone());
-    let response = next.run(Request::from_parts(parts, body.into())).await;
+    caller.note = CallNote::new(asked.parameters);
+    request.extensions_mut().insert(caller.clone());
+    let mut response = next.run(request).await;
     if caller.note.is_told() {
         return Ok(response);
     }
-    let error = response
-        .extensions()
-        .get::<Failed>()
-        .map(|Failed(failure)| {
-            let answer = failure.answer();
-            AuditError {
-                code: answer.code.to_owned(),
-                message: storable(&answer.message.unwrap_or_default()),
-            }
-        });
+    let failed = response.extensions().get::<Failed>();
+    let error = failed.map(|Failed(failure)| {
+        let answer = failure.answer();
+        let code = match is_sts {
+            true => sts::code(failure),
+            false => answer.code,
+        };
+        AuditError {
+            code: code.to_owned(),
+            message: storable(&answer.message.unwrap_or_default()),
+        }
+    });
+    let told = response.extensions_mut().remove::<Told>();
+    let (resource_arn, answer) = told.map(|told| (told.resource_arn, told.response)).unzip();
     let call = EndedCall {
-        action,
-        is_read,
+        action: asked.action,
+        is_read: asked.is_read,
+        resource_arn,
+        response: answer,
         error,
     };
     match state.app.audit_call(&caller, call).await {
@@ -82,75 +104,65 @@ pub(super) async fn tell(
 }
 
 /// A call as it came.
-struct Asked<'a> {
-    method: &'a Method,
-    /// Its path with names in braces where the caller's values stand.
-    route: &'a str,
-    path: &'a str,
-    query: Option<&'a str>,
-    body: &'a [u8],
+struct Asked {
+    /// The action's name in policies.
+    action: String,
+    /// Whether it only looks.
+    is_read: bool,
+    /// All that the caller named, without its secrets; `None` when that is nothing.
+    parameters: Option<Value>,
 }
 
-impl Asked<'_> {
-    /// The action's name in policies, and whether it only looks.
-    fn action(&self) -> (String, bool) {
-        if self.route == sts::PATH {
-            let form = self.form();
-            let action = form
-                .get("Action")
-                .and_then(Value::as_str)
-                .unwrap_or("Unknown");
-            return (format!("sts:{action}"), true);
-        }
-        let operation = ROUTES
-            .iter()
-            .find(|(method, path, _)| *method == self.method.as_str() && *path == self.route)
-            .map_or("Unknown", |(_, _, operation)| *operation);
-        (format!("mq:{operation}"), self.method == Method::GET)
-    }
-
-    /// All that the caller named, without its secrets; `None` when that is nothing.
-    fn parameters(&self) -> Option<Value> {
-        let mut parameters = match self.route == sts::PATH {
-            true => self.form(),
-            // Nothing but an object has members to tell of.
-            false => serde_json::from_slice(self.body).unwrap_or_default(),
+impl Asked {
+    fn of_form(form: &Form) -> Self {
+        let action = match form.action() {
+            "" => "Unknown",
+            action => action,
         };
-        parameters.extend(self.labels());
-        parameters.extend(pairs(self.query.unwrap_or_default()));
-        (!parameters.is_empty()).then(|| without_secrets(Value::Object(parameters)))
+        Self {
+            action: storable(&format!("sts:{action}")),
+            is_read: true,
+            parameters: shown(form.parameters()),
+        }
     }
 
-    /// The values of the names in the route's braces.
-    fn labels(&self) -> Map<String, Value> {
-        let names = self.route.split('/').zip(self.path.split('/'));
-        names
-            .filter_map(|(name, value)| {
-                let name = name.strip_prefix('{')?.strip_suffix('}')?;
-                Some((name.to_owned(), json!(decode(value))))
-            })
-            .collect()
+    /// `route` is the path with names in braces where the caller's values stand.
+    fn of_route(method: &Method, (route, path): (&str, &str), query: &str, body: &[u8]) -> Self {
+        // Nothing but an object has members to tell of.
+        let mut parameters: Map<_, _> = serde_json::from_slice(body).unwrap_or_default();
+        parameters.extend(labels(route, path));
+        parameters.extend(pairs(query));
+        let operation = router::operation(method, Some(route));
+        Self {
+            action: format!("mq:{operation}"),
+            is_read: method == Method::GET,
+            parameters: shown(parameters),
+        }
     }
+}
 
-    fn form(&self) -> Map<String, Value> {
-        let form = String::from_utf8_lossy(self.body).replace('+', "%20");
-        pairs(&form)
-            .chain(pairs(self.query.unwrap_or_default()))
-            .collect()
-    }
+fn shown(parameters: Map<String, Value>) -> Option<Value> {
+    (!parameters.is_empty()).then(|| without_secrets(Value::Object(parameters)))
+}
+
+/// The values of the names in the route's braces.
+fn labels(route: &str, path: &str) -> Map<String, Value> {
+    let names = route.split('/').zip(path.split('/'));
+    names
+        .filter_map(|(name, value)| {
+            let name = name.strip_prefix('{')?.strip_suffix('}')?;
+            let value = percent_decode_str(value).decode_utf8_lossy();
+            Some((name.to_owned(), json!(value)))
+        })
+        .collect()
 }
 
 /// Names and values of a query; a name that comes again has a list. What signs is left out.
 fn pairs(query: &str) -> impl Iterator<Item = (String, Value)> + use<> {
     let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(name).into_owned();
+    for (name, value) in query::pairs(query) {
         if !name.starts_with("X-Amz-") {
-            values
-                .entry(name)
-                .or_default()
-                .push(decode(value).into_owned());
+            values.entry(name).or_default().push(value);
         }
     }
     values
@@ -159,10 +171,6 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, Value)> + use<> {
             1 => (name, json!(values.pop())),
             _ => (name, json!(values)),
         })
-}
-
-fn decode(text: &str) -> Cow<'_, str> {
-    percent_decode_str(text).decode_utf8_lossy()
 }
 
 #[derive(Serialize)]
@@ -224,20 +232,8 @@ fn time(name: &'static str, text: &str) -> Result<DateTime<Utc>, Error> {
 mod tests {
     use super::*;
 
-    fn asked<'a>(
-        method: &'a Method,
-        route: &'a str,
-        path: &'a str,
-        query: &'a str,
-        body: &'a str,
-    ) -> Asked<'a> {
-        Asked {
-            method,
-            route,
-            path,
-            query: Some(query),
-            body: body.as_bytes(),
-        }
+    fn asked(method: &Method, route: &str, path: &str, query: &str, body: &str) -> Asked {
+        Asked::of_route(method, (route, path), query, body.as_bytes())
     }
 
     #[test]
@@ -251,9 +247,9 @@ mod tests {
             "",
             body,
         );
-        assert_eq!(call.action(), ("mq:CreateUser".to_owned(), false));
+        assert_eq!((&*call.action, call.is_read), ("mq:CreateUser", false));
         assert_eq!(
-            call.parameters().unwrap(),
+            call.parameters.unwrap(),
             json!({"broker-id": "b-1", "username": "a b", "password": "****", "groups": ["a"]})
         );
         let query = "tagKeys=a&tagKeys=b&X-Amz-Signature=00";
@@ -265,22 +261,20 @@ mod tests {
             "",
         );
         assert_eq!(
-            call.parameters().unwrap(),
+            call.parameters.unwrap(),
             json!({"resource-arn": "arn:aws", "tagKeys": ["a", "b"]})
         );
         let call = asked(&Method::GET, "/v1/brokers", "/v1/brokers", "", "");
-        assert_eq!(call.action(), ("mq:ListBrokers".to_owned(), true));
-        assert_eq!(call.parameters(), None);
+        assert_eq!((&*call.action, call.is_read), ("mq:ListBrokers", true));
+        assert_eq!(call.parameters, None);
     }
 
     #[test]
     fn a_call_for_a_session_is_told_by_its_form() {
-        let form = "Action=AssumeRole&RoleSessionName=a+b";
-        let call = asked(&Method::POST, "/", "/", "", form);
-        assert_eq!(call.action(), ("sts:AssumeRole".to_owned(), true));
-        assert_eq!(
-            call.parameters().unwrap(),
-            json!({"Action": "AssumeRole", "RoleSessionName": "a b"})
-        );
+        let form = Form::of_body(b"Action=AssumeRole&RoleSessionName=a+b");
+        let call = Asked::of_form(&form);
+        assert_eq!((&*call.action, call.is_read), ("sts:AssumeRole", true));
+        assert_eq!(call.parameters.unwrap(), json!({"roleSessionName": "a b"}));
+        assert_eq!(Asked::of_form(&Form::default()).action, "sts:Unknown");
     }
 }

@@ -28,6 +28,9 @@ pub(super) enum Failure {
     BodyIncomplete,
     #[error("Unknown operation.")]
     UnknownOperation,
+    /// No action of the query protocol; empty when none was named.
+    #[error("Could not find operation {0} for version 2011-06-15")]
+    UnknownAction(String),
     /// More requests than the account may send.
     #[error("Rate exceeded")]
     Throttled,
@@ -70,6 +73,7 @@ impl Failure {
             Self::UnknownOperation => {
                 caller(StatusCode::NOT_FOUND, "UnknownOperationException", self)
             }
+            Self::UnknownAction(_) => caller(StatusCode::BAD_REQUEST, "InvalidAction", self),
             // SDKs retry this, with growing pauses.
             Self::Throttled => caller(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -109,6 +113,8 @@ fn domain(error: &Error) -> Answer {
         }
         // Not ForbiddenException: Terraform takes that for a broker that is gone.
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "AccessDeniedException", ""),
+        // Only the service that gives out sessions answers this, and in words of its own.
+        Error::NoSession(_) => (StatusCode::BAD_REQUEST, "BadRequestException", ""),
         Error::QuotaExceeded { attribute, .. } => {
             (StatusCode::BAD_REQUEST, "BadRequestException", *attribute)
         }

@@ -16,19 +16,26 @@ pub(super) fn page(query: Option<&str>) -> Result<PageRequest, Failure> {
     })
 }
 
+/// Every parameter, decoded, in order.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+}
+
 /// The decoded values of every parameter named `name`, in order.
 pub(super) fn values(query: Option<&str>, name: &str) -> Vec<String> {
-    let decode = |text: &str| {
-        let text = percent_decode_str(text).decode_utf8_lossy();
-        text.replace('\0', "\u{fffd}")
-    };
-    query
-        .unwrap_or_default()
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .filter(|(key, _)| decode(key) == name)
-        .map(|(_, value)| decode(value))
+    pairs(query.unwrap_or_default())
+        .filter(|(key, _)| key == name)
+        .map(|(_, value)| value)
         .collect()
+}
+
+fn decode(text: &str) -> String {
+    let text = percent_decode_str(text).decode_utf8_lossy();
+    text.replace('\0', "\u{fffd}")
 }
 
 /// The first of [`values`].

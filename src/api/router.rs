@@ -129,7 +129,7 @@ routes! {
         GET "/v1/tags/{resource-arn}" ListTags => get(tag::list),
         GET "/v1/audit-events" ListAuditEvents => get(audit::list),
         POST "/" AssumeRoleOrGetCallerIdentity => post(sts::call),
-        GET "/" GetCallerIdentityByUrl => get(sts::call_by_url),
+        GET "/" GetCallerIdentityByUrl => get(sts::call),
     }
     open {
         GET "/health" Health => get(health::health),

@@ -44,7 +44,7 @@ impl App {
             None => Principal::root(account_id.clone()),
             Some(name) => {
                 let subject = Subject::User(name.clone());
-                let user = db::principal_hold(&mut tx, account_id, &subject).await?;
+                let user = db::principal_lock(&mut tx, account_id, &subject).await?;
                 user.ok_or_else(|| Error::not_found(Kind::Principal, subject.path()))?;
                 self.check_key_count(&mut tx, account_id, &subject).await?;
                 Principal::user(account_id.clone(), name.clone())

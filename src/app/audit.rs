@@ -63,6 +63,9 @@ pub struct EndedCall {
     /// The action's name in policies.
     pub action: String,
     pub is_read: bool,
+    pub resource_arn: Option<String>,
+    /// What the caller was answered, where that is worth telling.
+    pub response: Option<Value>,
     pub error: Option<AuditError>,
 }
 
@@ -88,6 +91,8 @@ impl App {
     pub async fn audit_call(&self, caller: &Caller, call: EndedCall) -> Result<(), Error> {
         let event = AuditEvent {
             is_read: call.is_read,
+            resource_arn: call.resource_arn,
+            response: call.response,
             error: call.error,
             ..self.event(caller, call.action, self.clock.now())
         };
@@ -152,7 +157,8 @@ fn identity(caller: &Caller) -> Value {
         }
         Identity::Session { role, .. } => {
             let role_id = caller.unique_id.split(':').next();
-            let issued_at = caller.session_issued_at;
+            let session = caller.session.as_ref();
+            let issued_at = session.map(|session| session.issued_at);
             let issued_at = issued_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
             identity["type"] = json!("AssumedRole");
             identity["sessionContext"] = json!({
@@ -165,6 +171,10 @@ fn identity(caller: &Caller) -> Value {
                 },
                 "attributes": {"creationDate": issued_at, "mfaAuthenticated": "false"},
             });
+            let inherited = session.map(|session| &session.inherited);
+            if let Some(name) = inherited.and_then(|one| one.source_identity.as_deref()) {
+                identity["sessionContext"]["sourceIdentity"] = json!(name);
+            }
         }
     }
     identity

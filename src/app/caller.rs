@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::PgConnection;
 
-use super::audit::CallNote;
+use super::{CallerSession, audit::CallNote};
 use crate::{
     db,
     error::Error,
@@ -15,6 +15,7 @@ use crate::{
         authorisation::{Action, Denied, authorise},
         policy::{Context, Grants},
         principal::{Identity, Principal},
+        principal_tag::PrincipalTags,
         tag::Tags,
     },
 };
@@ -26,8 +27,9 @@ pub struct Caller {
     /// The account's id, or the unique id of the user or of the role and its session.
     pub unique_id: String,
     pub access_key_id: AccessKeyId,
-    /// When a session began.
-    pub session_issued_at: Option<DateTime<Utc>>,
+    pub tags: PrincipalTags,
+    /// The session he is in, if he is in one.
+    pub session: Option<CallerSession>,
     /// The region that the request is for.
     pub region: Region,
     pub request_id: RequestId,
@@ -120,9 +122,17 @@ impl Caller {
         if let Some(agent) = &self.user_agent {
             context.add("aws:UserAgent", agent.clone());
         }
-        if let Some(issued_at) = self.session_issued_at {
+        for (key, value) in self.tags.iter() {
+            context.add(&format!("aws:PrincipalTag/{key}"), value);
+        }
+        if let Some(session) = &self.session {
+            let issued_at = session.issued_at;
             let issued_at = issued_at.to_rfc3339_opts(SecondsFormat::Secs, true);
             context.add("aws:TokenIssueTime", issued_at);
+            context.add("aws:MultiFactorAuthPresent", "false");
+            if let Some(name) = &session.inherited.source_identity {
+                context.add("aws:SourceIdentity", name.as_str());
+            }
         }
         match tags {
             RequestTags::None => {}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{App, session::SessionToken};
+use super::{App, session_token::SessionToken};
 use crate::{
     db,
     error::Error,
@@ -13,6 +13,7 @@ use crate::{
         access_key::AccessKey,
         policy::{Grants, Managed, PolicyDocument},
         principal::{Identity, Principal, Subject},
+        principal_tag::PrincipalTags,
     },
 };
 
@@ -33,7 +34,17 @@ pub enum CredentialKind {
         /// To the minute.
         last_used_at: Option<DateTime<Utc>>,
     },
-    Session(SessionToken),
+    Session(Box<SessionToken>),
+}
+
+/// What decides over those who sign with a credential.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    pub grants: Grants,
+    /// The account's id, or the unique id of the user or of the role and its session.
+    pub unique_id: String,
+    /// Of a session those of its role too, where it has none of its own with their keys.
+    pub tags: PrincipalTags,
 }
 
 /// Why there is no credential.
@@ -81,35 +92,43 @@ impl App {
         }))
     }
 
-    /// What the credential's principal may do, and its unique id; `None` when the principal is no
-    /// more.
-    pub async fn grants(&self, credential: &Credential) -> Result<Option<(Grants, String)>, Error> {
+    /// Who the credential's principal is and may do; `None` when the principal is no more.
+    pub async fn standing(&self, credential: &Credential) -> Result<Option<Standing>, Error> {
         let principal = &credential.principal;
         let Some(subject) = principal.subject() else {
-            return Ok(Some((Grants::All, principal.account_id.to_string())));
+            return Ok(Some(Standing {
+                grants: Grants::All,
+                unique_id: principal.account_id.to_string(),
+                tags: PrincipalTags::default(),
+            }));
         };
         let mut conn = self.pool.acquire().await?;
         let account_id = &principal.account_id;
         let Some(stored) = db::principal_fetch(&mut conn, account_id, &subject).await? else {
             return Ok(None);
         };
-        let (session, unique_id) = match (&credential.kind, &principal.identity) {
+        let (session, unique_id, tags) = match (&credential.kind, &principal.identity) {
             (CredentialKind::Session(token), Identity::Session { session, .. }) => {
                 // A role that was deleted and made again is another one.
                 if token.role_id != stored.unique_id {
                     return Ok(None);
                 }
+                let narrowing = self.narrowing(&mut conn, account_id, token).await?;
                 let unique_id = format!("{}:{session}", stored.unique_id);
-                (token.policies()?, unique_id)
+                (narrowing, unique_id, stored.tags.overridden_by(&token.tags))
             }
-            _ => (None, stored.unique_id),
+            _ => (None, stored.unique_id, stored.tags),
         };
         let attached = db::policies_attached(&mut conn, account_id, &subject).await?;
         let attached = attached
             .into_iter()
             .map(document)
             .collect::<Result<_, _>>()?;
-        Ok(Some((Grants::Policies { attached, session }, unique_id)))
+        Ok(Some(Standing {
+            grants: Grants::Policies { attached, session },
+            unique_id,
+            tags,
+        }))
     }
 
     /// Notes that a key verified a request; to the minute, so that most requests write nothing.

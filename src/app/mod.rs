@@ -15,8 +15,10 @@ mod credential;
 mod job;
 mod page;
 mod principal;
+mod principal_tag;
 mod quota;
 mod session;
+mod session_token;
 mod settings;
 mod tag;
 
@@ -30,9 +32,9 @@ pub use broker::{
 pub use caller::Caller;
 pub use catalogue::{EngineVersions, InstanceOption, OptionFilter};
 pub use configuration::ConfigurationDescription;
-pub use credential::{Credential, CredentialKind, NoCredential};
+pub use credential::{Credential, CredentialKind, NoCredential, Standing};
 pub use page::{Page, PageRequest};
-pub use session::{AssumeRole, Session};
+pub use session::{CallerSession, Session};
 pub use settings::Settings;
 
 use crate::{

@@ -138,7 +138,7 @@ mod tests {
         app::{CallNote, Settings},
         model::{
             AccessKeyId, AccountId, Region, RequestId, clock::SystemClock, entropy::SystemEntropy,
-            page::Cursor, policy::Grants, principal::Principal,
+            page::Cursor, policy::Grants, principal::Principal, principal_tag::PrincipalTags,
         },
         secrets::MasterKey,
     };
@@ -159,7 +159,8 @@ mod tests {
             grants: Grants::All,
             unique_id: account.to_owned(),
             access_key_id: AccessKeyId::parse("AKIDEXAMPLE000000000").unwrap(),
-            session_issued_at: None,
+            tags: PrincipalTags::default(),
+            session: None,
             region: Region::parse(region).unwrap(),
             request_id: RequestId(uuid::Uuid::nil()),
             source_address: None,

@@ -8,6 +8,7 @@ use crate::{
         AccountId, Invalid,
         policy::{Managed, PolicyDocument},
         principal::{Name, Subject},
+        principal_tag::PrincipalTags,
         role::{Role, RoleTerms},
     },
 };
@@ -43,6 +44,7 @@ impl App {
             subject,
             unique_id: self.identifier(prefix),
             terms,
+            tags: PrincipalTags::default(),
             created_at: self.clock.now(),
         };
         let mut conn = self.pool.acquire().await?;
@@ -151,8 +153,8 @@ impl App {
     ) -> Result<(), Error> {
         let now = self.clock.now();
         let mut tx = self.begin().await?;
-        let held = db::principal_hold(&mut tx, account_id, subject).await?;
-        held.ok_or_else(|| unknown(subject))?;
+        let there = db::principal_lock(&mut tx, account_id, subject).await?;
+        there.ok_or_else(|| unknown(subject))?;
         let own = db::policy_fetch(&mut tx, account_id, policy).await?;
         let attached = attached(policy, own.is_some())
             .ok_or_else(|| Error::not_found(Kind::Policy, policy.as_str()))?;
@@ -188,6 +190,6 @@ fn attached(name: &Name, is_own: bool) -> Option<Attached> {
     Managed::named(name.as_str()).map(|managed| Attached::Managed(managed.name.to_owned()))
 }
 
-fn unknown(subject: &Subject) -> Error {
+pub(super) fn unknown(subject: &Subject) -> Error {
     Error::not_found(Kind::Principal, subject.path())
 }

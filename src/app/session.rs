@@ -1,50 +1,31 @@
-//! Sessions: AssumeRole, and the tokens that carry what was assumed.
+//! Sessions: AssumeRole, and who is trusted to use it.
 //!
-//! A token holds all there is to know of a session, sealed under the master key for its access key
-//! id. Nothing is stored: a session ends when its time is over, its role is deleted, or its role's
-//! policies say no.
+//! Nothing is stored of a session: its [token](super::session_token) carries it. It ends when its
+//! time is over, its role is deleted, or its role's policies say no.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
-use super::{
-    App, Caller,
-    caller::RequestTags,
-    credential::{Credential, CredentialKind, NoCredential},
-};
+use super::{App, Caller, caller::RequestTags, session_token::SessionToken};
 use crate::{
-    db,
+    db::{self, StoredPrincipal},
     error::Error,
     model::{
-        AccessKeyId, AccountId, Invalid,
+        AccessKeyId,
         authorisation::Denied,
-        policy::{Managed, PolicyDocument, Question, Trust, TrustPolicy},
-        principal::{Identity, Name, Principal, Subject},
-        role::{SESSION_S_DEFAULT, SESSION_S_MAX, SESSION_S_MIN},
+        policy::{Context, Question, Trust, TrustPolicy},
+        principal::{Identity, Principal, Subject},
+        principal_tag::PrincipalTags,
+        session::{AssumeRole, Inherited, NoSession, WantedSession},
     },
 };
 
-const ACTION: &str = "sts:AssumeRole";
+const ASSUME_ROLE: &str = "sts:AssumeRole";
+const TAG_SESSION: &str = "sts:TagSession";
+const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 /// Of session keys, as AWS has it.
 const KEY_PREFIX: &str = "ASIA";
-/// Longest session of one who is in a session himself, in seconds.
-const CHAINED_S_MAX: u32 = 3_600;
-const SESSION_POLICIES_MAX: usize = 10;
-
-#[derive(Debug, Clone, Default)]
-pub struct AssumeRole {
-    pub role_arn: String,
-    pub session_name: String,
-    pub duration_s: Option<u32>,
-    /// A policy document that the session must satisfy beside its role's.
-    pub policy: Option<String>,
-    /// ARNs of further such policies.
-    pub policy_arns: Vec<String>,
-    pub external_id: Option<String>,
-}
 
 /// A session, as it is shown once, to whom it is given.
 #[derive(Debug, Clone)]
@@ -55,49 +36,18 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
     pub principal: Principal,
     pub unique_id: String,
+    pub role_arn: String,
+    pub source_identity: Option<String>,
+    /// How much of a session's space its policies and tags take; `None` without any.
+    pub packed_percent: Option<usize>,
 }
 
-/// What a session token holds.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct SessionToken {
-    secret: String,
-    account_id: String,
-    role: String,
-    /// The unique id of the role, which its namesake does not have.
-    pub(super) role_id: String,
-    session: String,
+/// What a caller brings from the session that he is in.
+#[derive(Debug, Clone)]
+pub struct CallerSession {
     pub issued_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    policies: Option<Vec<String>>,
-}
-
-impl std::fmt::Debug for SessionToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionToken")
-            .field("role", &self.role)
-            .field("session", &self.session)
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
-    }
-}
-
-impl SessionToken {
-    /// The documents that narrow the session.
-    pub(super) fn policies(&self) -> Result<Option<Arc<[PolicyDocument]>>, Error> {
-        let Some(policies) = &self.policies else {
-            return Ok(None);
-        };
-        let documents = policies.iter().map(|text| PolicyDocument::parse(text));
-        Ok(Some(
-            documents
-                .collect::<Result<_, _>>()
-                .map_err(Error::internal)?,
-        ))
-    }
-
-    fn purpose(id: &AccessKeyId) -> String {
-        format!("session:{id}")
-    }
+    /// Its tags that go on to the sessions begun from it.
+    pub inherited: Inherited,
 }
 
 impl App {
@@ -107,207 +57,155 @@ impl App {
         caller: &Caller,
         request: &AssumeRole,
     ) -> Result<Session, Error> {
-        let session = Name::parse(&request.session_name)
-            .filter(|name| name.as_str().len() >= 2)
-            .ok_or_else(|| {
-                Invalid::new(
-                    "roleSessionName",
-                    "RoleSessionName must have 2 to 64 letters, digits or characters of _+=,.@-",
-                )
-            })?;
-        let duration_s = duration_s(caller, request.duration_s)?;
-        let policies = self.session_policies(caller, request).await?;
-        let denied = || Denied {
-            principal_arn: caller.principal.arn(),
-            action: ACTION,
-            resource_arn: request.role_arn.clone(),
-            refusal: None,
-        };
+        let wanted = request.check(caller.session.is_some())?;
         if caller.principal.identity == Identity::Root {
-            return Err(
-                Invalid::new("roleArn", "Roles may not be assumed by root accounts.").into(),
-            );
+            return Err(NoSession::Root.into());
         }
+        let inherited = caller
+            .session
+            .as_ref()
+            .map(|session| session.inherited.clone())
+            .unwrap_or_default();
+        let tags = wanted.all_tags(&inherited)?;
+        let packed_percent = wanted.packed_percent(&tags)?;
         // A role that is not there, and one that does not trust the caller, are not told apart.
-        let (account_id, role) = parse_role(&request.role_arn)?;
-        let subject = Subject::Role(role.clone());
+        let subject = Subject::Role(wanted.role.clone());
         let mut conn = self.pool.acquire().await?;
-        let stored = db::principal_fetch(&mut conn, &account_id, &subject).await?;
-        let stored = stored.ok_or_else(denied)?;
-        let terms = stored.terms.as_ref().ok_or_else(denied)?;
-        if !is_trusted(caller, &account_id, &terms.trust_policy, request)? {
-            return Err(denied().into());
+        let stored = db::principal_fetch(&mut conn, &wanted.account_id, &subject).await?;
+        let stored = stored.ok_or_else(|| denied(caller, ASSUME_ROLE, &wanted))?;
+        check_trust(caller, &stored, &wanted, (&inherited, &tags))?;
+        let session_s_max = stored.terms.as_ref().map_or(0, |terms| terms.session_s_max);
+        if wanted.duration_s > session_s_max {
+            let text =
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+            return Err(NoSession::Invalid(text.to_owned()).into());
         }
-        if duration_s > terms.session_s_max {
-            return Err(Invalid::new(
-                "durationSeconds",
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-            )
-            .into());
-        }
+        self.session_policies(&mut conn, &wanted.account_id, &wanted.policy_arns)
+            .await?
+            .check_all()?;
+        drop(conn);
+        let inherited_keys = inherited.tags.folded_keys().cloned();
+        let transitive: BTreeSet<String> = inherited_keys.chain(wanted.transitive).collect();
+        let source_identity = wanted.source_identity.map(|name| name.to_string());
+        let source_identity = source_identity.or(inherited.source_identity);
         let now = self.clock.now();
+        let has_policies = wanted.policy.is_some() || !wanted.policy_arns.is_empty();
         let token = SessionToken {
             secret: self.secret(),
-            account_id: account_id.to_string(),
-            role: role.to_string(),
-            role_id: stored.unique_id.clone(),
-            session: session.to_string(),
+            account_id: wanted.account_id.to_string(),
+            role: wanted.role.to_string(),
+            role_id: stored.unique_id,
+            session: wanted.name.to_string(),
             issued_at: now,
-            expires_at: now + TimeDelta::seconds(duration_s.into()),
-            policies,
+            expires_at: now + TimeDelta::seconds(wanted.duration_s.into()),
+            policies: has_policies.then(|| wanted.policy.into_iter().collect()),
+            policy_arns: wanted.policy_arns,
+            tags,
+            transitive,
+            source_identity,
         };
-        self.issue(
-            token,
-            Principal {
-                account_id,
-                identity: Identity::Session { role, session },
-            },
-        )
-    }
-
-    fn issue(&self, token: SessionToken, principal: Principal) -> Result<Session, Error> {
         let access_key_id = self.access_key_id(KEY_PREFIX);
-        let plain = serde_json::to_vec(&token).map_err(Error::internal)?;
-        let sealed = self
-            .master_key
-            .seal(&SessionToken::purpose(&access_key_id), &plain)
-            .map_err(Error::internal)?;
         Ok(Session {
+            token: self.seal_session(&access_key_id, &token)?,
             access_key_id,
             unique_id: format!("{}:{}", token.role_id, token.session),
             secret: token.secret,
-            token: STANDARD.encode(sealed),
             expires_at: token.expires_at,
-            principal,
-        })
-    }
-
-    /// What a token holds, if it was made for this key and its time is not over.
-    pub(super) fn open_session(
-        &self,
-        id: &AccessKeyId,
-        token: &str,
-    ) -> Result<Credential, NoCredential> {
-        let sealed = STANDARD.decode(token).map_err(|_| NoCredential::Unknown)?;
-        let plain = self.master_key.open(&SessionToken::purpose(id), &sealed);
-        let plain = plain.map_err(|_| NoCredential::Unknown)?;
-        let token: SessionToken =
-            serde_json::from_slice(&plain).map_err(|_| NoCredential::Unknown)?;
-        if token.expires_at <= self.clock.now() {
-            return Err(NoCredential::Expired);
-        }
-        let identity = Name::parse(&token.role).zip(Name::parse(&token.session));
-        let (role, session) = identity.ok_or(NoCredential::Unknown)?;
-        let account_id = AccountId::parse(&token.account_id).ok_or(NoCredential::Unknown)?;
-        Ok(Credential {
             principal: Principal {
-                account_id,
-                identity: Identity::Session { role, session },
+                account_id: wanted.account_id,
+                identity: Identity::Session {
+                    role: wanted.role,
+                    session: wanted.name,
+                },
             },
-            secret: token.secret.clone().into_bytes(),
-            kind: CredentialKind::Session(token),
+            role_arn: wanted.role_arn,
+            source_identity: token.source_identity,
+            packed_percent,
         })
     }
+}
 
-    /// The documents that the request names, checked; `None` when it names none.
-    async fn session_policies(
-        &self,
-        caller: &Caller,
-        request: &AssumeRole,
-    ) -> Result<Option<Vec<String>>, Error> {
-        if request.policy.is_none() && request.policy_arns.is_empty() {
-            return Ok(None);
-        }
-        if request.policy_arns.len() > SESSION_POLICIES_MAX {
-            let text = format!("A session can have at most {SESSION_POLICIES_MAX} policy ARNs.");
-            return Err(Invalid::new("policyArns", text).into());
-        }
-        let mut documents = Vec::new();
-        if let Some(document) = &request.policy {
-            PolicyDocument::parse(document)
-                .map_err(|error| Invalid::new("policy", error.to_string()))?;
-            documents.push(document.clone());
-        }
-        for arn in &request.policy_arns {
-            documents.push(
-                self.policy_document(&caller.principal.account_id, arn)
-                    .await?,
-            );
-        }
-        Ok(Some(documents))
-    }
-
-    /// The document of the policy with this ARN: one that every account has, or one of this one's.
-    async fn policy_document(&self, account_id: &AccountId, arn: &str) -> Result<String, Error> {
-        if let Some(managed) = Managed::by_arn(arn) {
-            return Ok(managed.document.to_owned());
-        }
-        let unknown = || Invalid::new("policyArns", format!("Policy {arn} does not exist."));
-        let name = arn
-            .strip_prefix(&format!("arn:aws:iam::{account_id}:policy/"))
-            .and_then(Name::parse)
-            .ok_or_else(unknown)?;
-        let mut conn = self.pool.acquire().await?;
-        let document = db::policy_fetch(&mut conn, account_id, &name).await?;
-        Ok(document.ok_or_else(unknown)?)
+fn denied(caller: &Caller, action: &'static str, wanted: &WantedSession) -> Denied {
+    Denied {
+        principal_arn: caller.principal.arn(),
+        action,
+        resource_arn: wanted.role_arn.clone(),
+        refusal: None,
     }
 }
 
-fn duration_s(caller: &Caller, asked: Option<u32>) -> Result<u32, Invalid> {
-    let is_chained = matches!(caller.principal.identity, Identity::Session { .. });
-    let max = if is_chained {
-        CHAINED_S_MAX
-    } else {
-        SESSION_S_MAX
-    };
-    let duration_s = asked.unwrap_or(SESSION_S_DEFAULT);
-    if (SESSION_S_MIN..=max).contains(&duration_s) {
-        return Ok(duration_s);
+/// Whether the role's trust policy and the caller's own policies together let him become it, with
+/// the tags that the session will have and the name that it keeps of whoever began the chain.
+fn check_trust(
+    caller: &Caller,
+    role: &StoredPrincipal,
+    wanted: &WantedSession,
+    (inherited, tags): (&Inherited, &PrincipalTags),
+) -> Result<(), Error> {
+    let trust_policy = role.terms.as_ref().map(|terms| &*terms.trust_policy);
+    let trust_policy = trust_policy.ok_or_else(|| denied(caller, ASSUME_ROLE, wanted))?;
+    let trust_policy = TrustPolicy::parse(trust_policy).map_err(Error::internal)?;
+    let context = context(caller, role, wanted);
+    let source_identity = wanted.source_identity.as_ref().map(|name| name.as_str());
+    let kept = inherited.source_identity.as_deref();
+    for (action, is_asked) in [
+        (ASSUME_ROLE, true),
+        // What was handed on is set on this session too.
+        (TAG_SESSION, !tags.is_empty()),
+        (SET_SOURCE_IDENTITY, source_identity.or(kept).is_some()),
+    ] {
+        let question = Question {
+            action,
+            resource: &wanted.role_arn,
+            context: &context,
+        };
+        if is_asked && !is_trusted(caller, wanted, &trust_policy, &question) {
+            return Err(denied(caller, action, wanted).into());
+        }
     }
-    Err(Invalid::new(
-        "durationSeconds",
-        if is_chained && duration_s > max {
-            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by \
-             role chaining"
-                .to_owned()
-        } else {
-            format!("DurationSeconds must be between {SESSION_S_MIN} and {max}")
-        },
-    ))
+    // Whoever began a chain is known by one name in all of it.
+    if kept.is_some() && source_identity.is_some() && source_identity != kept {
+        return Err(denied(caller, SET_SOURCE_IDENTITY, wanted).into());
+    }
+    Ok(())
 }
 
-fn parse_role(arn: &str) -> Result<(AccountId, Name), Invalid> {
-    let parsed = arn.strip_prefix("arn:aws:iam::").and_then(|rest| {
-        let (account, role) = rest.split_once(":role/")?;
-        Some((AccountId::parse(account)?, Name::parse(role)?))
-    });
-    parsed.ok_or_else(|| Invalid::new("roleArn", format!("{arn} is invalid")))
-}
-
-/// Whether the role's trust policy and the caller's own policies together let him become it.
 fn is_trusted(
     caller: &Caller,
-    account_id: &AccountId,
-    trust_policy: &str,
-    request: &AssumeRole,
-) -> Result<bool, Error> {
-    let trust_policy = TrustPolicy::parse(trust_policy).map_err(Error::internal)?;
-    let mut context = caller.context(RequestTags::None);
-    context.add("sts:RoleSessionName", request.session_name.clone());
-    if let Some(external_id) = &request.external_id {
-        context.add("sts:ExternalId", external_id.clone());
-    }
-    let question = Question {
-        action: ACTION,
-        resource: &request.role_arn,
-        context: &context,
-    };
+    wanted: &WantedSession,
+    trust_policy: &TrustPolicy,
+    question: &Question<'_>,
+) -> bool {
     let own_account = &caller.principal.account_id;
-    let trust = trust_policy.decide(&caller.subject_arn(), own_account.as_str(), &question);
-    Ok(match trust {
+    match trust_policy.decide(&caller.subject_arn(), own_account.as_str(), question) {
         Trust::Denied => false,
         // Within one account being named is enough, unless his own policies forbid it.
-        Trust::Named if own_account == account_id => !caller.grants.forbids(&question),
-        Trust::Named | Trust::OfAccount => caller.grants.check(&question).is_ok(),
-    })
+        Trust::Named if *own_account == wanted.account_id => !caller.grants.forbids(question),
+        Trust::Named | Trust::OfAccount => caller.grants.check(question).is_ok(),
+    }
+}
+
+/// Keys: Service Authorization Reference, "Condition keys for AWS Security Token Service".
+fn context(caller: &Caller, role: &StoredPrincipal, wanted: &WantedSession) -> Context {
+    let mut context = caller.context(RequestTags::None);
+    context.set("aws:ResourceAccount", wanted.account_id.as_str());
+    context.add("sts:RoleSessionName", wanted.name.as_str());
+    if let Some(external_id) = &wanted.external_id {
+        context.add("sts:ExternalId", external_id.as_str());
+    }
+    if let Some(name) = &wanted.source_identity {
+        context.add("sts:SourceIdentity", name.as_str());
+    }
+    for (key, value) in wanted.tags.iter() {
+        context.add(&format!("aws:RequestTag/{key}"), value);
+        context.add("aws:TagKeys", key);
+    }
+    for (key, _) in wanted.tags.only(&wanted.transitive).iter() {
+        context.add("sts:TransitiveTagKeys", key);
+    }
+    for (key, value) in role.tags.iter() {
+        context.add(&format!("aws:ResourceTag/{key}"), value);
+        context.add(&format!("iam:ResourceTag/{key}"), value);
+    }
+    context
 }

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+mod access;
 mod admin;
 mod catalog;
 mod policy;
 
+pub use access::{AccessKeyCommand, PolicyCommand, RoleCommand, UserCommand};
 pub use admin::{
-    AccessKeyCommand, AccountCommand, Admin, AdminCommand, AuditCommand, CaCommand,
-    HostTokenCommand, JobCommand, MasterKeyCommand, PolicyCommand, QuotaCommand, RoleCommand,
-    UserCommand,
+    AccountCommand, Admin, AdminCommand, AuditCommand, CaCommand, HostTokenCommand, JobCommand,
+    MasterKeyCommand, QuotaCommand,
 };
 pub use catalog::{Catalog, EngineKeys};
 pub use policy::{Policy, PolicyRole, Simulate};
@@ -51,7 +52,6 @@ pub enum LogFormat {
 /// messages. Ctrl-C stops it all in order. The data directory holds, beside the state:
 ///
 ///   credentials.env  access key, region and endpoint: `source` it, then use any AWS client
-///   admin.env        the private database and the master key, for `warren admin` and `catalog`
 ///   ca.pem           the authority that brokers' certificates are verified with
 ///   master.key       the key that secrets in the database are sealed under
 ///

@@ -25,6 +25,7 @@ mod maintenance;
 mod node;
 mod policy;
 mod principal;
+mod principal_tag;
 mod quota;
 mod row;
 mod standing;
@@ -98,12 +99,13 @@ pub use node::{
 };
 pub use policy::{
     Attached, policies_attached, policy_attach, policy_delete, policy_detach, policy_fetch,
-    policy_list, policy_put,
+    policy_fetch_all, policy_list, policy_put,
 };
 pub use principal::{
-    StoredPrincipal, principal_create, principal_delete, principal_fetch, principal_hold,
-    principal_list, role_update,
+    StoredPrincipal, principal_create, principal_delete, principal_fetch, principal_list,
+    principal_lock, role_update,
 };
+pub use principal_tag::{principal_tags_put, principal_tags_remove};
 pub use quota::{quota_delete, quota_lock, quota_put, quotas_fetch};
 pub use standing::{BrokerStanding, JobsStanding, broker_standings, job_due_since, job_standings};
 pub use tag::{tags_fetch, tags_fetch_all, tags_lock, tags_put, tags_remove};

@@ -65,6 +65,23 @@ pub async fn policy_fetch(
     Ok(document)
 }
 
+/// The documents of those of the account's policies that have these names.
+pub async fn policy_fetch_all(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    names: &[Name],
+) -> Result<Vec<(String, String)>> {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    let rows = sqlx::query_as(
+        "select name, document from policies where account_id = $1 and name = any($2)",
+    )
+    .bind(account_id.as_str())
+    .bind(names)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
 /// Names of the account's policies, and how many principals have each.
 pub async fn policy_list(
     conn: &mut PgConnection,

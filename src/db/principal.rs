@@ -1,12 +1,15 @@
 //! Users and roles of accounts.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 
 use super::{Result, row::Place};
 use crate::model::{
     AccountId,
     principal::Subject,
+    principal_tag::PrincipalTags,
     role::{Role, RoleTerms},
 };
 
@@ -17,6 +20,7 @@ pub struct StoredPrincipal {
     pub unique_id: String,
     /// Of roles.
     pub terms: Option<RoleTerms>,
+    pub tags: PrincipalTags,
     pub created_at: DateTime<Utc>,
 }
 
@@ -27,6 +31,19 @@ struct Row {
     trust_policy: Option<String>,
     session_s_max: Option<i32>,
     created_at: DateTime<Utc>,
+    tags: Option<Json<BTreeMap<String, String>>>,
+}
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "select p.path, p.unique_id, p.trust_policy, p.session_s_max, p.created_at,
+                    (select jsonb_object_agg(t.key, t.value) from principal_tags as t
+                     where t.account_id = p.account_id and t.principal = p.path) as tags
+             from principals as p ",
+            $tail
+        )
+    };
 }
 
 impl Row {
@@ -46,6 +63,12 @@ impl Row {
             subject: place.need("path", Subject::parse(&self.path))?,
             unique_id: self.unique_id,
             terms,
+            tags: self
+                .tags
+                .map(|Json(tags)| tags)
+                .into_iter()
+                .flatten()
+                .collect(),
             created_at: self.created_at,
         })
     }
@@ -79,32 +102,28 @@ pub async fn principal_fetch(
     account_id: &AccountId,
     subject: &Subject,
 ) -> Result<Option<StoredPrincipal>> {
-    let row: Option<Row> = sqlx::query_as(
-        "select path, unique_id, trust_policy, session_s_max, created_at
-         from principals where account_id = $1 and path = $2",
-    )
-    .bind(account_id.as_str())
-    .bind(subject.path())
-    .fetch_optional(conn)
-    .await?;
+    let row: Option<Row> = sqlx::query_as(select!("where p.account_id = $1 and p.path = $2"))
+        .bind(account_id.as_str())
+        .bind(subject.path())
+        .fetch_optional(conn)
+        .await?;
     row.map(Row::read).transpose()
 }
 
-/// Like [`principal_fetch`], kept from being deleted until the transaction ends.
-pub async fn principal_hold(
+/// Like [`principal_fetch`], and until the transaction ends nobody else changes what it has, or
+/// deletes it.
+pub async fn principal_lock(
     conn: &mut PgConnection,
     account_id: &AccountId,
     subject: &Subject,
 ) -> Result<Option<StoredPrincipal>> {
-    let row: Option<Row> = sqlx::query_as(
-        "select path, unique_id, trust_policy, session_s_max, created_at
-         from principals where account_id = $1 and path = $2 for share",
-    )
-    .bind(account_id.as_str())
-    .bind(subject.path())
-    .fetch_optional(conn)
-    .await?;
-    row.map(Row::read).transpose()
+    sqlx::query("select from principals where account_id = $1 and path = $2 for no key update")
+        .bind(account_id.as_str())
+        .bind(subject.path())
+        .execute(&mut *conn)
+        .await?;
+    // A statement of its own: one that waited for the lock would not see what was added meanwhile.
+    principal_fetch(conn, account_id, subject).await
 }
 
 /// The account's users and roles by path.
@@ -112,10 +131,9 @@ pub async fn principal_list(
     conn: &mut PgConnection,
     account_id: &AccountId,
 ) -> Result<Vec<StoredPrincipal>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select path, unique_id, trust_policy, session_s_max, created_at
-         from principals where account_id = $1 order by path collate \"C\"",
-    )
+    let rows: Vec<Row> = sqlx::query_as(select!(
+        "where p.account_id = $1 order by p.path collate \"C\""
+    ))
     .bind(account_id.as_str())
     .fetch_all(conn)
     .await?;

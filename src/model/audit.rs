@@ -33,7 +33,7 @@ pub struct AuditEvent {
     pub is_read: bool,
     /// What was asked, without its secrets: see [`without_secrets`].
     pub request: Option<Value>,
-    /// What a change was answered; never what was read.
+    /// What a change was answered, or who asked for a session; never what was read.
     pub response: Option<Value>,
     pub error: Option<AuditError>,
     pub created_at: DateTime<Utc>,

@@ -123,30 +123,33 @@ impl Action {
 /// A refusal, in the words AWS uses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn} {}",
+    "User: {principal_arn} is not authorized to perform: {action} on resource: {resource_arn}{}",
     reason(*.refusal, .action)
 )]
 pub struct Denied {
     pub principal_arn: String,
     pub action: &'static str,
     pub resource_arn: String,
-    /// `None`: the resource is another account's.
+    /// `None` where AWS does not say either: of roles, which are not to be guessed at.
     pub refusal: Option<Refusal>,
 }
 
 fn reason(refusal: Option<Refusal>, action: &str) -> String {
     match refusal {
-        None => format!("because no resource-based policy allows the {action} action"),
+        None => String::new(),
+        Some(Refusal::NotInResource) => {
+            format!(" because no resource-based policy allows the {action} action")
+        }
         Some(Refusal::NotAttached) => {
-            format!("because no identity-based policy allows the {action} action")
+            format!(" because no identity-based policy allows the {action} action")
         }
         Some(Refusal::NotInSession) => {
-            format!("because no session policy allows the {action} action")
+            format!(" because no session policy allows the {action} action")
         }
         Some(Refusal::DeniedByAttached) => {
-            "with an explicit deny in an identity-based policy".to_owned()
+            " with an explicit deny in an identity-based policy".to_owned()
         }
-        Some(Refusal::DeniedBySession) => "with an explicit deny in a session policy".to_owned(),
+        Some(Refusal::DeniedBySession) => " with an explicit deny in a session policy".to_owned(),
     }
 }
 
@@ -162,10 +165,10 @@ pub fn authorise(
         principal_arn: principal.arn(),
         action: action.name(),
         resource_arn: resource.to_string(),
-        refusal,
+        refusal: Some(refusal),
     };
     if principal.account_id != resource.scope.account_id {
-        return Err(refused(None));
+        return Err(refused(Refusal::NotInResource));
     }
     let name = match &resource.resource {
         Resource::All if action == Action::CreateConfiguration => {
@@ -181,9 +184,7 @@ pub fn authorise(
         resource: &name,
         context,
     };
-    grants
-        .check(&question)
-        .map_err(|refusal| refused(Some(refusal)))
+    grants.check(&question).map_err(refused)
 }
 
 #[cfg(test)]

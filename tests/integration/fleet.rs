@@ -21,6 +21,7 @@ use warren::model::entropy::{Entropy, SystemEntropy};
 use warren::model::node::Placement;
 use warren::model::policy::Grants;
 use warren::model::principal::Principal;
+use warren::model::principal_tag::PrincipalTags;
 use warren::model::{AccessKeyId, BrokerId, HostId, Region, RequestId};
 use warren::provision::fake::Fake;
 use warren::provision::simulated::{self, Simulated};
@@ -70,7 +71,8 @@ impl Fleet {
             unique_id: account_id.to_string(),
             principal: Principal::root(account_id),
             grants: Grants::All,
-            session_issued_at: None,
+            tags: PrincipalTags::default(),
+            session: None,
             region,
             request_id: RequestId(Uuid::nil()),
             source_address: None,

@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod fleet;
+mod principals;
 mod server;
 mod settings;
 mod shapes;
@@ -26,6 +27,7 @@ mod maintenance;
 mod parity;
 mod quotas;
 mod replication;
+mod sessions;
 mod signatures;
 mod simulated_hosts;
 mod tags;

@@ -9,6 +9,7 @@ mod claim;
 mod error;
 
 use axum::{
+    body::Bytes,
     extract::{Request, State},
     http::header::USER_AGENT,
     middleware::Next,
@@ -23,6 +24,10 @@ use crate::{
 use canonical::Signed;
 use claim::Claim;
 pub(super) use error::Error;
+
+/// The body that a signature covers, for who comes before the handlers.
+#[derive(Clone)]
+pub(super) struct SignedBody(pub(super) Bytes);
 
 /// Lets a request through when its signature is good, with its body read and its [`Caller`]
 /// attached.
@@ -54,20 +59,21 @@ pub(super) async fn authenticate(
     if !state.throttle.admits(account_id, state.app.clock.now()) {
         return Err(Failure::Throttled);
     }
-    let grants = state.app.grants(&credential).await?;
-    let (grants, unique_id) = grants.ok_or(Error::UnknownKey)?;
+    let standing = state.app.standing(&credential).await?;
+    let standing = standing.ok_or(Error::UnknownKey)?;
 
     let request_id = parts.extensions.get::<RequestId>().copied();
     let user_agent = parts.headers.get(USER_AGENT);
     let caller = Caller {
-        session_issued_at: match &credential.kind {
+        session: match &credential.kind {
             CredentialKind::Key { .. } => None,
-            CredentialKind::Session(token) => Some(token.issued_at),
+            CredentialKind::Session(token) => Some(token.caller_session()),
         },
         access_key_id: claim.access_key,
         principal: credential.principal,
-        grants,
-        unique_id,
+        grants: standing.grants,
+        unique_id: standing.unique_id,
+        tags: standing.tags,
         region: claim.region,
         request_id: request_id.unwrap_or_else(|| RequestId(state.app.entropy.uuid())),
         source_address: origin.address,
@@ -77,5 +83,6 @@ pub(super) async fn authenticate(
         note: CallNote::default(),
     };
     parts.extensions.insert(caller);
+    parts.extensions.insert(SignedBody(body.clone()));
     Ok(next.run(Request::from_parts(parts, body.into())).await)
 }

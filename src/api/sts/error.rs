@@ -9,8 +9,10 @@ use super::{MEDIA_TYPE, NAMESPACE, xml::Element};
 use crate::{
     api::{auth, error::Failure},
     error::Error,
-    model::RequestId,
+    model::{RequestId, session::NoSession},
 };
+
+const ACCESS_DENIED: &str = "AccessDenied";
 
 /// The answer to a call that failed. Faults of ours say nothing but the request's id.
 pub(in crate::api) fn render(failure: &Failure, request_id: RequestId) -> Response {
@@ -34,13 +36,14 @@ pub(in crate::api) fn render(failure: &Failure, request_id: RequestId) -> Respon
     let status = match answer.status {
         // The query protocol knows no operation by its path.
         StatusCode::NOT_FOUND => StatusCode::BAD_REQUEST,
+        _ if code(failure) == ACCESS_DENIED => StatusCode::FORBIDDEN,
         status => status,
     };
     (status, [(CONTENT_TYPE, MEDIA_TYPE)], document.to_string()).into_response()
 }
 
 /// What STS calls the failure where that differs from what Amazon MQ calls it.
-fn code(failure: &Failure) -> &'static str {
+pub(in crate::api) fn code(failure: &Failure) -> &'static str {
     match failure {
         Failure::Authentication(error) => match error {
             auth::Error::Missing => "MissingAuthenticationToken",
@@ -52,15 +55,15 @@ fn code(failure: &Failure) -> &'static str {
             | auth::Error::NotYetCurrent { .. }
             | auth::Error::Scope(_) => "SignatureDoesNotMatch",
         },
-        Failure::UnknownOperation => "InvalidAction",
+        Failure::UnknownOperation | Failure::UnknownAction(_) => "InvalidAction",
         Failure::Throttled => "Throttling",
         Failure::Serialization(_) | Failure::BodyTooLarge | Failure::BodyIncomplete => {
             "ValidationError"
         }
         Failure::Leaving | Failure::Panicked => "InternalFailure",
         Failure::Domain(error) => match error {
-            Error::Forbidden(_) => "AccessDenied",
-            Error::Invalid(invalid) if invalid.attribute == "policy" => "MalformedPolicyDocument",
+            Error::Forbidden(_) => ACCESS_DENIED,
+            Error::NoSession(reason) => no_session(reason),
             Error::Invalid(_)
             | Error::NotFound { .. }
             | Error::AlreadyExists { .. }
@@ -70,5 +73,17 @@ fn code(failure: &Failure) -> &'static str {
             Error::Unavailable { .. } => "ServiceUnavailable",
             Error::Internal(_) => "InternalFailure",
         },
+    }
+}
+
+fn no_session(reason: &NoSession) -> &'static str {
+    match reason {
+        NoSession::Violated(_) | NoSession::Invalid(_) => "ValidationError",
+        NoSession::MalformedPolicy(_) => "MalformedPolicyDocument",
+        NoSession::Tags(_) | NoSession::TransitiveWithoutTag | NoSession::TagIsInherited => {
+            "InvalidParameterValue"
+        }
+        NoSession::TagsTooLarge(_) | NoSession::PolicyTooLarge(_) => "PackedPolicyTooLarge",
+        NoSession::Root | NoSession::Mfa => ACCESS_DENIED,
     }
 }

@@ -21,6 +21,11 @@ impl Context {
             .push(value.into());
     }
 
+    /// With this value of a key alone, whatever it had before.
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        self.0.insert(key.to_ascii_lowercase(), vec![value.into()]);
+    }
+
     /// The values of a key; `None` when the request lacks it.
     pub(super) fn values(&self, key: &str) -> Option<&[String]> {
         self.0.get(&key.to_ascii_lowercase()).map(Vec::as_slice)

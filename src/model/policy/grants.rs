@@ -20,6 +20,8 @@ pub enum Grants {
 /// Whose silence or word a denial rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
+    /// The resource is another account's, and has no policy of its own here.
+    NotInResource,
     NotAttached,
     NotInSession,
     DeniedByAttached,

@@ -1,6 +1,6 @@
 //! `warren admin access-key`.
 
-use super::{app, find_account, print, table};
+use super::{app, open, print, table};
 use crate::{
     model::{AccessKeyId, principal::Name},
     roles::{Error, Installation},
@@ -12,8 +12,7 @@ pub async fn create_access_key(
     account: &str,
     user: Option<&Name>,
 ) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     let key = app.create_access_key(&account_id, user).await?;
     print(&format!(
         "AWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}",
@@ -23,8 +22,7 @@ pub async fn create_access_key(
 
 /// Prints the account's keys, oldest first.
 pub async fn list_access_keys(installation: &Installation, account: &str) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     let keys = app.list_access_keys(&account_id).await?;
     let rows = keys.into_iter().map(|key| {
         let used = key.last_used_at.map(|at| at.to_rfc3339());

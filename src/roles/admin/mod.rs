@@ -26,7 +26,10 @@ pub use policy::{
     attach_policy, delete_policy, detach_policy, list_policies, put_policy, show_policy,
     simulate_principal,
 };
-pub use principal::{create_role, create_user, delete_principal, list_principals, update_role};
+pub use principal::{
+    create_role, create_user, delete_principal, list_principals, tag_principal, untag_principal,
+    update_role,
+};
 pub use quota::{list_quotas, reset_quota, set_quota};
 
 const TOKEN_BYTES: usize = 32;
@@ -80,7 +83,13 @@ fn app(installation: &Installation) -> App {
     installation.app(Settings::new(Vec::new()))
 }
 
-/// By its name or its id.
+/// The account is found by its name or its id.
+async fn open(installation: &Installation, account: &str) -> Result<(App, AccountId), Error> {
+    let app = app(installation);
+    let account_id = find_account(&app, account).await?;
+    Ok((app, account_id))
+}
+
 async fn find_account(app: &App, account: &str) -> Result<AccountId, Error> {
     match app.find_account(account).await? {
         Some(id) => Ok(id),

@@ -1,23 +1,13 @@
 //! `warren admin policy`.
 
-use super::{app, find_account, print, table};
+use super::{open, print, table};
 use crate::{
-    app::App,
-    model::{
-        AccountId,
-        principal::{Name, Subject},
-    },
+    model::principal::{Name, Subject},
     roles::{
         Error, Installation,
         policy::{Asked, simulate},
     },
 };
-
-async fn open(installation: &Installation, account: &str) -> Result<(App, AccountId), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
-    Ok((app, account_id))
-}
 
 pub async fn put_policy(
     installation: &Installation,

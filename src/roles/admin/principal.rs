@@ -1,10 +1,11 @@
 //! `warren admin user` and `warren admin role`.
 
-use super::{app, find_account, table};
+use super::{open, table};
 use crate::{
     db::Attached,
     model::{
         principal::{Name, Subject},
+        principal_tag::AskedTag,
         role::Role,
     },
     roles::{Error, Installation},
@@ -15,8 +16,7 @@ pub async fn create_user(
     account: &str,
     name: Name,
 ) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     Ok(app.create_user(&account_id, name).await?)
 }
 
@@ -25,8 +25,7 @@ pub async fn create_role(
     account: &str,
     role: Role,
 ) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     Ok(app.create_role(&account_id, role).await?)
 }
 
@@ -35,8 +34,7 @@ pub async fn update_role(
     account: &str,
     role: &Role,
 ) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     Ok(app.update_role(&account_id, role).await?)
 }
 
@@ -45,26 +43,55 @@ pub async fn delete_principal(
     account: &str,
     subject: &Subject,
 ) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     Ok(app.delete_principal(&account_id, subject).await?)
+}
+
+pub async fn tag_principal(
+    installation: &Installation,
+    account: &str,
+    subject: &Subject,
+    tags: &[AskedTag],
+) -> Result<(), Error> {
+    let (app, account_id) = open(installation, account).await?;
+    Ok(app.tag_principal(&account_id, subject, tags).await?)
+}
+
+pub async fn untag_principal(
+    installation: &Installation,
+    account: &str,
+    subject: &Subject,
+    keys: &[String],
+) -> Result<(), Error> {
+    let (app, account_id) = open(installation, account).await?;
+    Ok(app.untag_principal(&account_id, subject, keys).await?)
 }
 
 /// Prints the account's users and roles, and what they have.
 pub async fn list_principals(installation: &Installation, account: &str) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     let principals = app.list_principals(&account_id).await?;
     let rows = principals.into_iter().map(|(principal, attached)| {
         let policies: Vec<String> = attached.iter().map(name).collect();
+        let tags = principal.tags.iter();
+        let tags: Vec<String> = tags.map(|(key, value)| format!("{key}={value}")).collect();
         [
             principal.subject.path(),
             principal.unique_id,
             principal.created_at.to_rfc3339(),
-            policies.join(","),
+            or_none(&policies),
+            or_none(&tags),
         ]
     });
-    table(["PRINCIPAL", "ID", "CREATED", "POLICIES"], rows)
+    table(["PRINCIPAL", "ID", "CREATED", "POLICIES", "TAGS"], rows)
+}
+
+/// Columns stay columns for `awk`.
+fn or_none(texts: &[String]) -> String {
+    match texts {
+        [] => "-".to_owned(),
+        texts => texts.join(","),
+    }
 }
 
 fn name(attached: &Attached) -> String {

@@ -1,6 +1,6 @@
 //! `warren admin quota`.
 
-use super::{app, find_account, table};
+use super::{open, table};
 use crate::{
     model::quota::Quota,
     roles::{Error, Installation},
@@ -8,8 +8,7 @@ use crate::{
 
 /// Prints an account's quotas.
 pub async fn list_quotas(installation: &Installation, account: &str) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     let quotas = app.quotas(&account_id).await?;
     let rows = Quota::ALL.into_iter().map(|quota| {
         let adjusted = quotas.adjusted(quota).is_some();
@@ -29,8 +28,7 @@ pub async fn set_quota(
     quota: Quota,
     value: i64,
 ) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     Ok(app.set_quota(&account_id, quota, value).await?)
 }
 
@@ -39,7 +37,6 @@ pub async fn reset_quota(
     account: &str,
     quota: Quota,
 ) -> Result<(), Error> {
-    let app = app(installation);
-    let account_id = find_account(&app, account).await?;
+    let (app, account_id) = open(installation, account).await?;
     Ok(app.reset_quota(&account_id, quota).await?)
 }
