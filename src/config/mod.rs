@@ -52,6 +52,7 @@ pub enum LogFormat {
 /// messages. Ctrl-C stops it all in order. The data directory holds, beside the state:
 ///
 ///   credentials.env  access key, region and endpoint: `source` it, then use any AWS client
+///   admin.env        the private database and the master key, for `warren admin` and `catalog`
 ///   ca.pem           the authority that brokers' certificates are verified with
 ///   master.key       the key that secrets in the database are sealed under
 ///

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use super::Error;
 use super::data_dir::DataDir;
+use super::{CA, Error, shell};
 use crate::app::App;
 use crate::model::AccessKeyId;
 use crate::roles;
@@ -38,7 +38,8 @@ pub(super) async fn provide(
             (made.id.to_string(), made.secret)
         }
     };
-    let text = render(&id, &secret, api, region);
+    let ca = data_dir.join(CA).display().to_string();
+    let text = render(&id, &secret, api, region, &ca);
     if known.as_deref() == Some(&text) {
         return Ok(());
     }
@@ -54,14 +55,16 @@ async fn is_valid(app: &App, id: &str, secret: &str) -> Result<bool, Error> {
 }
 
 /// AWS_DEFAULT_REGION is what boto3 reads, AWS_REGION what the other SDKs do.
-fn render(id: &str, secret: &str, api: SocketAddr, region: &str) -> String {
+fn render(id: &str, secret: &str, api: SocketAddr, region: &str, ca: &str) -> String {
+    let ca = shell::word(ca);
     format!(
         "export AWS_ACCESS_KEY_ID={id}\n\
          export AWS_SECRET_ACCESS_KEY={secret}\n\
          export AWS_REGION={region}\n\
          export AWS_DEFAULT_REGION={region}\n\
          export AWS_ENDPOINT_URL_MQ=http://{api}\n\
-         export AWS_ENDPOINT_URL_STS=http://{api}\n"
+         export AWS_ENDPOINT_URL_STS=http://{api}\n\
+         export WARREN_CA_FILE={ca}\n"
     )
 }
 
@@ -87,9 +90,11 @@ mod tests {
             "a+b/c=",
             "127.0.0.1:8080".parse().unwrap(),
             "us-east-1",
+            "/d/ca.pem",
         );
         assert_eq!(key(&text), Some(("AKIA1".to_owned(), "a+b/c=".to_owned())));
         assert!(text.contains("AWS_ENDPOINT_URL_MQ=http://127.0.0.1:8080\n"));
+        assert!(text.contains("WARREN_CA_FILE=/d/ca.pem\n"));
         assert_eq!(key("AWS_ACCESS_KEY_ID=x"), None);
     }
 }

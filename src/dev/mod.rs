@@ -4,12 +4,14 @@
 //! Owns the data directory and the order of start and stop. Invariant: killed at any moment, the
 //! next start on the same directory finds its way.
 
+mod administration;
 mod choices;
 mod credentials;
 mod data_dir;
 mod hosts;
 mod postgres;
 mod progress;
+mod shell;
 mod summary;
 
 use std::net::{SocketAddr, TcpListener};
@@ -33,6 +35,11 @@ use choices::Choices;
 use data_dir::DataDir;
 use postgres::Postgres;
 use progress::Progress;
+
+/// The authority that brokers' certificates are verified with, in PEM.
+const CA: &str = "ca.pem";
+
+const MASTER_KEY: &str = "master.key";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -94,11 +101,12 @@ pub async fn run(config: config::Dev, shutdown: CancellationToken) -> Result<(),
     check_port(config.listen)?;
     progress.step(&format!("data directory {}", data_dir.path().display()));
     let (postgres, url) = match &config.database_url {
-        Some(url) => (None, url.clone()),
-        None => {
+        Some(url) if !administration::is_private(&data_dir, url)? => (None, url.clone()),
+        Some(_) | None => {
             let postgres = Postgres::start(data_dir.path(), &progress).await?;
             progress.step(&format!("Postgres {} runs", postgres.version));
             let url = postgres.url.clone();
+            administration::write(&data_dir, &url)?;
             (Some(postgres), url)
         }
     };
@@ -155,7 +163,7 @@ impl Start<'_> {
             Choices::load(self.data_dir, installation.entropy.as_ref())?;
         let authority = Arc::new(installation.authority().await?);
         let ca_pem = authority.certificate_pem().to_owned();
-        self.data_dir.write("ca.pem", &ca_pem, 0o644)?;
+        self.data_dir.write(CA, &ca_pem, 0o644)?;
 
         let regions = vec![self.region.clone()];
         let options = serve::Options {
@@ -250,7 +258,7 @@ impl Start<'_> {
         let pool = roles::connect(&self.url, shutdown).await?;
         db::migrate(&pool).await.map_err(roles::Error::from)?;
         self.progress.step("database schema is up to date");
-        let path = self.data_dir.join("master.key");
+        let path = self.data_dir.join(MASTER_KEY);
         let master_key = if path.exists() {
             MasterKey::from_file(&path)
         } else {

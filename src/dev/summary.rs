@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use super::credentials;
 use super::data_dir::DataDir;
+use super::shell;
 
 /// On stdout. Who closed it does not want to know.
 pub(super) fn print(data_dir: &DataDir, api: SocketAddr) {
     let text = text(
-        &shell_word(&data_dir.join(credentials::FILE).display().to_string()),
-        &data_dir.join("ca.pem").display().to_string(),
+        &shell::word(&data_dir.join(credentials::FILE).display().to_string()),
+        &data_dir.join(super::CA).display().to_string(),
         api,
     );
     let mut stdout = std::io::stdout().lock();
@@ -20,15 +21,6 @@ pub(super) fn print(data_dir: &DataDir, api: SocketAddr) {
     {
         tracing::debug!(%error, "cannot print the summary");
     }
-}
-
-/// Ready to paste into a shell.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
-    if text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn text(credentials: &str, ca: &str, api: SocketAddr) -> String {
@@ -51,12 +43,6 @@ Ctrl-C stops everything; the next start brings it all back.
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_with_spaces_and_quotes_is_one_word() {
-        assert_eq!(shell_word("/a/b-1.c"), "/a/b-1.c");
-        assert_eq!(shell_word("/my dir/it's"), r"'/my dir/it'\''s'");
-    }
 
     #[test]
     fn the_summary_names_every_path_once_per_use() {

@@ -1,6 +1,7 @@
 //! `warren dev` as a program: one tree per data directory, several trees per machine.
 
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 use test_support::directory;
@@ -55,7 +56,7 @@ fn the_parity_chosen_at_the_start_decides_what_is_refused() {
         directory::binary("warren").display(),
         "correct-horse-battery",
     );
-    let mut shell = std::process::Command::new("sh");
+    let mut shell = Command::new("sh");
     clean(&mut shell);
     let refused = shell.args(["-c", &script]).output().expect("sh can be run");
     assert!(!refused.status.success());
@@ -80,7 +81,7 @@ fn several_data_directories_run_side_by_side() {
 #[test]
 fn secrets_are_for_their_owner_alone() {
     let mut tree = Tree::start();
-    for name in ["credentials.env", "master.key"] {
+    for name in ["credentials.env", "admin.env", "master.key"] {
         let mode = std::fs::metadata(tree.data.join(name))
             .expect("dev writes it")
             .permissions()
@@ -99,6 +100,33 @@ fn secrets_are_for_their_owner_alone() {
     assert!(tree.process.terminate(Duration::from_secs(30)).success());
     tree.restart();
     assert_eq!(tree.credentials(), before, "credentials survive a restart");
+}
+
+#[test]
+fn a_shell_with_the_administration_file_reaches_the_private_database_and_starts_dev_again() {
+    let mut tree = Tree::start();
+    let mut listed = shell(&tree, "\"$0\" admin job list && \"$0\" catalog list");
+    let listed = listed.output().expect("sh can be run");
+    assert!(listed.status.success(), "{}", printed(&listed));
+    assert!(printed(&listed).contains("4.2"), "{}", printed(&listed));
+
+    assert!(tree.process.terminate(PATIENCE).success());
+    let mut again = shell(&tree, "exec \"$0\" dev --data-dir \"$1\" --listen \"$2\"");
+    tree.process = tree.family.spawn("warren dev", &mut again);
+    tree.await_ready();
+}
+
+/// A command of a shell that sourced `admin.env`: `$0` is the program, `$1` the data directory, `$2` the API's address.
+fn shell(tree: &Tree, text: &str) -> Command {
+    let mut command = Command::new("sh");
+    clean(&mut command);
+    command
+        .arg("-c")
+        .arg(format!(". \"$1/admin.env\"; {text}"))
+        .arg(directory::binary("warren"))
+        .arg(&tree.data)
+        .arg(format!("127.0.0.1:{}", tree.port));
+    command
 }
 
 #[test]
