@@ -27,6 +27,7 @@ mod maintenance;
 mod parity;
 mod quotas;
 mod replication;
+mod rules;
 mod sessions;
 mod signatures;
 mod simulated_hosts;

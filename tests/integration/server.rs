@@ -15,6 +15,7 @@ use warren::model::broker::SimulatedHosts;
 use warren::model::clock::{Clock, SystemClock};
 use warren::model::entropy::SystemEntropy;
 use warren::model::parity::Parity;
+use warren::model::throttle::Rate;
 use warren::model::{BrokerId, Region};
 use warren::secrets::MasterKey;
 
@@ -112,6 +113,17 @@ impl Server {
     }
 
     pub(crate) async fn start_as(parity: Parity, hosts: SimulatedHosts) -> Self {
+        let settings =
+            |settings: Settings| settings.with_parity(parity).with_simulated_hosts(hosts);
+        Self::start_so(settings).await
+    }
+
+    /// A server that holds its accounts to a rate.
+    pub(crate) async fn start_at(rate: Rate) -> Self {
+        Self::start_so(|settings| settings.with_requests(Some(rate))).await
+    }
+
+    async fn start_so(settings: impl FnOnce(Settings) -> Settings) -> Self {
         // Another test of this binary may have installed the same one before.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let database = postgres::database().await;
@@ -121,11 +133,7 @@ impl Server {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             master_key: MasterKey::from_bytes([7; 32]),
-            settings: Arc::new(
-                Settings::new(regions.to_vec())
-                    .with_parity(parity)
-                    .with_simulated_hosts(hosts),
-            ),
+            settings: Arc::new(settings(Settings::new(regions.to_vec()))),
         };
         let mut keys = Vec::new();
         for name in ["ours", "theirs"] {

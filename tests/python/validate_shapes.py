@@ -116,5 +116,6 @@ def check_answer(answer):
         yield f"errorAttribute is no string: {body}"
 
 
-for line in sys.stdin:
-    print(json.dumps(list(check_answer(json.loads(line)))), flush=True)
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(json.dumps(list(check_answer(json.loads(line)))), flush=True)
