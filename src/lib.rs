@@ -12,6 +12,8 @@ pub mod config;
 pub mod db;
 pub mod dev;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod jobs;
 pub mod listener;
 pub mod metrics;

@@ -228,6 +228,50 @@ fn time(name: &'static str, text: &str) -> Result<DateTime<Utc>, Error> {
     Ok(time.to_utc())
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing {
+    use super::*;
+
+    /// A request's query and body behind a line's end: what is told of it can be stored, and has no secret.
+    pub fn parameters(bytes: &[u8]) {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (query, body) = end.map_or((bytes, &b""[..]), |end| (&bytes[..end], &bytes[end + 1..]));
+        let Ok(query) = std::str::from_utf8(query) else {
+            return;
+        };
+        for (route, path) in [
+            ("/v1/brokers/{broker-id}/users/{username}", query),
+            ("/v1/brokers", "/v1/brokers"),
+        ] {
+            let asked = Asked::of_route(&Method::POST, (route, path), query, body);
+            told(asked);
+        }
+        told(Asked::of_form(&Form::of_query(query)));
+        told(Asked::of_form(&Form::of_body(body)));
+    }
+
+    fn told(asked: Asked) {
+        assert!(asked.action.contains(':') && !asked.action.contains('\0'));
+        if let Some(told) = asked.parameters {
+            assert!(is_storable(&told), "{told}");
+            assert_eq!(without_secrets(told.clone()), told);
+        }
+    }
+
+    /// Postgres keeps no U+0000, nor fractions as they were sent.
+    fn is_storable(value: &Value) -> bool {
+        match value {
+            Value::Null | Value::Bool(_) => true,
+            Value::Number(number) => !number.is_f64(),
+            Value::String(text) => !text.contains('\0'),
+            Value::Array(items) => items.iter().all(is_storable),
+            Value::Object(members) => members
+                .iter()
+                .all(|(name, value)| !name.contains('\0') && is_storable(value)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

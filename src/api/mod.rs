@@ -12,6 +12,8 @@ mod catalogue;
 mod configuration;
 mod envelope;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod health;
 mod origin;
 mod query;

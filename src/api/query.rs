@@ -43,6 +43,26 @@ pub(super) fn value(query: Option<&str>, name: &str) -> Option<String> {
     values(query, name).into_iter().next()
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing {
+    use super::*;
+
+    /// A query in any bytes: sizes of pages are within their limits, and no value is one that cannot be stored.
+    pub fn queries(bytes: &[u8]) {
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return;
+        };
+        if let Ok(page) = page(Some(text)) {
+            assert!((1..=100).contains(&page.size));
+        }
+        for name in ["tagKeys", "maxResults", "nextToken", "engineType", ""] {
+            let all = values(Some(text), name);
+            assert_eq!(value(Some(text), name), all.first().cloned());
+            assert!(!all.iter().any(|value| value.contains('\0')));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

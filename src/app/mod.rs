@@ -33,6 +33,8 @@ pub use caller::Caller;
 pub use catalogue::{EngineVersions, InstanceOption, OptionFilter};
 pub use configuration::ConfigurationDescription;
 pub use credential::{Credential, CredentialKind, NoCredential, Standing};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use page::fuzzing;
 pub use page::{Page, PageRequest};
 pub use session::{CallerSession, Session};
 pub use settings::Settings;

@@ -8,6 +8,7 @@ use super::{App, Caller};
 use crate::{
     error::Error,
     model::{Invalid, authorisation::Action},
+    secrets::MasterKey,
 };
 
 /// Some rows of a list, and the token for those after them.
@@ -92,12 +93,7 @@ impl App {
         action: Action,
         last: &P,
     ) -> Result<String, Error> {
-        let text = serde_json::to_vec(last).map_err(Error::internal)?;
-        let sealed = self
-            .master_key
-            .seal(&purpose(caller, action), &text)
-            .map_err(Error::internal)?;
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
+        seal(&self.master_key, &purpose(caller, action), last)
     }
 
     fn open_page<P: DeserializeOwned>(
@@ -106,13 +102,20 @@ impl App {
         action: Action,
         token: &str,
     ) -> Result<P, Invalid> {
-        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad_token())?;
-        let text = self
-            .master_key
-            .open(&purpose(caller, action), &sealed)
-            .map_err(|_| bad_token())?;
-        serde_json::from_slice(&text).map_err(|_| bad_token())
+        open(&self.master_key, &purpose(caller, action), token)
     }
+}
+
+fn seal<P: Serialize>(key: &MasterKey, purpose: &str, last: &P) -> Result<String, Error> {
+    let text = serde_json::to_vec(last).map_err(Error::internal)?;
+    let sealed = key.seal(purpose, &text).map_err(Error::internal)?;
+    Ok(URL_SAFE_NO_PAD.encode(sealed))
+}
+
+fn open<P: DeserializeOwned>(key: &MasterKey, purpose: &str, token: &str) -> Result<P, Invalid> {
+    let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad_token())?;
+    let text = key.open(purpose, &sealed).map_err(|_| bad_token())?;
+    serde_json::from_slice(&text).map_err(|_| bad_token())
 }
 
 /// The refusal of a token that is none of ours.
@@ -127,6 +130,32 @@ fn purpose(caller: &Caller, action: Action) -> String {
         caller.principal.account_id,
         caller.region
     )
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing {
+    use super::*;
+
+    const PURPOSE: &str = "page:mq:ListUsers:123456789012:us-east-1";
+
+    /// Tokens in any bytes are refused, unless they are ours: then they say what we wrote.
+    pub fn tokens(bytes: &[u8]) {
+        let key = MasterKey::from_bytes([7; 32]);
+        let text = String::from_utf8_lossy(bytes);
+        assert!(open::<String>(&key, PURPOSE, &text).is_err());
+        let token = seal(&key, PURPOSE, &text).expect("a position can be sealed");
+        assert_eq!(open::<String>(&key, PURPOSE, &token).as_deref(), Ok(&*text));
+        assert!(open::<String>(&key, "page:mq:ListBrokers", &token).is_err());
+        // With one of its characters changed, as the input says.
+        let at = bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>() % token.len();
+        let other = if token.as_bytes()[at] == b'A' {
+            "B"
+        } else {
+            "A"
+        };
+        let bent = format!("{}{other}{}", &token[..at], &token[at + 1..]);
+        assert!(open::<String>(&key, PURPOSE, &bent).is_err());
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ const CONTROL_PLANE: &[(&str, &[&str])] = &[
     ("roles", &[ALL]),
     ("dev", &[ALL]),
     ("lib", &[]),
+    // Entry points for fuzzing, over everything that reads bytes.
+    ("fuzzing", &[ALL]),
     // The request path.
     (
         "api",

@@ -7,6 +7,8 @@
 mod canonical;
 mod claim;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use claim::fuzzing;
 
 use axum::{
     body::Bytes,

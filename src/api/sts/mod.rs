@@ -6,6 +6,8 @@
 
 mod error;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod xml;
 
 use axum::{

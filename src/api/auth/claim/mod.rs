@@ -2,6 +2,9 @@
 //!
 //! Read from the `Authorization` header or, for presigned URLs, from the query.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::api) mod fuzzing;
+
 use aws_lc_rs::hmac;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
@@ -120,24 +123,31 @@ impl Claim {
         {
             return Err(Error::Mismatch);
         }
-        let canonical = request
-            .canonical(&self.signed_headers, body)
-            .ok_or(Error::Mismatch)?;
+        let text = self.to_sign(request, body).ok_or(Error::Mismatch)?;
+        let key = self.signing_key(secret);
+        hmac::verify(&key, text.as_bytes(), &self.signature).map_err(|_| Error::Mismatch)
+    }
+
+    /// What the signature is over; `None` when a signed header is not there.
+    fn to_sign(&self, request: &Signed<'_>, body: &[u8]) -> Option<String> {
+        let canonical = request.canonical(&self.signed_headers, body)?;
         let scope = format!(
             "{}/{}/{}/{TERMINATOR}",
             self.date, self.region, self.service
         );
-        let string_to_sign = format!(
+        Some(format!(
             "{ALGORITHM}\n{}\n{scope}\n{}",
             self.time,
             sha256_hex(canonical.as_bytes())
-        );
+        ))
+    }
+
+    fn signing_key(&self, secret: &[u8]) -> hmac::Key {
         let mut key = sign(&[b"AWS4", secret].concat(), self.date.as_bytes());
         for part in [self.region.as_str(), &self.service, TERMINATOR] {
             key = sign(key.as_ref(), part.as_bytes());
         }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_ref());
-        hmac::verify(&key, string_to_sign.as_bytes(), &self.signature).map_err(|_| Error::Mismatch)
+        hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
     }
 
     /// Whether what decides about the request is signed: its host, its time, and every `x-amz-`
