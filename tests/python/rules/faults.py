@@ -30,7 +30,9 @@ def run(worlds):
     # A database that is away is no fault: clients are told to come again.
     world.ask("close")
     for operation, (_, members) in asked.items():
-        answer = fault(method(world.mq, operation), 503, "ServiceUnavailableException", **members)
+        # A connection whose request was not read to its end is not used again.
+        client = world.client(world.keys["root"])
+        answer = fault(method(client, operation), 503, "ServiceUnavailableException", **members)
         assert int(answer["ResponseMetadata"]["HTTPHeaders"]["retry-after"]) >= 1
 
 
