@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
 use test_support::{directory, programs, python};
 
 use crate::tree::Tree;
@@ -37,26 +36,19 @@ fn live(interpreter: &str, example: &str) {
     assert_eq!(run(&["orders"]), made, "the endpoints stay");
     assert_eq!(revision(&tree), 3);
     run(&["orders", "--delete"]);
-    let left = aws(&tree, &["list-configurations"]);
+    let left = tree.aws(&["list-configurations"]);
     assert_eq!(left["Configurations"], serde_json::json!([]));
     assert!(tree.nodes().is_empty());
 }
 
 /// Which revision of its configuration the broker `orders` runs.
 fn revision(tree: &Tree) -> u64 {
-    let listed = aws(tree, &["list-brokers"]);
+    let listed = tree.aws(&["list-brokers"]);
     let id = listed["BrokerSummaries"][0]["BrokerId"].as_str();
     let id = id.expect("the broker is there");
-    let found = aws(tree, &["describe-broker", "--broker-id", id]);
+    let found = tree.aws(&["describe-broker", "--broker-id", id]);
     let revision = &found["Configurations"]["Current"]["Revision"];
     revision.as_u64().expect("a revision")
-}
-
-fn aws(tree: &Tree, arguments: &[&str]) -> Value {
-    let mut command = python::client("aws");
-    tree.equip(&mut command);
-    let printed = python::succeed(command.args(["--output", "json", "mq"]).args(arguments));
-    serde_json::from_str(&printed).expect("the AWS CLI prints JSON")
 }
 
 /// The search path with the tests' own clients first.

@@ -79,6 +79,16 @@ impl Installation {
         self.setting.account(name)
     }
 
+    /// `warren admin` with these arguments; returns what it prints.
+    pub(crate) fn administer(&self, arguments: &[&str]) -> String {
+        self.setting.succeed(&[&["admin"], arguments].concat())
+    }
+
+    /// A new access key of the account or, with `--user`, of one of its users.
+    pub(crate) fn key(&self, owner: &[&str]) -> Key {
+        self.setting.key(owner)
+    }
+
     /// One more API.
     pub(crate) fn serve(&mut self) {
         let ports = (network::free_port(), network::free_port());
@@ -240,7 +250,11 @@ impl Setting {
 
     pub(crate) fn account(&self, name: &str) -> Key {
         self.succeed(&["admin", "account", "create", "--name", name]);
-        let printed = self.succeed(&["admin", "access-key", "create", "--account", name]);
+        self.key(&["--account", name])
+    }
+
+    fn key(&self, owner: &[&str]) -> Key {
+        let printed = self.succeed(&[&["admin", "access-key", "create"], owner].concat());
         Key {
             id: value(&printed, "AWS_ACCESS_KEY_ID"),
             secret: value(&printed, "AWS_SECRET_ACCESS_KEY"),

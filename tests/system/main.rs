@@ -28,3 +28,4 @@ mod roles_apart;
 mod rolling;
 mod scale;
 mod settings;
+mod terraform;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use test_support::process::{Family, Process, is_alive};
 use test_support::{directory, network, python};
@@ -80,6 +81,17 @@ impl Tree {
         let mut command = python::script(name);
         self.equip(&mut command);
         command
+    }
+
+    /// What the AWS CLI prints of an operation; null when that is nothing.
+    pub(crate) fn aws(&self, arguments: &[&str]) -> Value {
+        let mut command = python::client("aws");
+        self.equip(&mut command);
+        let printed = python::succeed(command.args(["--output", "json", "mq"]).args(arguments));
+        if printed.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_str(&printed).expect("the AWS CLI prints JSON")
     }
 
     /// The node processes that run.

@@ -25,13 +25,12 @@ variable "consumer_timeout_ms" {
 }
 
 provider "aws" {
-  # Only Warren knows the account: AWS is not asked.
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  skip_requesting_account_id  = true
+  # Warren knows the key and its account: AWS is not asked for either.
+  skip_metadata_api_check = true
 
   endpoints {
-    mq = var.endpoint
+    mq  = var.endpoint
+    sts = var.endpoint
   }
 }
 
