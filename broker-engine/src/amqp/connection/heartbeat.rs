@@ -54,10 +54,10 @@ impl Deadlines {
         }
     }
 
-    /// Arms the timers of a new phase.
-    pub(super) fn follow(&mut self, phase: Phase) {
+    /// Arms the timers of a new phase. Returns whether it is one: the timers are to be polled then.
+    pub(super) fn follow(&mut self, phase: Phase) -> bool {
         if self.phase == phase {
-            return;
+            return false;
         }
         self.phase = phase;
         self.beat = None;
@@ -72,6 +72,7 @@ impl Deadlines {
                 self.beat = Some(beat);
             }
         }
+        true
     }
 
     /// Bytes went to the client.
@@ -127,7 +128,8 @@ mod tests {
     async fn a_silent_client_is_given_two_beats_and_a_blocked_one_is_not_blamed() {
         tokio::time::pause();
         let mut deadlines = Deadlines::new();
-        deadlines.follow(Phase::Open { heartbeat_s: 10 });
+        assert!(deadlines.follow(Phase::Open { heartbeat_s: 10 }));
+        assert!(!deadlines.follow(Phase::Open { heartbeat_s: 10 }));
         let start = Instant::now();
         for _ in 0..6 {
             assert_eq!(next(&mut deadlines, true).await, Elapsed::SendHeartbeat);

@@ -97,6 +97,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
 
     pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<End> {
         self.outbox.awake();
+        if let Some(end) = self.poll_clocks(context) {
+            return Poll::Ready(end);
+        }
         for _ in 0..ROUNDS_MAX {
             match self.poll_round(context) {
                 Poll::Ready(Ok(true)) => {}
@@ -117,14 +120,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         Poll::Pending
     }
 
-    /// Whether anything moved.
-    fn poll_round(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, End>> {
+    /// What the node and the time want of the connection. Once for each time that the task is woken: they wake it
+    /// themselves.
+    fn poll_clocks(&mut self, context: &mut Context<'_>) -> Option<End> {
         if let Some(shutdown) = &mut self.shutdown
             && shutdown.as_mut().poll(context).is_ready()
         {
             self.shutdown = None;
             self.session.force_close(SHUTDOWN);
         }
+        // Until nothing is due: only then will the next deadline wake the task.
+        while let Some(elapsed) = self.deadlines.poll(context, self.session.is_blocked()) {
+            match elapsed {
+                Elapsed::SendHeartbeat => self.session.send_heartbeat(),
+                Elapsed::Silence => return Some(End::HeartbeatMissed),
+                Elapsed::Phase => return Some(End::TimedOut),
+            }
+        }
+        None
+    }
+
+    /// Whether anything moved.
+    fn poll_round(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, End>> {
         self.session.on_news();
         let mut moved = self.poll_write(context).map_err(End::Socket)?;
         if self.session.is_finished() && !self.outbox.has_unsent() {
@@ -141,15 +158,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 moved |= self.poll_read(context)?;
             }
         }
-        self.deadlines.follow(self.session.phase());
-        match self.deadlines.poll(context, self.session.is_blocked()) {
-            None => {}
-            Some(Elapsed::SendHeartbeat) => {
-                self.session.send_heartbeat();
-                moved = true;
-            }
-            Some(Elapsed::Silence) => return Poll::Ready(Err(End::HeartbeatMissed)),
-            Some(Elapsed::Phase) => return Poll::Ready(Err(End::TimedOut)),
+        if self.deadlines.follow(self.session.phase())
+            && let Some(end) = self.poll_clocks(context)
+        {
+            return Poll::Ready(Err(end));
         }
         Poll::Ready(Ok(moved))
     }
