@@ -9,7 +9,6 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::channel::Acked;
-use super::error::Error;
 use super::outbox::Outbox;
 use super::owed::{Owed, Unsettled};
 use crate::broker::{
@@ -121,8 +120,8 @@ impl Deliveries {
     /// Takes the deliveries that clients name, in order: one after the other, or with `multiple` all up to a tag, where
     /// 0 is all there are.
     ///
-    /// The error is 406, for the first tag that names no delivery; what comes before it is taken.
-    pub(crate) fn take_acked(&self, acked: &[Acked]) -> (Vec<Unsettled>, Result<(), Error>) {
+    /// The error is the first tag that names no delivery; what comes before it is taken.
+    pub(crate) fn take_acked(&self, acked: &[Acked]) -> (Vec<Unsettled>, Result<(), u64>) {
         let mut taken = Vec::new();
         let owed = &mut self.state.lock().owed;
         for Acked {
@@ -139,9 +138,8 @@ impl Deliveries {
                 (true, last) => owed.take_up_to(*last, &mut taken),
                 (false, last) => owed.take(*first, *last, &mut taken),
             };
-            if let Err(tag) = outcome {
-                let error = Error::precondition(format!("unknown delivery tag {tag}"));
-                return (taken, Err(error));
+            if outcome.is_err() {
+                return (taken, outcome);
             }
         }
         (taken, Ok(()))

@@ -16,6 +16,8 @@ pub(crate) struct Error {
     pub(crate) text: String,
     /// Class and method it is about, if that is not the method that met it.
     pub(crate) about: Option<(u16, u16)>,
+    /// Ends only its channel, although its code is hard.
+    is_of_channel: bool,
 }
 
 impl Error {
@@ -24,7 +26,22 @@ impl Error {
             code,
             text: text.into(),
             about: None,
+            is_of_channel: false,
         }
+    }
+
+    /// The same for the channel alone, whatever the code.
+    pub(crate) fn of_channel(self) -> Self {
+        let is_of_channel = true;
+        Self {
+            is_of_channel,
+            ..self
+        }
+    }
+
+    /// Whether it ends the whole connection rather than one channel.
+    pub(crate) fn is_hard(&self) -> bool {
+        self.code.is_hard() && !self.is_of_channel
     }
 
     /// The same about another method.

@@ -13,6 +13,7 @@ mod error;
 mod malformed;
 mod outbox;
 mod owed;
+mod refusal;
 mod reply_code;
 mod server;
 

@@ -16,6 +16,14 @@ pub(crate) struct Unsettled {
     pub(crate) run: DeliveryRun,
 }
 
+impl Unsettled {
+    /// Whether a delivery is among them.
+    pub(crate) fn holds(&self, tag: u64) -> bool {
+        tag.checked_sub(self.tag)
+            .is_some_and(|offset| offset < self.run.len)
+    }
+}
+
 /// All deliveries of one channel that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Owed(BTreeMap<u64, (Arc<Queue>, DeliveryRun)>);

@@ -17,6 +17,7 @@ pub(crate) enum ReplyCode {
     CommandInvalid,
     ChannelError,
     UnexpectedFrame,
+    ResourceError,
     NotAllowed,
     NotImplemented,
     InternalError,
@@ -38,6 +39,7 @@ impl ReplyCode {
             Self::CommandInvalid => 503,
             Self::ChannelError => 504,
             Self::UnexpectedFrame => 505,
+            Self::ResourceError => 506,
             Self::NotAllowed => 530,
             Self::NotImplemented => 540,
             Self::InternalError => 541,
@@ -59,6 +61,7 @@ impl ReplyCode {
             Self::CommandInvalid => "COMMAND_INVALID",
             Self::ChannelError => "CHANNEL_ERROR",
             Self::UnexpectedFrame => "UNEXPECTED_FRAME",
+            Self::ResourceError => "RESOURCE_ERROR",
             Self::NotAllowed => "NOT_ALLOWED",
             Self::NotImplemented => "NOT_IMPLEMENTED",
             Self::InternalError => "INTERNAL_ERROR",
@@ -80,6 +83,7 @@ impl ReplyCode {
             | Self::CommandInvalid
             | Self::ChannelError
             | Self::UnexpectedFrame
+            | Self::ResourceError
             | Self::NotAllowed
             | Self::NotImplemented
             | Self::InternalError => true,

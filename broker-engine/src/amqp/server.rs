@@ -10,7 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::Context;
 use super::connection::Link;
-use crate::broker::{AlarmListener, Broker, Bystander, Clients, ConnectionReport, OfNode, Origin};
+use super::error::Error;
+use super::refusal::{Farewell, Refusal};
+use crate::broker::{
+    AlarmListener, Broker, Bystander, Clients, ConnectionReport, Dialect, OfNode, Origin,
+};
 use crate::codec::amqp::{FRAME_MIN_SIZE, FieldTable, FieldValue};
 
 /// The channel of the connection's own methods.
@@ -64,7 +68,7 @@ pub struct Server {
     consumers_per_channel_max: Option<u64>,
     heartbeat_s: u16,
     message_size_max: u64,
-    is_lavinmq: bool,
+    dialect: Dialect,
     /// Bytes of the smallest frame size that a client may ask for.
     frame_min: u32,
     shutdown: CancellationToken,
@@ -86,9 +90,12 @@ impl Server {
         terms: &Terms,
         shutdown: CancellationToken,
     ) -> Arc<Self> {
-        let is_lavinmq = identification.product == "LavinMQ";
-        let is_rabbitmq_3 = identification.version.starts_with("3.");
-        let message_size_max = if is_rabbitmq_3 { 128 << 20 } else { 16 << 20 };
+        let dialect = broker.dialect();
+        let (message_size_max, frame_min) = match dialect {
+            Dialect::RabbitMq3 => (128 << 20, FRAME_MIN_SIZE),
+            Dialect::RabbitMq4 => (16 << 20, FRAME_MIN_RABBITMQ_4),
+            Dialect::LavinMq => (128 << 20, FRAME_MIN_SIZE),
+        };
         let server = Arc::new(Self {
             broker,
             properties: properties(identification),
@@ -96,12 +103,8 @@ impl Server {
             consumers_per_channel_max: terms.consumers_per_channel_max,
             heartbeat_s: terms.heartbeat_s.unwrap_or(HEARTBEAT_S),
             message_size_max: terms.message_size_max.unwrap_or(message_size_max),
-            is_lavinmq,
-            frame_min: if is_rabbitmq_3 || is_lavinmq {
-                FRAME_MIN_SIZE
-            } else {
-                FRAME_MIN_RABBITMQ_4
-            },
+            dialect,
+            frame_min,
             shutdown,
             last_id: AtomicU64::new(0),
             connections: Mutex::default(),
@@ -139,12 +142,26 @@ impl Server {
 
     /// How many messages a consumer holds at most before the client says otherwise; 0 is no limit.
     pub(super) fn prefetch_default(&self) -> u32 {
-        if self.is_lavinmq { u16::MAX.into() } else { 0 }
+        if self.is_lavinmq() {
+            u16::MAX.into()
+        } else {
+            0
+        }
     }
 
     /// Where the two peers differ, LavinMQ's way holds.
     pub(super) fn is_lavinmq(&self) -> bool {
-        self.is_lavinmq
+        self.dialect == Dialect::LavinMq
+    }
+
+    /// Whose ways hold where the peers differ.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// A refusal in the words of the profile's peer.
+    pub(super) fn refuse(&self, refusal: &Refusal<'_>) -> Error {
+        refusal.said_by(self.dialect)
     }
 
     pub(super) fn frame_min(&self) -> u32 {
@@ -213,15 +230,13 @@ impl Server {
 
 impl Bystander for Server {
     fn vhost_deleted(&self, vhost: &str) {
-        self.order_out(&format!("vhost '{vhost}' is deleted"), |info| {
-            *info.vhost == *vhost
-        });
+        let reason = Farewell::VhostDeleted(vhost).said_by(self.dialect);
+        self.order_out(&reason, |info| *info.vhost == *vhost);
     }
 
     fn user_deleted(&self, user: &str) {
-        self.order_out(&format!("user '{user}' is deleted"), |info| {
-            *info.origin.user == *user
-        });
+        let reason = Farewell::UserDeleted(user).said_by(self.dialect);
+        self.order_out(&reason, |info| *info.origin.user == *user);
     }
 }
 

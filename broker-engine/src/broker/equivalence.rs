@@ -1,29 +1,23 @@
 //! Whether a declaration says the same of something as the one that made it.
 //!
-//! The texts are RabbitMQ's. What differs first, in RabbitMQ's order, is told.
+//! What differs first, in RabbitMQ's order, is told.
 
 use super::{
-    error::Error,
     exchange::ExchangeSettings,
     queue::Dialect,
-    topology::Kind,
+    refusal::{Refusal, What},
     value::{Table, Value},
 };
 
 /// Of exchanges.
-pub(super) fn check_exchange(
-    what: (Kind, &str, &str),
-    received: &ExchangeSettings,
-    current: &ExchangeSettings,
+pub(super) fn check_exchange<'a>(
+    what: What<'a>,
+    received: &'a ExchangeSettings,
+    current: &'a ExchangeSettings,
     dialect: Dialect,
-) -> Result<(), Error> {
+) -> Result<(), Refusal<'a>> {
     if received.kind != current.kind {
-        return Err(Error::inequivalent(
-            "type",
-            what,
-            received.kind,
-            current.kind,
-        ));
+        return Err(different(what, "type", received.kind, current.kind));
     }
     let flags = [
         ("durable", received.durable, current.durable),
@@ -32,7 +26,7 @@ pub(super) fn check_exchange(
     ];
     for (name, received, current) in flags {
         if received != current {
-            return Err(Error::inequivalent(name, what, received, current));
+            return Err(different(what, name, received, current));
         }
     }
     let is_compared = |argument: &str| match dialect {
@@ -53,19 +47,18 @@ const OF_EXCHANGES: [&str; 6] = [
 ];
 
 /// Arguments with a meaning to the broker must be the same; others may differ.
-pub(super) fn check_arguments(
-    what: (Kind, &str, &str),
+pub(super) fn check_arguments<'a>(
+    what: What<'a>,
     is_compared: impl Fn(&str) -> bool,
-    received: &Table,
-    current: &Table,
-) -> Result<(), Error> {
+    received: &'a Table,
+    current: &'a Table,
+) -> Result<(), Refusal<'a>> {
     let names = received.0.iter().chain(&current.0);
     let names = names.map(|(name, _)| name.as_str());
     for argument in names.filter(|name| is_compared(name)) {
         match (received.get(argument), current.get(argument)) {
             (Some(received), Some(current)) if !received.is_equivalent(current) => {
-                let values = (format!("'{received}'"), format!("'{current}'"));
-                return Err(Error::inequivalent_as_told(argument, what, values));
+                return Err(different(what, argument, received, current));
             }
             (Some(_), Some(_)) | (None, None) => {}
             (received, current) if is_default(argument, received.or(current)) => {}
@@ -76,12 +69,31 @@ pub(super) fn check_arguments(
                         |v| format!("the value '{v}' of type '{}'", v.type_name()),
                     )
                 };
-                let values = (told(received), told(current));
-                return Err(Error::inequivalent_as_told(argument, what, values));
+                return Err(Refusal::Different {
+                    what,
+                    argument,
+                    received: told(received),
+                    current: told(current),
+                });
             }
         }
     }
     Ok(())
+}
+
+/// A property or an argument that has both times a value, and not the same.
+pub(super) fn different<'a>(
+    what: What<'a>,
+    argument: &'a str,
+    received: impl std::fmt::Display,
+    current: impl std::fmt::Display,
+) -> Refusal<'a> {
+    Refusal::Different {
+        what,
+        argument,
+        received: format!("'{received}'"),
+        current: format!("'{current}'"),
+    }
 }
 
 /// Whether naming an argument so says no more than leaving it out.

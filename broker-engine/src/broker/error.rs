@@ -1,9 +1,8 @@
-//! What the core refuses, in the classes and words of RabbitMQ. Protocols map the class to their code and scope.
+//! What the core refuses, in the classes and words of the profile's peer. Protocols map the class to their code and scope.
 
-use super::topology::Kind;
 use crate::store;
 
-/// A refusal, or the end of the node's log. The text is what RabbitMQ puts after the code's name.
+/// A refusal, or the end of the node's log. The text is what the peer puts after the code's name.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The named thing does not exist.
@@ -30,44 +29,4 @@ pub enum Error {
     /// The message log cannot take it: full (try again later) or failed (the node is about to exit). Ends a connection.
     #[error("{0}")]
     Store(#[from] store::Error),
-}
-
-impl Error {
-    pub(crate) fn no_such(kind: Kind, name: &str, vhost: &str) -> Self {
-        Self::NotFound(format!("no {kind} '{name}' in vhost '{vhost}'"))
-    }
-
-    pub(crate) fn in_use(kind: Kind, name: &str, vhost: &str) -> Self {
-        Self::PreconditionFailed(format!("{kind} '{name}' in vhost '{vhost}' in use"))
-    }
-
-    pub(crate) fn locked(queue: &str, vhost: &str) -> Self {
-        Self::ResourceLocked(format!(
-            "cannot obtain exclusive access to locked queue '{queue}' in vhost '{vhost}'. It could be originally \
-             declared on another connection or the exclusive property value does not match that of the original \
-             declaration."
-        ))
-    }
-
-    pub(crate) fn inequivalent(
-        argument: &str,
-        (kind, name, vhost): (Kind, &str, &str),
-        received: impl std::fmt::Display,
-        current: impl std::fmt::Display,
-    ) -> Self {
-        let values = (format!("'{received}'"), format!("'{current}'"));
-        Self::inequivalent_as_told(argument, (kind, name, vhost), values)
-    }
-
-    /// As [`Error::inequivalent`], with both values as the text shows them.
-    pub(crate) fn inequivalent_as_told(
-        argument: &str,
-        (kind, name, vhost): (Kind, &str, &str),
-        (received, current): (String, String),
-    ) -> Self {
-        Self::PreconditionFailed(format!(
-            "inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}': received {received} but current \
-             is {current}"
-        ))
-    }
 }

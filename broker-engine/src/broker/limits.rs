@@ -1,7 +1,7 @@
 //! How much of what there may be: connections and queues of a virtual host, connections and channels of a user and of
 //! the node.
 //!
-//! Owns the counts of connections and channels, and the refusals in RabbitMQ's words. A place is given back when its
+//! Owns the counts of connections and channels. A place is given back when its
 //! holder is gone. Limits are looked at when something comes, never later: a new limit closes nothing.
 
 use std::{
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use super::{
     error::Error,
     parameter::{Members, not_a_list},
+    refusal::Refusal,
 };
 
 /// The most there may be of what a number says; a negative one is no limit.
@@ -118,30 +119,24 @@ struct OfUser {
 
 impl Counts {
     /// A place for a connection of `user` in `vhost`.
-    pub(crate) fn connect(
+    pub(crate) fn connect<'a>(
         self: &Arc<Self>,
-        (vhost, user): (&Arc<str>, &Arc<str>),
+        (vhost, user): (&'a Arc<str>, &'a Arc<str>),
         node: &NodeLimits,
         of_vhost: VhostLimits,
         of_user: UserLimits,
-    ) -> Result<Place, Error> {
+    ) -> Result<Place, Refusal<'a>> {
         let mut open = self.0.lock();
         let in_vhost = open.by_vhost.get(vhost).copied().unwrap_or(0);
         let own = open.by_user.get(user).map_or(0, |own| own.connections);
         if let Some(max) = reached(node.connections_max, open.connections) {
-            return Err(Error::NotAllowed(format!(
-                "connection refused: node connection limit ({max}) is reached"
-            )));
+            return Err(Refusal::ConnectionsOfNode { max });
         }
         if let Some(max) = reached(of_vhost.connections_max, in_vhost) {
-            return Err(Error::NotAllowed(format!(
-                "access to vhost '{vhost}' refused for user '{user}': connection limit ({max}) is reached"
-            )));
+            return Err(Refusal::ConnectionsOfVhost { vhost, user, max });
         }
         if let Some(max) = reached(of_user.connections_max, own) {
-            return Err(Error::NotAllowed(format!(
-                "connection refused for user '{user}': user connection limit ({max}) is reached"
-            )));
+            return Err(Refusal::ConnectionsOfUser { user, max });
         }
         open.connections += 1;
         *open.by_vhost.entry(Arc::clone(vhost)).or_default() += 1;
@@ -156,24 +151,20 @@ impl Counts {
     }
 
     /// Counts a channel of `user`. [`Counts::close_channel`] takes it back.
-    pub(crate) fn open_channel(
+    pub(crate) fn open_channel<'a>(
         &self,
-        user: &Arc<str>,
-        node: &NodeLimits,
+        user: &'a Arc<str>,
+        node: &'a NodeLimits,
         of_user: UserLimits,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refusal<'a>> {
         let mut open = self.0.lock();
         let own = open.by_user.get(user).map_or(0, |own| own.channels);
         if let Some(max) = reached(of_user.channels_max, own) {
-            return Err(Error::NotAllowed(format!(
-                "number of channels opened for user '{user}' has reached the maximum allowed user limit of {max}"
-            )));
+            return Err(Refusal::ChannelsOfUser { user, max });
         }
         if let Some(max) = reached(node.channels_max, open.channels) {
-            return Err(Error::NotAllowed(format!(
-                "number of channels opened on node '{}' has reached the maximum allowed limit of {max}",
-                node.node
-            )));
+            let node = &*node.node;
+            return Err(Refusal::ChannelsOfNode { node, max });
         }
         open.channels += 1;
         open.by_user.entry(Arc::clone(user)).or_default().channels += 1;
@@ -249,6 +240,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::broker::Dialect;
 
     fn user_limits(value: Value) -> Result<UserLimits, String> {
         UserLimits::parse(value.as_object().unwrap()).map_err(|error| error.to_string())
@@ -270,6 +262,10 @@ mod tests {
         );
     }
 
+    fn told(refusal: &Refusal<'_>) -> String {
+        Dialect::RabbitMq4.refuse(refusal).to_string()
+    }
+
     #[test]
     fn a_place_is_free_again_when_its_holder_left() {
         let counts = Arc::new(Counts::default());
@@ -280,7 +276,7 @@ mod tests {
             || counts.connect((&names.0, &names.1), &node, VhostLimits::default(), limits);
         let place = connect().unwrap();
         assert_eq!(
-            connect().unwrap_err().to_string(),
+            told(&connect().unwrap_err()),
             "connection refused for user 'u': user connection limit (1) is reached"
         );
         place.leave();
@@ -302,19 +298,13 @@ mod tests {
         let limits = user_limits(json!({"max-channels": 1})).unwrap();
         counts.open_channel(&user, &node, limits).unwrap();
         assert_eq!(
-            counts
-                .open_channel(&user, &node, limits)
-                .unwrap_err()
-                .to_string(),
+            told(&counts.open_channel(&user, &node, limits).unwrap_err()),
             "number of channels opened for user 'u' has reached the maximum allowed user limit of 1"
         );
         let none = UserLimits::default();
         counts.open_channel(&user, &node, none).unwrap();
         assert_eq!(
-            counts
-                .open_channel(&user, &node, none)
-                .unwrap_err()
-                .to_string(),
+            told(&counts.open_channel(&user, &node, none).unwrap_err()),
             "number of channels opened on node 'n' has reached the maximum allowed limit of 2"
         );
         counts.close_channel("u");

@@ -34,6 +34,7 @@ mod pattern;
 mod policy;
 mod publisher;
 mod queue;
+mod refusal;
 mod restore;
 mod route;
 mod route_cache;
@@ -78,6 +79,7 @@ use self::{
     deduplication::Bringer,
     definitions::{document, record::Record},
     limits::Counts,
+    refusal::Refusal,
     stats::Stats,
 };
 pub use self::{
@@ -210,9 +212,8 @@ impl Core {
             .get("x-queue-type")
             .and_then(Value::as_str);
         if kind == Some(QueueKind::Quorum.name()) && self.dialect != Dialect::LavinMq {
-            return Err(Error::PreconditionFailed(
-                "Cannot declare a server-named queue for type rabbit_quorum_queue".to_owned(),
-            ));
+            let refusal = Refusal::ServerNamed(QueueKind::Quorum);
+            return Err(self.dialect.refuse(&refusal));
         }
         Ok(format!("amq.gen-{}", self.random_name()))
     }
@@ -459,30 +460,32 @@ impl Broker {
         })
     }
 
+    /// Whose ways hold where the peers differ.
+    pub fn dialect(&self) -> Dialect {
+        self.core.dialect
+    }
+
     /// Starts a connection's session in a virtual host.
     pub fn session(&self, identity: &Identity, vhost: &str) -> Result<Session, Error> {
+        let core = &self.core;
+        let refuse = |refusal: Refusal<'_>| core.dialect.refuse(&refusal);
         let found = self
             .vhost(vhost)
-            .ok_or_else(|| Error::NotAllowed(format!("vhost {vhost} not found")))?;
-        let core = &self.core;
+            .ok_or_else(|| refuse(Refusal::NoVhost(vhost)))?;
         // Whoever watches the node must see it when it is full.
         let (node, of_vhost) = if identity.is_monitoring {
             Default::default()
         } else {
             (core.limits.clone(), found.limits())
         };
-        let place = core.counts.connect(
-            (found.name(), &identity.name),
-            &node,
-            of_vhost,
-            core.access.limits(identity),
-        )?;
-        if self.core.access.permission(identity, vhost).is_none() {
-            let text = format!(
-                "access to vhost '{vhost}' refused for user '{}'",
-                identity.name
-            );
-            return Err(Error::NotAllowed(text));
+        let of_user = core.access.limits(identity);
+        let place = core
+            .counts
+            .connect((found.name(), &identity.name), &node, of_vhost, of_user)
+            .map_err(refuse)?;
+        if core.access.permission(identity, vhost).is_none() {
+            let user = &*identity.name;
+            return Err(refuse(Refusal::ForbiddenVhost { vhost, user }));
         }
         let connection = ConnectionId(self.connection_next.fetch_add(1, Ordering::Relaxed));
         Ok(Session::new(

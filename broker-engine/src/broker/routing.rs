@@ -10,10 +10,11 @@ use super::{
     error::Error,
     exchange::{Destination, Exchange, ExchangeKind, Reading},
     queue::Queue,
+    refusal::{Operation, Refusal, Request},
     route::{Route, SeenBefore},
     topology::{Kind, Topology, binding_record},
     value::Table,
-    vhost::{Vhost, refuse_default},
+    vhost::Vhost,
 };
 use crate::store::Position;
 
@@ -45,15 +46,13 @@ impl Vhost {
     ) -> Result<Found, Error> {
         let topology = self.topology.read();
         if !exchange.is_empty() {
-            let found = topology
-                .exchanges
-                .get(exchange)
-                .ok_or_else(|| self.no_exchange(exchange))?;
+            let found = topology.exchanges.get(exchange).ok_or_else(|| {
+                let request = Request::exchange(Operation::Publish, exchange);
+                self.no_such(request, (Kind::Exchange, exchange))
+            })?;
             if found.settings.internal {
-                return Err(Error::AccessRefused(format!(
-                    "cannot publish to internal exchange '{exchange}' in vhost '{}'",
-                    self.name()
-                )));
+                let vhost = self.name();
+                return Err(self.refuse(&Refusal::InternalExchange { exchange, vhost }));
             }
             let mut seen = None;
             if let Some(deduper) = found.deduper() {
@@ -100,15 +99,16 @@ impl Vhost {
         (queue, exchange, key): (&Arc<Queue>, &str, &str),
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        refuse_default(exchange)?;
+        let request = Request::queue(Operation::Bind, queue.name());
+        self.refuse_default(exchange, request)?;
         let mut topology = self.topology.write();
-        self.check_source(&topology, exchange, key, arguments)?;
+        self.check_source(&topology, request, (exchange, key), arguments)?;
         if !topology
             .queues
             .get(queue.name())
             .is_some_and(|other| Arc::ptr_eq(other, queue))
         {
-            return Err(Error::no_such(Kind::Queue, queue.name(), self.name()));
+            return Err(self.no_such(request, (Kind::Queue, queue.name())));
         }
         let destination = Destination::Queue(Arc::clone(queue));
         let position = self.bind(&mut topology, (exchange, &destination, key), arguments);
@@ -122,11 +122,12 @@ impl Vhost {
         (destination, source, key): (&str, &str, &str),
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        refuse_default(source)?;
-        refuse_default(destination)?;
+        let request = Request::exchange(Operation::Bind, destination);
+        self.refuse_default(source, request)?;
+        self.refuse_default(destination, request)?;
         let mut topology = self.topology.write();
-        self.check_source(&topology, source, key, arguments)?;
-        let destination = self.destination(&topology, destination)?;
+        self.check_source(&topology, request, (source, key), arguments)?;
+        let destination = self.destination(&topology, request)?;
         let position = self.bind(&mut topology, (source, &destination, key), arguments);
         self.changed(topology);
         position
@@ -135,22 +136,37 @@ impl Vhost {
     fn check_source(
         &self,
         topology: &Topology,
-        exchange: &str,
-        key: &str,
+        request: Request<'_>,
+        (exchange, key): (&str, &str),
         arguments: &Table,
     ) -> Result<(), Error> {
         let found = topology
             .exchanges
             .get(exchange)
-            .ok_or_else(|| self.no_exchange(exchange))?;
-        check_binding(found, key, arguments)
+            .ok_or_else(|| self.no_such(request, (Kind::Exchange, exchange)))?;
+        self.check_binding(found, key, arguments)
     }
 
-    fn destination(&self, topology: &Topology, name: &str) -> Result<Destination, Error> {
+    /// Refuses a binding whose key or arguments make no sense for the exchange.
+    pub(super) fn check_binding(
+        &self,
+        exchange: &Exchange,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<(), Error> {
+        match exchange.problem(key, arguments, self.dialect()) {
+            None => Ok(()),
+            Some(problem) => Err(self.refuse(&problem)),
+        }
+    }
+
+    /// The exchange that is to be bound.
+    fn destination(&self, topology: &Topology, request: Request<'_>) -> Result<Destination, Error> {
+        let name = request.name;
         let (name, exchange) = topology
             .exchanges
             .get_key_value(name)
-            .ok_or_else(|| self.no_exchange(name))?;
+            .ok_or_else(|| self.no_such(request, (Kind::Exchange, name)))?;
         Ok(Destination::Exchange(
             Arc::clone(name),
             exchange.settings.durable,
@@ -188,7 +204,8 @@ impl Vhost {
         (queue, exchange, key): (&Arc<Queue>, &str, &str),
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        refuse_default(exchange)?;
+        let request = Request::queue(Operation::Unbind, queue.name());
+        self.refuse_default(exchange, request)?;
         let destination = Destination::Queue(Arc::clone(queue));
         self.unbind((&destination, exchange, key), arguments)
     }
@@ -199,9 +216,10 @@ impl Vhost {
         (destination, source, key): (&str, &str, &str),
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        refuse_default(source)?;
-        refuse_default(destination)?;
-        let Ok(destination) = self.destination(&self.topology.read(), destination) else {
+        let request = Request::exchange(Operation::Unbind, destination);
+        self.refuse_default(source, request)?;
+        self.refuse_default(destination, request)?;
+        let Ok(destination) = self.destination(&self.topology.read(), request) else {
             return Ok(None);
         };
         self.unbind((&destination, source, key), arguments)
@@ -251,18 +269,6 @@ impl Vhost {
             })
         });
         bindings.collect()
-    }
-}
-
-/// Refuses a binding whose key or arguments make no sense for the exchange.
-pub(super) fn check_binding(
-    exchange: &Exchange,
-    key: &str,
-    arguments: &Table,
-) -> Result<(), Error> {
-    match exchange.problem(key, arguments) {
-        None => Ok(()),
-        Some(problem) => Err(Error::PreconditionFailed(problem)),
     }
 }
 

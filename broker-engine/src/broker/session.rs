@@ -13,12 +13,13 @@ use super::{
     error::Error,
     limits::Place,
     publisher::{Publisher, ReadHeaders},
-    queue::{ConnectionId, Queue},
+    queue::{ConnectionId, Dialect, Queue},
+    refusal::{Operation, Problem, Refusal, Request},
     stats::{ChannelMeter, ConnectionMeter, Meter, OfNode},
     topic_access::TopicRules,
     topology::Kind,
     value::Table,
-    vhost::{ExchangeDeclare, QueueDeclare, Vhost, refuse_default, refuse_reserved},
+    vhost::{ExchangeDeclare, QueueDeclare, RESERVED_PREFIX, Vhost},
 };
 use crate::store::Position;
 
@@ -112,59 +113,70 @@ impl Session {
 
     /// Declares an exchange, or checks that it is as described. Answer when the position (if any) is durable.
     pub fn exchange_declare(&self, declare: ExchangeDeclare) -> Result<Option<Position>, Error> {
-        declare.checked_kind()?;
-        refuse_default(&declare.name)?;
-        self.check(Action::Configure, Kind::Exchange, &declare.name)?;
-        if self
-            .inner
-            .vhost
-            .check_exchange_exists(&declare.name)
-            .is_err()
-        {
-            let own = (Kind::Exchange, declare.name.as_str());
-            self.check_handing_on(own, &declare.arguments, "alternate-exchange")?;
+        let vhost = &self.inner.vhost;
+        let request = Request::exchange(Operation::Declare, &declare.name);
+        vhost.checked_kind(&declare)?;
+        vhost.refuse_default(&declare.name, request)?;
+        self.check_subject(request, Action::Configure)?;
+        if vhost.check_exchange_exists(&declare.name, request).is_err() {
+            self.check_handing_on(request, &declare.arguments, "alternate-exchange")?;
         }
-        self.inner.vhost.declare_exchange(declare)
+        vhost.declare_exchange(declare)
     }
 
     /// Checks that an exchange exists.
     pub fn exchange_check(&self, name: &str) -> Result<(), Error> {
-        self.inner.vhost.check_exchange_exists(name)
+        let request = Request::exchange(Operation::Check, name);
+        self.inner.vhost.check_exchange_exists(name, request)
     }
 
     /// Deletes an exchange; one that is not there counts as deleted.
     pub fn exchange_delete(&self, name: &str, if_unused: bool) -> Result<Option<Position>, Error> {
-        self.check(Action::Configure, Kind::Exchange, name)?;
-        self.inner.vhost.delete_exchange(name, if_unused)
+        let vhost = &self.inner.vhost;
+        if name.starts_with(RESERVED_PREFIX) {
+            let (exchange, vhost) = (name, &**vhost.name());
+            return Err(self.refuse(&Refusal::SystemExchange { exchange, vhost }));
+        }
+        let request = Request::exchange(Operation::Delete, name);
+        self.check_subject(request, Action::Configure)?;
+        vhost.delete_exchange(name, if_unused)
     }
 
     /// Declares a queue, or checks that it is as described. An empty name has one made up.
     pub fn queue_declare(&self, mut declare: QueueDeclare) -> Result<Declared, Error> {
-        self.inner.vhost.complete(&mut declare);
-        if declare.name.is_empty() {
-            declare.name = self.inner.core.server_name(&declare)?;
-        } else {
-            refuse_reserved(Kind::Queue, &declare.name)?;
+        let Inner { core, vhost, .. } = &*self.inner;
+        vhost.complete(&mut declare);
+        let is_named = !declare.name.is_empty();
+        if !is_named {
+            declare.name = core.server_name(&declare)?;
         }
-        self.check(Action::Configure, Kind::Queue, &declare.name)?;
-        if self.inner.vhost.queue(&declare.name).is_none() {
-            let own = (Kind::Queue, declare.name.as_str());
-            self.check_handing_on(own, &declare.arguments, "x-dead-letter-exchange")?;
+        let request = Request::queue(Operation::Declare, &declare.name);
+        let is_new = vhost.queue(&declare.name).is_none();
+        // LavinMQ lets its own names be declared again.
+        if is_named && (is_new || core.dialect != Dialect::LavinMq) {
+            vhost.refuse_reserved(request)?;
         }
-        let (queue, durable) = self
-            .inner
-            .vhost
-            .declare_queue(declare, self.inner.connection)?;
+        self.check_subject(request, Action::Configure)?;
+        if is_new {
+            self.check_handing_on(request, &declare.arguments, "x-dead-letter-exchange")?;
+        }
+        let (queue, durable) = vhost.declare_queue(declare, self.inner.connection)?;
         self.count_churn(OfNode::QueueDeclared);
         Ok(declared(queue, durable))
     }
 
     /// Checks that a queue exists and may be used by this connection.
     pub fn queue_check(&self, name: &str) -> Result<Declared, Error> {
-        Ok(declared(
-            self.inner.vhost.usable_queue(name, self.inner.connection)?,
-            None,
-        ))
+        let request = Request::queue(Operation::Check, name);
+        Ok(declared(self.usable_queue(request)?, None))
+    }
+
+    /// Checks that somebody waits for answers under a name, whoever it is.
+    pub fn queue_check_reply(&self, name: &str) -> Result<(), Error> {
+        let request = Request::queue(Operation::Check, name);
+        let vhost = &self.inner.vhost;
+        let missing = || vhost.no_such(request, (Kind::Queue, name));
+        vhost.queue(name).map(|_| ()).ok_or_else(missing)
     }
 
     /// Deletes a queue under conditions; one that is not there counts as deleted.
@@ -174,7 +186,8 @@ impl Session {
         if_unused: bool,
         if_empty: bool,
     ) -> Result<Deleted, Error> {
-        self.check(Action::Configure, Kind::Queue, name)?;
+        let request = Request::queue(Operation::Delete, name);
+        self.check_subject(request, Action::Configure)?;
         let (messages, durable) =
             self.inner
                 .vhost
@@ -190,12 +203,10 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        self.check_for_binding(queue, exchange, key)?;
-        self.inner.vhost.check_exchange_exists(exchange)?;
-        let queue = self
-            .inner
-            .vhost
-            .usable_queue(queue, self.inner.connection)?;
+        let request = Request::queue(Operation::Bind, queue);
+        self.check_for_binding(request, exchange, key)?;
+        self.inner.vhost.check_exchange_exists(exchange, request)?;
+        let queue = self.usable_queue(request)?;
         self.inner
             .vhost
             .bind_queue((&queue, exchange, key), arguments)
@@ -209,15 +220,14 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        self.check_for_binding(queue, exchange, key)?;
+        let request = Request::queue(Operation::Unbind, queue);
+        self.check_for_binding(request, exchange, key)?;
         let Some(found) = self.inner.vhost.queue(queue) else {
             return Ok(None);
         };
         let bound = (&found, exchange, key);
         if self.inner.vhost.is_bound(bound, arguments) {
-            self.inner
-                .vhost
-                .usable_queue(queue, self.inner.connection)?;
+            self.usable_queue(request)?;
         }
         self.inner.vhost.unbind_queue(bound, arguments)
     }
@@ -230,7 +240,8 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        self.check_for_exchange_binding(destination, source, key)?;
+        let request = Request::exchange(Operation::Bind, destination);
+        self.check_for_exchange_binding(request, source, key)?;
         self.inner
             .vhost
             .bind_exchange((destination, source, key), arguments)
@@ -244,7 +255,8 @@ impl Session {
         key: &str,
         arguments: &Table,
     ) -> Result<Option<Position>, Error> {
-        self.check_for_exchange_binding(destination, source, key)?;
+        let request = Request::exchange(Operation::Unbind, destination);
+        self.check_for_exchange_binding(request, source, key)?;
         self.inner
             .vhost
             .unbind_exchange((destination, source, key), arguments)
@@ -252,33 +264,56 @@ impl Session {
 
     fn check_for_exchange_binding(
         &self,
-        destination: &str,
+        request: Request<'_>,
         source: &str,
         key: &str,
     ) -> Result<(), Error> {
-        self.check(Action::Write, Kind::Exchange, destination)?;
-        refuse_default(destination)?;
-        refuse_default(source)?;
-        self.check(Action::Read, Kind::Exchange, source)?;
+        let vhost = &self.inner.vhost;
+        self.check_subject(request, Action::Write)?;
+        vhost.refuse_default(request.name, request)?;
+        vhost.refuse_default(source, request)?;
+        self.check(request, Action::Read, (Kind::Exchange, source))?;
         self.check_topics(Action::Read, source, [key])
     }
 
-    fn check_for_binding(&self, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
-        self.check(Action::Write, Kind::Queue, queue)?;
-        refuse_default(exchange)?;
-        self.check(Action::Read, Kind::Exchange, exchange)?;
+    fn check_for_binding(
+        &self,
+        request: Request<'_>,
+        exchange: &str,
+        key: &str,
+    ) -> Result<(), Error> {
+        self.check_subject(request, Action::Write)?;
+        self.inner.vhost.refuse_default(exchange, request)?;
+        self.check(request, Action::Read, (Kind::Exchange, exchange))?;
         self.check_topics(Action::Read, exchange, [key])
     }
 
     /// Removes a queue's ready messages. Returns how many.
     pub fn queue_purge(&self, name: &str) -> Result<usize, Error> {
-        Ok(self.readable_queue(name)?.purge())
+        let request = Request::queue(Operation::Purge, name);
+        Ok(self.queue_to_read(request)?.purge())
     }
 
-    /// A queue that this connection may read from, to get messages or subscribe.
+    /// A queue that this connection may get messages from.
     pub fn readable_queue(&self, name: &str) -> Result<Arc<Queue>, Error> {
-        self.check(Action::Read, Kind::Queue, name)?;
-        self.inner.vhost.usable_queue(name, self.inner.connection)
+        self.queue_to_read(Request::queue(Operation::Get, name))
+    }
+
+    /// A queue that this connection may subscribe to.
+    pub fn consumable_queue(&self, name: &str) -> Result<Arc<Queue>, Error> {
+        self.queue_to_read(Request::queue(Operation::Consume, name))
+    }
+
+    fn queue_to_read(&self, request: Request<'_>) -> Result<Arc<Queue>, Error> {
+        self.check_subject(request, Action::Read)?;
+        self.usable_queue(request)
+    }
+
+    fn usable_queue(&self, request: Request<'_>) -> Result<Arc<Queue>, Error> {
+        let Inner {
+            vhost, connection, ..
+        } = &*self.inner;
+        vhost.usable_queue(request, *connection)
     }
 
     /// Subscribes to a queue. Nothing is delivered before [`Queue::pump`] is called, so that the client can be answered
@@ -288,7 +323,7 @@ impl Session {
         queue: &str,
         subscription: Subscription,
     ) -> Result<(Arc<Queue>, Arc<Consumer>), Error> {
-        let queue = self.readable_queue(queue)?;
+        let queue = self.consumable_queue(queue)?;
         let consumer = queue.subscribe(subscription)?;
         Ok((queue, consumer))
     }
@@ -332,7 +367,8 @@ impl Session {
         let Inner { core, identity, .. } = &*self.inner;
         let limits = core.access.limits(identity);
         core.counts
-            .open_channel(&identity.name, &core.limits, limits)?;
+            .open_channel(&identity.name, &core.limits, limits)
+            .map_err(|refusal| core.dialect.refuse(&refusal))?;
         self.count_churn(OfNode::ChannelCreated);
         Ok(())
     }
@@ -363,7 +399,7 @@ impl Session {
     /// Whoever names an exchange to hand messages on to must be allowed to move them himself.
     fn check_handing_on(
         &self,
-        (kind, name): (Kind, &str),
+        request: Request<'_>,
         arguments: &Table,
         argument: &str,
     ) -> Result<(), Error> {
@@ -371,18 +407,20 @@ impl Session {
             return Ok(());
         };
         let Some(exchange) = value.as_str() else {
-            return Err(Error::PreconditionFailed(format!(
-                "invalid type '{}' for arg '{argument}' in {kind} '{name}' in vhost '{}'",
-                value.type_name(),
-                self.inner.vhost.name()
-            )));
+            let refusal = Refusal::Argument {
+                what: (request.kind, request.name, self.inner.vhost.name()),
+                argument,
+                problem: Problem::NotAnExchange(value),
+            };
+            return Err(self.refuse(&refusal));
         };
-        self.check(Action::Read, kind, name)?;
-        self.check(Action::Write, Kind::Exchange, exchange)
+        self.check_subject(request, Action::Read)?;
+        self.check(request, Action::Write, (Kind::Exchange, exchange))
     }
 
     pub(super) fn check_publish(&self, exchange: &str) -> Result<(), Error> {
-        self.check(Action::Write, Kind::Exchange, exchange)
+        let request = Request::exchange(Operation::Publish, exchange);
+        self.check_subject(request, Action::Write)
     }
 
     /// Whether these keys may be used with an exchange, which need not be there.
@@ -400,11 +438,13 @@ impl Session {
             .into_iter()
             .find(|key| !granted.topics.allows(action, exchange, key));
         let Some(key) = refused else { return Ok(()) };
-        Err(Error::AccessRefused(format!(
-            "{action} access to topic '{key}' in exchange topic '{exchange}' in vhost '{}' refused for user '{}'",
-            self.inner.vhost.name(),
-            self.inner.identity.name
-        )))
+        Err(self.refuse(&Refusal::ForbiddenTopic {
+            action,
+            key,
+            exchange,
+            vhost: self.inner.vhost.name(),
+            user: &self.inner.identity.name,
+        }))
     }
 
     /// What the user may do now.
@@ -424,7 +464,20 @@ impl Session {
         granted
     }
 
-    fn check(&self, action: Action, kind: Kind, name: &str) -> Result<(), Error> {
+    fn refuse(&self, refusal: &Refusal<'_>) -> Error {
+        self.inner.core.dialect.refuse(refusal)
+    }
+
+    fn check_subject(&self, request: Request<'_>, action: Action) -> Result<(), Error> {
+        self.check(request, action, (request.kind, request.name))
+    }
+
+    fn check(
+        &self,
+        request: Request<'_>,
+        action: Action,
+        (kind, name): (Kind, &str),
+    ) -> Result<(), Error> {
         let checked = if name.is_empty() && kind == Kind::Exchange {
             "amq.default"
         } else {
@@ -438,11 +491,13 @@ impl Session {
         if is_allowed {
             return Ok(());
         }
-        Err(Error::AccessRefused(format!(
-            "{action} access to {kind} '{checked}' in vhost '{}' refused for user '{}'",
-            self.inner.vhost.name(),
-            self.inner.identity.name
-        )))
+        drop(granted);
+        Err(self.refuse(&Refusal::Forbidden {
+            request,
+            action,
+            what: (kind, name, self.inner.vhost.name()),
+            user: &self.inner.identity.name,
+        }))
     }
 }
 

@@ -18,11 +18,12 @@ use super::{
         record::{Change, Record},
     },
     delay,
-    equivalence::{check_arguments, check_exchange},
+    equivalence::{check_arguments, check_exchange, different},
     error::Error,
     exchange::{Exchange, ExchangeKind, ExchangeSettings},
     policy::Applied,
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, Rules, is_compared},
+    refusal::{Operation, Refusal, Request},
     stats::{ExchangeMeter, History, Meter, OfNode, Sums, Totals},
     topology::{Kind, Topology, exchange_record, queue_record},
     value::{Table, Value},
@@ -30,6 +31,9 @@ use super::{
 use crate::store::{Batch, Point, Position, QueueId};
 
 pub(super) const RESERVED_PREFIX: &str = "amq.";
+
+/// LavinMQ keeps the queues and exchanges of MQTT under these names.
+const RESERVED_PREFIX_MQTT: &str = "mqtt.";
 
 /// What the names of queues for answers start with; they are not listed.
 pub(super) const REPLIES_PREFIX: &str = "amq.rabbitmq.reply-to.";
@@ -64,20 +68,6 @@ pub struct ExchangeDeclare {
     pub internal: bool,
     /// Arguments, kept as they are.
     pub arguments: Table,
-}
-
-impl ExchangeDeclare {
-    /// The kind that is asked for.
-    pub(super) fn checked_kind(&self) -> Result<ExchangeKind, Error> {
-        ExchangeKind::from_name(&self.kind).ok_or_else(|| {
-            let problem = if self.kind.is_empty() {
-                "invalid"
-            } else {
-                "unknown"
-            };
-            Error::PreconditionFailed(format!("{problem} exchange type '{}'", self.kind))
-        })
-    }
 }
 
 /// A virtual host.
@@ -215,6 +205,38 @@ impl Vhost {
         self.core.dialect
     }
 
+    /// A refusal in the words of the profile's peer.
+    pub(super) fn refuse(&self, refusal: &Refusal<'_>) -> Error {
+        self.core.dialect.refuse(refusal)
+    }
+
+    /// The kind of exchange that is asked for.
+    pub(super) fn checked_kind(&self, declare: &ExchangeDeclare) -> Result<ExchangeKind, Error> {
+        ExchangeKind::from_name(&declare.kind)
+            .ok_or_else(|| self.refuse(&Refusal::UnknownType(&declare.kind)))
+    }
+
+    pub(super) fn refuse_reserved(&self, request: Request<'_>) -> Result<(), Error> {
+        let prefixes: &[&str] = match self.dialect() {
+            Dialect::LavinMq => &[RESERVED_PREFIX, RESERVED_PREFIX_MQTT],
+            Dialect::RabbitMq3 | Dialect::RabbitMq4 => &[RESERVED_PREFIX],
+        };
+        if prefixes
+            .iter()
+            .any(|prefix| request.name.starts_with(prefix))
+        {
+            return Err(self.refuse(&Refusal::ReservedName(request)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn refuse_default(&self, exchange: &str, request: Request<'_>) -> Result<(), Error> {
+        if exchange.is_empty() {
+            return Err(self.refuse(&Refusal::DefaultExchange(request)));
+        }
+        Ok(())
+    }
+
     pub(super) fn now_ms(&self) -> u64 {
         self.core.clock.now_ms()
     }
@@ -327,40 +349,33 @@ impl Vhost {
     ) -> Result<(), Error> {
         let settings = queue.settings();
         if settings.exclusive != declare.exclusive.then_some(owner) {
-            return Err(Error::locked(queue.name(), &self.name));
+            let (name, vhost) = (&**queue.name(), &*self.name);
+            let refusal = if settings.exclusive.is_none() {
+                Refusal::Shared { queue: name, vhost }
+            } else {
+                let request = Request::queue(Operation::Declare, name);
+                Refusal::Locked { request, vhost }
+            };
+            return Err(self.refuse(&refusal));
         }
         let is_same = self.check_same(queue, declare);
-        is_same.map_err(|error| self.in_own_words(error, Kind::Queue, queue.name()))
+        is_same.map_err(|refusal| self.refuse(&refusal))
     }
 
-    /// LavinMQ does not say what differs.
-    fn in_own_words(&self, error: Error, kind: Kind, name: &str) -> Error {
-        match self.dialect() {
-            Dialect::LavinMq => Error::PreconditionFailed(format!(
-                "Existing {kind} '{name}' declared with other arguments"
-            )),
-            Dialect::RabbitMq3 | Dialect::RabbitMq4 => error,
-        }
-    }
-
-    fn check_same(&self, queue: &Queue, declare: &QueueDeclare) -> Result<(), Error> {
+    fn check_same<'a>(
+        &'a self,
+        queue: &'a Queue,
+        declare: &'a QueueDeclare,
+    ) -> Result<(), Refusal<'a>> {
         let settings = queue.settings();
         let what = (Kind::Queue, &**queue.name(), &*self.name);
         if settings.durable != declare.durable {
-            return Err(Error::inequivalent(
-                "durable",
-                what,
-                declare.durable,
-                settings.durable,
-            ));
+            let durable = (declare.durable, settings.durable);
+            return Err(different(what, "durable", durable.0, durable.1));
         }
         if settings.auto_delete != declare.auto_delete {
-            return Err(Error::inequivalent(
-                "auto_delete",
-                what,
-                declare.auto_delete,
-                settings.auto_delete,
-            ));
+            let auto_delete = (declare.auto_delete, settings.auto_delete);
+            return Err(different(what, "auto_delete", auto_delete.0, auto_delete.1));
         }
         let (kind, dialect) = (queue.kind(), self.dialect());
         let is_relaxed = self.core.relaxed_redeclaration && kind == QueueKind::Quorum;
@@ -372,17 +387,22 @@ impl Vhost {
     }
 
     /// A queue that this connection may use.
-    pub(super) fn usable_queue(&self, name: &str, user: ConnectionId) -> Result<Arc<Queue>, Error> {
+    pub(super) fn usable_queue(
+        &self,
+        request: Request<'_>,
+        user: ConnectionId,
+    ) -> Result<Arc<Queue>, Error> {
+        let name = request.name;
         let queue = self
             .queue(name)
             .filter(|_| !delay::is_hidden(name))
-            .ok_or_else(|| Error::no_such(Kind::Queue, name, &self.name))?;
+            .ok_or_else(|| self.no_such(request, (Kind::Queue, name)))?;
         if queue
             .settings()
             .exclusive
             .is_some_and(|owner| owner != user)
         {
-            return Err(Error::locked(name, &self.name));
+            return Err(self.locked(request));
         }
         Ok(queue)
     }
@@ -405,7 +425,7 @@ impl Vhost {
             .exclusive
             .is_some_and(|owner| owner != user)
         {
-            return Err(Error::locked(name, &self.name));
+            return Err(self.locked(Request::queue(Operation::Delete, name)));
         }
         let (ready, consumers) = queue.delete(if_unused, if_empty)?;
         let position = self.remove_queue(topology, &queue);
@@ -473,16 +493,17 @@ impl Vhost {
         &self,
         declare: ExchangeDeclare,
     ) -> Result<Option<Position>, Error> {
-        refuse_default(&declare.name)?;
         let (name, settings) = self.exchange_settings(declare)?;
+        let request = Request::exchange(Operation::Declare, &name);
+        self.refuse_default(&name, request)?;
         let mut topology = self.topology.write();
         if let Some(exchange) = topology.exchanges.get(name.as_str()) {
             let what = (Kind::Exchange, name.as_str(), &*self.name);
             let is_same = check_exchange(what, &settings, &exchange.settings, self.dialect());
-            is_same.map_err(|error| self.in_own_words(error, Kind::Exchange, &name))?;
+            is_same.map_err(|refusal| self.refuse(&refusal))?;
             return Ok(self.defined());
         }
-        refuse_reserved(Kind::Exchange, &name)?;
+        self.refuse_reserved(request)?;
         let (waiting, changes) = self.declared_exchange(&topology, &name, &settings);
         let position = self.define(&changes)?;
         if let Some(queue) = &waiting {
@@ -500,7 +521,7 @@ impl Vhost {
         &self,
         declare: ExchangeDeclare,
     ) -> Result<(String, ExchangeSettings), Error> {
-        let kind = declare.checked_kind()?;
+        let kind = self.checked_kind(&declare)?;
         let settings = ExchangeSettings {
             kind,
             durable: declare.durable,
@@ -511,9 +532,9 @@ impl Vhost {
         settings.check_deduplication((&declare.name, &self.name), self.dialect())?;
         settings.check_hash()?;
         if settings.chooses_as().is_none() {
-            return Err(Error::PreconditionFailed(
-                "Invalid argument, 'x-delayed-type' must be an existing exchange type".to_owned(),
-            ));
+            let named = settings.arguments.get("x-delayed-type");
+            let refusal = Refusal::DelayedType(named.and_then(Value::as_str));
+            return Err(self.refuse(&refusal));
         }
         Ok((declare.name, settings))
     }
@@ -574,14 +595,18 @@ impl Vhost {
         Some(queue)
     }
 
-    pub(super) fn check_exchange_exists(&self, name: &str) -> Result<(), Error> {
-        refuse_default(name)?;
+    pub(super) fn check_exchange_exists(
+        &self,
+        name: &str,
+        request: Request<'_>,
+    ) -> Result<(), Error> {
+        self.refuse_default(name, request)?;
         self.topology
             .read()
             .exchanges
             .get(name)
             .map(|_| ())
-            .ok_or_else(|| self.no_exchange(name))
+            .ok_or_else(|| self.no_such(request, (Kind::Exchange, name)))
     }
 
     pub(super) fn delete_exchange(
@@ -589,14 +614,14 @@ impl Vhost {
         name: &str,
         if_unused: bool,
     ) -> Result<Option<Position>, Error> {
-        refuse_default(name)?;
-        refuse_reserved(Kind::Exchange, name)?;
+        self.refuse_default(name, Request::exchange(Operation::Delete, name))?;
         let mut topology = self.topology.write();
         let Some(exchange) = topology.exchanges.get(name) else {
             return Ok(None);
         };
         if if_unused && exchange.has_bindings() {
-            return Err(Error::in_use(Kind::Exchange, name, &self.name));
+            let what = (Kind::Exchange, name, &*self.name);
+            return Err(self.refuse(&Refusal::InUse(what)));
         }
         let changes = topology.remove_exchange(&self.name, name);
         let position = self.define(&changes);
@@ -647,8 +672,15 @@ impl Vhost {
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn no_exchange(&self, name: &str) -> Error {
-        Error::no_such(Kind::Exchange, name, &self.name)
+    /// What somebody asks for, or needs for it, is not there.
+    pub(super) fn no_such(&self, request: Request<'_>, (kind, name): (Kind, &str)) -> Error {
+        let what = (kind, name, &*self.name);
+        self.refuse(&Refusal::NoSuch { request, what })
+    }
+
+    fn locked(&self, request: Request<'_>) -> Error {
+        let vhost = &*self.name;
+        self.refuse(&Refusal::Locked { request, vhost })
     }
 }
 
@@ -661,22 +693,4 @@ fn tell_cancelled(consumers: &[Arc<Consumer>]) {
     for consumer in consumers {
         consumer.sink.cancelled(consumer);
     }
-}
-
-pub(super) fn refuse_reserved(kind: Kind, name: &str) -> Result<(), Error> {
-    if name.starts_with(RESERVED_PREFIX) {
-        return Err(Error::AccessRefused(format!(
-            "{kind} name '{name}' contains reserved prefix 'amq.*'"
-        )));
-    }
-    Ok(())
-}
-
-pub(super) fn refuse_default(exchange: &str) -> Result<(), Error> {
-    if exchange.is_empty() {
-        return Err(Error::AccessRefused(
-            "operation not permitted on the default exchange".to_owned(),
-        ));
-    }
-    Ok(())
 }

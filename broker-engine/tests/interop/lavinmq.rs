@@ -1,7 +1,12 @@
 //! What LavinMQ does its own way, in its profile.
 
 use broker_engine::broker::Alarm;
-use broker_engine::codec::amqp::{BasicPublish, Method, encode_content};
+use broker_engine::codec::amqp::{
+    BasicAck, BasicCancel, BasicConsume, BasicGet, BasicPublish, BasicQos, ChannelCloseOk,
+    ConfirmSelect, ConnectionUpdateSecret, Encode, ExchangeBind, ExchangeDeclare, ExchangeDelete,
+    FieldTable as Fields, Method, QueueBind, QueueDeclare, QueueDelete, QueuePurge, TxCommit,
+    TxSelect, encode_content, encode_method,
+};
 use lapin::options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
@@ -150,4 +155,249 @@ async fn a_publisher_loses_its_channel_when_the_volume_is_nearly_full() {
     let expected = (406, "PRECONDITION_FAILED - Server low on disk space");
     assert_eq!((close.reply_code, close.reply_text), expected);
     alarms.set(Alarm::Disk, false);
+}
+
+/// One method in wire form, on channel 1.
+fn wire<M: Encode>(method: &M) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_method(&mut frame, 1, method);
+    frame
+}
+
+fn queue(name: &str) -> QueueDeclare<'_> {
+    QueueDeclare {
+        reserved_1: 0,
+        queue: name,
+        passive: false,
+        durable: false,
+        exclusive: false,
+        auto_delete: false,
+        no_wait: true,
+        arguments: Fields::default(),
+    }
+}
+
+fn exchange<'a>(name: &'a str, kind: &'a str) -> ExchangeDeclare<'a> {
+    ExchangeDeclare {
+        reserved_1: 0,
+        exchange: name,
+        kind,
+        passive: false,
+        durable: false,
+        auto_delete: false,
+        internal: false,
+        no_wait: true,
+        arguments: Fields::default(),
+    }
+}
+
+fn consume(queue: &str) -> BasicConsume<'_> {
+    BasicConsume {
+        reserved_1: 0,
+        queue,
+        consumer_tag: "tag",
+        no_local: false,
+        no_ack: false,
+        exclusive: false,
+        no_wait: true,
+        arguments: Fields::default(),
+    }
+}
+
+/// What a client does wrong on a channel, and how that is told.
+fn mistakes() -> Vec<(Vec<u8>, u16, &'static str)> {
+    let publish = BasicPublish {
+        reserved_1: 0,
+        exchange: "none",
+        routing_key: "k",
+        mandatory: false,
+        immediate: false,
+    };
+    let mut unroutable = wire(&publish);
+    encode_content(&mut unroutable, 1, &[0, 0], b"body", 0);
+    let mut stray_header = Vec::new();
+    encode_content(&mut stray_header, 1, &[0, 0], b"", 0);
+    let bind = QueueBind {
+        reserved_1: 0,
+        queue: "q",
+        exchange: "none",
+        routing_key: "k",
+        no_wait: false,
+        arguments: Fields::default(),
+    };
+    let bind_exchange = ExchangeBind {
+        reserved_1: 0,
+        destination: "none",
+        source: "amq.fanout",
+        routing_key: "",
+        no_wait: false,
+        arguments: Fields::default(),
+    };
+    let get = BasicGet {
+        reserved_1: 0,
+        queue: "none",
+        no_ack: true,
+    };
+    let purge = QueuePurge {
+        reserved_1: 0,
+        queue: "none",
+        no_wait: false,
+    };
+    let qos = BasicQos {
+        prefetch_size: 1,
+        prefetch_count: 0,
+        global: false,
+    };
+    let ack = BasicAck {
+        delivery_tag: 9,
+        multiple: false,
+    };
+    let delete = ExchangeDelete {
+        reserved_1: 0,
+        exchange: "amq.direct",
+        if_unused: false,
+        no_wait: false,
+    };
+    let used = QueueDelete {
+        reserved_1: 0,
+        queue: "q",
+        if_unused: true,
+        if_empty: false,
+        no_wait: false,
+    };
+    let passive = QueueDeclare {
+        passive: true,
+        ..queue("none")
+    };
+    let durable = QueueDeclare {
+        durable: true,
+        ..queue("q")
+    };
+    let exclusive = QueueDeclare {
+        exclusive: true,
+        ..queue("q")
+    };
+    let prefix =
+        r#"ACCESS_REFUSED - Prefix ["mqtt.", "amq."] forbidden, please choose another name"#;
+    let exists = "PRECONDITION_FAILED - Existing queue 'q' declared with other arguments";
+    let confirm = wire(&ConfirmSelect { no_wait: true });
+    vec![
+        (
+            wire(&passive),
+            404,
+            "NOT_FOUND - Queue 'none' doesn't exists",
+        ),
+        (wire(&durable), 406, exists),
+        (
+            wire(&exclusive),
+            405,
+            "RESOURCE_LOCKED - Not an exclusive queue",
+        ),
+        (wire(&queue("amq.mine")), 403, prefix),
+        (wire(&queue("mqtt.mine")), 403, prefix),
+        (
+            wire(&queue("a\nb")),
+            406,
+            "PRECONDITION_FAILED - Queue name isn't valid",
+        ),
+        (
+            wire(&exchange("e", "odd")),
+            406,
+            "PRECONDITION_FAILED - unknown exchange type 'odd'",
+        ),
+        (
+            wire(&exchange("", "direct")),
+            403,
+            "ACCESS_REFUSED - Not allowed to declare the default exchange",
+        ),
+        (wire(&delete), 403, prefix),
+        (wire(&bind), 404, "NOT_FOUND - Exchange 'none' not found"),
+        (
+            wire(&bind_exchange),
+            404,
+            "NOT_FOUND - Exchange 'none' doesn't exists",
+        ),
+        (wire(&purge), 404, "NOT_FOUND - Queue 'none' not found"),
+        (wire(&get), 404, "NOT_FOUND - No queue 'none' in vhost '/'"),
+        (
+            wire(&consume("none")),
+            404,
+            "NOT_FOUND - Queue 'none' not declared",
+        ),
+        (
+            [wire(&consume("q")), wire(&used)].concat(),
+            406,
+            "PRECONDITION_FAILED - Queue 'q' in use",
+        ),
+        (
+            unroutable,
+            404,
+            "NOT_FOUND - No exchange 'none' in vhost '/'",
+        ),
+        (
+            stray_header,
+            505,
+            "UNEXPECTED_FRAME - AMQ::Protocol::Frame::Header",
+        ),
+        (wire(&qos), 540, "NOT_IMPLEMENTED - "),
+        (
+            wire(&ack),
+            406,
+            "PRECONDITION_FAILED - unknown delivery tag 9",
+        ),
+        (
+            wire(&TxCommit {}),
+            406,
+            "PRECONDITION_FAILED - Not in transaction mode",
+        ),
+        (
+            [confirm, wire(&TxSelect {})].concat(),
+            406,
+            "PRECONDITION_FAILED - Channel already in confirm mode",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_end_the_channel_alone_in_the_words_of_lavinmq() {
+    let broker = TestBroker::start_with(&[PROFILE]).await;
+    let mut raw = Raw::open(broker.address());
+    raw.write(&wire(&queue("q")));
+    for (mistake, code, text) in mistakes() {
+        raw.write(&mistake);
+        raw.expect_close(1, code, text);
+        raw.send(1, &ChannelCloseOk {});
+        raw.open_channel(1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_crosses_the_end_of_its_channel_is_forgiven_and_other_methods_are_not() {
+    let broker = TestBroker::start_with(&[PROFILE]).await;
+    let mut raw = Raw::open(broker.address());
+    let ack = BasicAck {
+        delivery_tag: 1,
+        multiple: false,
+    };
+    raw.send(2, &ack);
+    raw.open_channel(3);
+    let cancel = BasicCancel {
+        consumer_tag: "tag",
+        no_wait: false,
+    };
+    raw.send(2, &cancel);
+    raw.expect_close(0, 504, "CHANNEL_ERROR - Channel 2 not open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_has_no_secret_to_renew() {
+    let broker = TestBroker::start_with(&[PROFILE]).await;
+    let mut raw = Raw::open(broker.address());
+    let update = ConnectionUpdateSecret {
+        new_secret: b"new",
+        reason: "",
+    };
+    raw.send(0, &update);
+    let text = "ACCESS_REFUSED - update-secret not supported for current authentication mechanism";
+    raw.expect_close(0, 403, text);
 }

@@ -1,6 +1,7 @@
 //! Class `basic`: prefetch and single gets.
 
 use super::super::error::Error;
+use super::super::refusal::Refusal;
 use super::{Channel, Context, Deferred};
 use crate::broker::OfChannel;
 use crate::codec::amqp::{BasicGet, BasicGetEmpty, BasicQos, BasicQosOk};
@@ -10,10 +11,7 @@ impl Channel {
     /// consumers of the channel together.
     pub(super) fn qos(&mut self, qos: &BasicQos) -> Result<Deferred, Error> {
         if qos.prefetch_size != 0 {
-            return Err(Error::not_implemented(format!(
-                "prefetch_size!=0 ({})",
-                qos.prefetch_size
-            )));
+            return Err(self.refuse(&Refusal::PrefetchSize(qos.prefetch_size)));
         }
         let count = u32::from(qos.prefetch_count);
         self.send(&BasicQosOk {});

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::super::delivery::ConsumerSink;
 use super::super::error::Error;
+use super::super::refusal::Refusal;
 use super::{Channel, Context, Deferred, arguments, special};
 use crate::broker::{Consumer, Queue, QueueKind, Sink, Subscription};
 use crate::codec::amqp::{BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk};
@@ -40,9 +41,7 @@ impl Channel {
             .get(&tag)
             .is_some_and(|other| !other.consumer.is_cancelled())
         {
-            return Err(Error::not_allowed(format!(
-                "attempt to reuse consumer tag '{tag}'"
-            )));
+            return Err(self.refuse(&Refusal::TagInUse(&tag)));
         }
         self.check_consumers(context)?;
         if !consume.no_ack {
@@ -52,7 +51,7 @@ impl Channel {
         let priority = if is_reply {
             0
         } else {
-            let queue = context.session.readable_queue(&name)?;
+            let queue = context.session.consumable_queue(&name)?;
             queue.consumer_priority(&arguments)?
         };
         let deliveries = Arc::clone(&self.deliveries);
@@ -130,9 +129,9 @@ impl Channel {
 impl Channel {
     fn check_consumers(&self, context: &Context) -> Result<(), Error> {
         match context.server.consumers_per_channel_max() {
-            Some(max) if self.consumers.len() as u64 >= max => Err(Error::not_allowed(format!(
-                "reached maximum ({max}) of consumers per channel"
-            ))),
+            Some(max) if self.consumers.len() as u64 >= max => {
+                Err(self.refuse(&Refusal::ConsumersOfChannel { max }))
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -140,10 +139,10 @@ impl Channel {
     /// The consumer of answers on this channel: one, and it need not acknowledge.
     fn check_reply_consumer(&self, consume: &BasicConsume<'_>) -> Result<(), Error> {
         if self.reply_to.is_some() {
-            return Err(Error::precondition("reply consumer already set"));
+            return Err(self.refuse(&Refusal::ReplyConsumerThere));
         }
         if !consume.no_ack {
-            return Err(Error::precondition("reply consumer cannot acknowledge"));
+            return Err(self.refuse(&Refusal::ReplyConsumerAcknowledges));
         }
         Ok(())
     }
@@ -152,10 +151,8 @@ impl Channel {
     fn check_qos(&self, context: &Context, name: &str) -> Result<(), Error> {
         let queue = context.session.vhost().queue(name);
         if self.credit.limit() > 0 && queue.is_some_and(|queue| queue.kind() == QueueKind::Quorum) {
-            return Err(Error::not_implemented(format!(
-                "queue '{name}' in vhost '{}' does not support global qos",
-                context.vhost_name()
-            )));
+            let (queue, vhost) = (name, &**context.vhost_name());
+            return Err(self.refuse(&Refusal::QosOfChannel { queue, vhost }));
         }
         Ok(())
     }

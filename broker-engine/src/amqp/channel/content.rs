@@ -3,10 +3,11 @@
 //! Invariant: what is kept never exceeds the announced size, which never exceeds the limit.
 
 use super::super::error::Error;
+use super::super::refusal::{Came, Due, Refusal};
 use super::super::reply_code::ReplyCode;
 use super::publish::Publishes;
 use super::{Channel, Context};
-use crate::codec::amqp::{self as codec, BasicPublish, CLASS_BASIC, ContentHeader, Encode as _};
+use crate::codec::amqp::{self as codec, BasicPublish, CLASS_BASIC, ContentHeader};
 use crate::codec::amqp::{Frame, FrameKind};
 
 /// Bytes reserved at once for an announced body; more only as it really comes.
@@ -39,13 +40,16 @@ impl Content {
     /// Whether the content is complete with this frame.
     fn add(&mut self, context: &Context, frame: Frame<'_>) -> Result<bool, Error> {
         let Some((_, size)) = &self.header else {
+            let out_of_turn = || {
+                context
+                    .server
+                    .refuse(&out_of_turn(Due::Header(None), frame))
+            };
             if frame.kind != FrameKind::Header {
-                return Err(expected_header("non content header frame"));
+                return Err(out_of_turn());
             }
             let header = match ContentHeader::decode(frame.payload) {
-                Err(codec::Error::Weight) => {
-                    return Err(expected_header("non content header frame"));
-                }
+                Err(codec::Error::Weight) => return Err(out_of_turn()),
                 decoded => decoded?,
             };
             check_header(context, &header)?;
@@ -57,7 +61,7 @@ impl Content {
             return Ok(size == 0);
         };
         if frame.kind != FrameKind::Body {
-            return Err(expected_body());
+            return Err(context.server.refuse(&out_of_turn(Due::Body, frame)));
         }
         if self.body.len() + frame.payload.len() > *size {
             return Err(Error::new(
@@ -74,7 +78,7 @@ impl Channel {
     /// A header or body frame.
     pub(crate) fn on_content(&mut self, context: &Context, frame: Frame<'_>) -> Result<(), Error> {
         let Some(content) = &mut self.content else {
-            return Err(expected_method());
+            return Err(context.server.refuse(&out_of_turn(Due::Method, frame)));
         };
         if !content.add(context, frame)? {
             return Ok(());
@@ -104,52 +108,31 @@ impl Channel {
     }
 
     /// A method may not come between a publish and its content.
-    pub(crate) fn expect_no_content(&self) -> Result<(), Error> {
-        match &self.content {
-            None => Ok(()),
-            Some(Content { header: None, .. }) => Err(expected_header("non content header frame")),
-            Some(_) => Err(expected_body()),
-        }
+    pub(crate) fn expect_no_content(&self, context: &Context, came: Came) -> Result<(), Error> {
+        let due = match &self.content {
+            None => return Ok(()),
+            Some(Content { header: None, .. }) => Due::Header(None),
+            Some(_) => Due::Body,
+        };
+        Err(context.server.refuse(&Refusal::OutOfTurn { due, came }))
     }
 }
 
 /// Refuses content of another class and bodies over the limit.
 pub(super) fn check_header(context: &Context, header: &ContentHeader<'_>) -> Result<(), Error> {
     if header.class_id != CLASS_BASIC {
-        let got = format!("one for class {}", header.class_id);
-        return Err(expected_header(&got));
+        let due = Due::Header(Some(header.class_id));
+        let came = Came::Header;
+        return Err(context.server.refuse(&Refusal::OutOfTurn { due, came }));
     }
-    let size_max = context.server.message_size_max();
-    if header.body_size > size_max {
-        return Err(Error::precondition(format!(
-            "message size {} is larger than configured max size {size_max}",
-            header.body_size
-        )));
+    let (size, max) = (header.body_size, context.server.message_size_max());
+    if size > max {
+        return Err(context.server.refuse(&Refusal::MessageSize { size, max }));
     }
     Ok(())
 }
 
-fn expected_header(got: &str) -> Error {
-    Error::new(
-        ReplyCode::UnexpectedFrame,
-        format!("expected content header for class {CLASS_BASIC}, got {got} instead"),
-    )
-    .about(BasicPublish::ID)
-}
-
-/// The error of content that no publish announced.
-pub(crate) fn expected_method() -> Error {
-    Error::new(
-        ReplyCode::UnexpectedFrame,
-        "expected method frame, got non method frame instead",
-    )
-    .about_none()
-}
-
-fn expected_body() -> Error {
-    Error::new(
-        ReplyCode::UnexpectedFrame,
-        "expected content body, got non content body frame instead",
-    )
-    .about(BasicPublish::ID)
+fn out_of_turn(due: Due, frame: Frame<'_>) -> Refusal<'static> {
+    let came = frame.kind.into();
+    Refusal::OutOfTurn { due, came }
 }

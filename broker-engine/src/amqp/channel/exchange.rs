@@ -1,14 +1,15 @@
 //! Class `exchange`.
 
 use super::super::error::Error;
-use super::super::reply_code::ReplyCode;
 use super::arguments;
-use super::{Channel, Context, Deferred, without_breaks};
+use super::{Channel, Context, Deferred};
 use crate::broker;
 use crate::codec::amqp::{
     ExchangeBind, ExchangeBindOk, ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete,
     ExchangeDeleteOk, ExchangeUnbind, ExchangeUnbindOk,
 };
+
+const EXCHANGE: &str = "Exchange";
 
 impl Channel {
     pub(super) fn exchange_declare(
@@ -16,7 +17,7 @@ impl Channel {
         context: &Context,
         declare: &ExchangeDeclare<'_>,
     ) -> Result<Deferred, Error> {
-        let name = &*without_breaks(declare.exchange);
+        let name = &*self.name(EXCHANGE, declare.exchange)?;
         let durable = if declare.passive {
             context.session.exchange_check(name)?;
             None
@@ -40,8 +41,8 @@ impl Channel {
         bind: &ExchangeBind<'_>,
     ) -> Result<Deferred, Error> {
         let durable = context.session.exchange_bind(
-            &without_breaks(bind.destination),
-            &without_breaks(bind.source),
+            &self.name(EXCHANGE, bind.destination)?,
+            &self.name(EXCHANGE, bind.source)?,
             bind.routing_key,
             &arguments::table(&bind.arguments),
         )?;
@@ -54,8 +55,8 @@ impl Channel {
         unbind: &ExchangeUnbind<'_>,
     ) -> Result<Deferred, Error> {
         let durable = context.session.exchange_unbind(
-            &without_breaks(unbind.destination),
-            &without_breaks(unbind.source),
+            &self.name(EXCHANGE, unbind.destination)?,
+            &self.name(EXCHANGE, unbind.source)?,
             unbind.routing_key,
             &arguments::table(&unbind.arguments),
         )?;
@@ -67,16 +68,7 @@ impl Channel {
         context: &Context,
         delete: &ExchangeDelete<'_>,
     ) -> Result<Deferred, Error> {
-        let name = &*without_breaks(delete.exchange);
-        if name.starts_with("amq.") {
-            return Err(Error::new(
-                ReplyCode::AccessRefused,
-                format!(
-                    "deletion of system exchange '{name}' in vhost '{}' not allowed",
-                    context.vhost_name()
-                ),
-            ));
-        }
+        let name = &*self.name(EXCHANGE, delete.exchange)?;
         let durable = context.session.exchange_delete(name, delete.if_unused)?;
         Ok(self.reply(delete.no_wait, durable, &ExchangeDeleteOk {}))
     }

@@ -33,11 +33,11 @@ use super::connection::Link;
 use super::delivery::Deliveries;
 use super::error::Error;
 use super::outbox::Outbox;
-use super::reply_code::ReplyCode;
+use super::refusal::{Came, Refusal};
 use super::server::Server;
 use crate::broker::{
-    self, ChannelMeter, ConnectionMeter, Credit, Identity, OfChannel, Origin, Position, Progress,
-    Publisher, Settlements, Waiter,
+    self, ChannelMeter, ConnectionMeter, Credit, Dialect, Identity, OfChannel, Origin, Position,
+    Progress, Publisher, Settlements, Waiter,
 };
 use crate::codec::amqp::{
     AccessRequestOk, BasicAck, BasicNack, ChannelFlowOk, ConfirmSelectOk, Encode, Method,
@@ -47,7 +47,6 @@ use crate::codec::amqp::{
 pub(crate) use self::acks::{Acked, Acks, is_ack};
 pub use self::arguments::read_headers;
 pub(crate) use self::arguments::{fields, table};
-pub(crate) use self::content::expected_method;
 pub(crate) use self::publish::{Publishes, is_publish};
 
 /// A reply in wire form, and what must be durable before it is sent.
@@ -128,6 +127,8 @@ impl Context {
 /// The state of one channel.
 pub(crate) struct Channel {
     number: u16,
+    /// Whose words its client hears.
+    dialect: Dialect,
     /// `channel.close` was sent: everything but the answer is ignored.
     pub(crate) is_closing: bool,
     is_released: bool,
@@ -159,6 +160,7 @@ impl Channel {
         let deliveries = Deliveries::new(Arc::clone(&outbox), number, Arc::clone(&meter));
         Self {
             number,
+            dialect: context.server.dialect(),
             is_closing: false,
             is_released: false,
             deliveries: Arc::new(deliveries),
@@ -189,7 +191,7 @@ impl Channel {
         context: &Context,
         method: &Method<'_>,
     ) -> Result<Deferred, Error> {
-        self.expect_no_content()?;
+        self.expect_no_content(context, Came::Method)?;
         match method {
             Method::BasicAck(ack) => return self.ack(&[ack.into()]).map(|()| None),
             Method::BasicNack(nack) => return self.nack(nack),
@@ -208,7 +210,7 @@ impl Channel {
                 self.send(&ChannelFlowOk { active: false });
                 Ok(None)
             }
-            Method::ChannelFlow(_) => Err(Error::not_implemented("active=false")),
+            Method::ChannelFlow(_) => Err(self.refuse(&Refusal::FlowOff)),
             Method::ChannelFlowOk(_) | Method::BasicCancelOk(_) if context.server.is_lavinmq() => {
                 Ok(None)
             }
@@ -233,7 +235,7 @@ impl Channel {
             Method::BasicRecover(recover) => self.recover(context, recover.requeue, true),
             Method::BasicRecoverAsync(recover) => self.recover(context, recover.requeue, false),
             Method::ConfirmSelect(_) if self.transaction.is_some() => {
-                Err(Error::precondition("cannot switch from tx to confirm mode"))
+                Err(self.refuse(&Refusal::ConfirmInTransaction))
             }
             Method::ConfirmSelect(select) => {
                 self.confirms.get_or_insert_default();
@@ -242,11 +244,25 @@ impl Channel {
             Method::TxSelect(_) => self.tx_select(),
             Method::TxCommit(_) => self.tx_commit(context),
             Method::TxRollback(_) => self.tx_rollback(),
-            _ => Err(Error::new(
-                ReplyCode::CommandInvalid,
-                "unimplemented method",
-            )),
+            _ => Err(self.refuse(&Refusal::Unimplemented)),
         }
+    }
+
+    /// A refusal in the words of the profile's peer.
+    fn refuse(&self, refusal: &Refusal<'_>) -> Error {
+        refusal.said_by(self.dialect)
+    }
+
+    /// The name of a queue or exchange in a declaration, a deletion or a binding. RabbitMQ takes line breaks for
+    /// nothing; LavinMQ takes printable ASCII.
+    fn name<'n>(&self, kind: &str, name: &'n str) -> Result<Cow<'n, str>, Error> {
+        if self.dialect != Dialect::LavinMq {
+            return Ok(without_breaks(name));
+        }
+        if name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return Ok(name.into());
+        }
+        Err(self.refuse(&Refusal::InvalidName(kind)))
     }
 
     fn send<M: Encode>(&self, method: &M) {
@@ -272,9 +288,12 @@ impl Channel {
         if !name.is_empty() {
             return Ok(name.into());
         }
-        self.last_queue
-            .clone()
-            .ok_or_else(|| Error::new(ReplyCode::NotFound, "no previously declared queue"))
+        match &self.last_queue {
+            Some(queue) => Ok(Arc::clone(queue)),
+            // To LavinMQ it is the name of a queue that is not there.
+            None if self.dialect == Dialect::LavinMq => Ok("".into()),
+            None => Err(self.refuse(&Refusal::NoQueueDeclared)),
+        }
     }
 
     /// Whether acks may be taken now: the channel is open, and no content is due.
@@ -352,7 +371,6 @@ impl Channel {
     }
 }
 
-/// A name as RabbitMQ takes it in declarations, deletions and bindings: line breaks count for nothing.
 fn without_breaks(name: &str) -> Cow<'_, str> {
     const BREAKS: [char; 2] = ['\r', '\n'];
     if name.contains(BREAKS) {

@@ -7,6 +7,7 @@
 
 use super::super::delivery::Deliveries;
 use super::super::error::Error;
+use super::super::refusal::Refusal;
 use super::{Channel, Context};
 
 /// Notes are thinned out above this number: the resolution shrinks, the memory does not grow.
@@ -81,14 +82,8 @@ impl Channel {
             limit_ms,
             "a consumer keeps deliveries for too long"
         );
-        if context.server.is_lavinmq() {
-            return Err(Error::precondition("consumer timeout"));
-        }
-        Err(Error::precondition(format!(
-            "delivery acknowledgement on channel {} timed out. Timeout value used: {limit_ms} ms. This timeout value \
-             can be configured, see consumers doc guide to learn more",
-            self.number
-        )))
+        let channel = self.number;
+        Err(self.refuse(&Refusal::Overdue { channel, limit_ms }))
     }
 }
 

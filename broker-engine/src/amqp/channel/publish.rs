@@ -1,6 +1,7 @@
 //! Class `basic`: publishing, in batches of what one read brought.
 
 use super::super::error::Error;
+use super::super::refusal::{Came, Refusal};
 use super::super::reply_code::ReplyCode;
 use super::content::{self, Content};
 use super::{Channel, Context, arguments, special};
@@ -133,12 +134,12 @@ impl Channel {
         frame_max: u32,
         publishes: &mut Publishes<'a>,
     ) -> Result<usize, Error> {
-        self.expect_no_content()?;
+        self.expect_no_content(context, Came::Publish)?;
         let Some((publish, is_repeated)) = publishes.decode(frame.payload)? else {
             return Ok(0);
         };
         if publish.immediate && !context.server.is_lavinmq() {
-            return Err(Error::not_implemented("immediate=true"));
+            return Err(self.refuse(&Refusal::Immediate));
         }
         let Some((header, body, consumed)) = whole_content(rest, frame.channel, frame_max) else {
             self.content = Some(Content::new(&publish));

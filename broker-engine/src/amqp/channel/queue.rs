@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::super::error::Error;
-use super::super::reply_code::ReplyCode;
+use super::super::refusal::Refusal;
 use super::{Channel, Context, Deferred};
-use super::{arguments, special, without_breaks};
-use crate::broker;
+use super::{arguments, special};
+use crate::broker::{self, Alarm};
 use crate::codec::amqp::{
     QueueBind, QueueBindOk, QueueDeclare, QueueDeclareOk, QueueDelete, QueueDeleteOk, QueuePurge,
     QueuePurgeOk, QueueUnbind, QueueUnbindOk,
 };
+
+const QUEUE: &str = "Queue";
 
 impl Channel {
     pub(super) fn queue_declare(
@@ -21,10 +23,11 @@ impl Channel {
         if let Some(reply) = self.reply_queue(context, declare)? {
             return Ok(reply);
         }
-        let name = without_breaks(declare.queue);
+        let name = self.name(QUEUE, declare.queue)?;
         let declared = if declare.passive {
             context.session.queue_check(&name)?
         } else {
+            self.check_room(context, &name)?;
             context.session.queue_declare(broker::QueueDeclare {
                 name: name.to_string(),
                 durable: declare.durable,
@@ -43,6 +46,16 @@ impl Channel {
         Ok(self.reply(declare.no_wait, declared.durable, &reply))
     }
 
+    /// LavinMQ makes no queue on a volume that is nearly full.
+    fn check_room(&self, context: &Context, name: &str) -> Result<(), Error> {
+        let is_new = context.session.vhost().queue(name).is_none();
+        let is_full = context.server.broker().alarms().is_on(Alarm::Disk);
+        if is_new && is_full && context.server.is_lavinmq() {
+            return Err(self.refuse(&Refusal::NoRoomForQueue));
+        }
+        Ok(())
+    }
+
     /// The place of answers looks like a queue to whoever asks whether it is there.
     fn reply_queue(
         &self,
@@ -52,12 +65,8 @@ impl Channel {
         let Some(rest) = special::after_reply_place(context, declare.queue) else {
             return Ok(None);
         };
-        let vhost = context.session.vhost();
-        if !rest.is_empty() && vhost.queue(declare.queue).is_none() {
-            return Err(Error::new(
-                ReplyCode::NotFound,
-                format!("no queue '{}' in vhost '{}'", declare.queue, vhost.name()),
-            ));
+        if !rest.is_empty() {
+            context.session.queue_check_reply(declare.queue)?;
         }
         let reply = QueueDeclareOk {
             queue: declare.queue,
@@ -72,8 +81,8 @@ impl Channel {
         context: &Context,
         bind: &QueueBind<'_>,
     ) -> Result<Deferred, Error> {
-        let queue = self.queue_name(&without_breaks(bind.queue))?;
-        let exchange = without_breaks(bind.exchange);
+        let queue = self.queue_name(&self.name(QUEUE, bind.queue)?)?;
+        let exchange = self.name("Exchange", bind.exchange)?;
         let key = default_key(bind.queue, bind.routing_key, &queue);
         let arguments = arguments::table(&bind.arguments);
         let durable = context
@@ -87,8 +96,8 @@ impl Channel {
         context: &Context,
         unbind: &QueueUnbind<'_>,
     ) -> Result<Deferred, Error> {
-        let queue = self.queue_name(&without_breaks(unbind.queue))?;
-        let exchange = without_breaks(unbind.exchange);
+        let queue = self.queue_name(&self.name(QUEUE, unbind.queue)?)?;
+        let exchange = self.name("Exchange", unbind.exchange)?;
         let key = default_key(unbind.queue, unbind.routing_key, &queue);
         let arguments = arguments::table(&unbind.arguments);
         let durable = context
@@ -121,7 +130,7 @@ impl Channel {
         context: &Context,
         delete: &QueueDelete<'_>,
     ) -> Result<Deferred, Error> {
-        let name = self.queue_name(&without_breaks(delete.queue))?;
+        let name = self.queue_name(&self.name(QUEUE, delete.queue)?)?;
         self.deliveries.hold_cancels();
         let deleted = context
             .session

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::super::error::Error;
 use super::super::owed::Unsettled;
+use super::super::refusal::Refusal;
 use super::acks::Acked;
+use super::transaction::Transaction;
 use super::{Channel, Context, Deferred};
 use crate::broker::{OfChannel, Settlement, Settlements, Verdict};
 use crate::codec::amqp::{BasicNack, BasicRecoverOk, BasicReject};
@@ -40,7 +42,17 @@ impl Channel {
         let count = unsettled.iter().map(|unsettled| unsettled.run.len).sum();
         self.meter.add(OfChannel::Ack, count);
         self.decide(Verdict::Ack, unsettled);
-        outcome
+        outcome.map_err(|tag| self.unknown_tag(tag))
+    }
+
+    /// What a tag is that names no delivery: it may have been settled, too.
+    fn unknown_tag(&self, tag: u64) -> Error {
+        let is_settled = |transaction: &Transaction| transaction.settles(tag);
+        self.refuse(&if self.transaction.as_ref().is_some_and(is_settled) {
+            Refusal::SettledTag(tag)
+        } else {
+            Refusal::UnknownTag(tag)
+        })
     }
 
     pub(super) fn nack(&mut self, nack: &BasicNack) -> Result<Deferred, Error> {
@@ -49,7 +61,7 @@ impl Channel {
             last: nack.delivery_tag,
             multiple: nack.multiple,
         };
-        self.refuse(refused, nack.requeue)
+        self.turn_down(refused, nack.requeue)
     }
 
     pub(super) fn reject(&mut self, reject: &BasicReject) -> Result<Deferred, Error> {
@@ -58,12 +70,12 @@ impl Channel {
             last: reject.delivery_tag,
             multiple: false,
         };
-        self.refuse(refused, reject.requeue)
+        self.turn_down(refused, reject.requeue)
     }
 
-    fn refuse(&mut self, refused: Acked, requeue: bool) -> Result<Deferred, Error> {
+    fn turn_down(&mut self, refused: Acked, requeue: bool) -> Result<Deferred, Error> {
         let (unsettled, outcome) = self.deliveries.take_acked(&[refused]);
-        outcome?;
+        outcome.map_err(|tag| self.unknown_tag(tag))?;
         let verdict = if requeue {
             Verdict::Requeue
         } else {
@@ -81,7 +93,7 @@ impl Channel {
         replies: bool,
     ) -> Result<Deferred, Error> {
         if !requeue && !context.server.is_lavinmq() {
-            return Err(Error::not_implemented("requeue=false"));
+            return Err(self.refuse(&Refusal::RecoverWithoutRequeue));
         }
         if replies {
             // Before the redeliveries, which requeueing sends at once.

@@ -1,9 +1,11 @@
 //! Messages that ask for more than a place in a queue: copies to further keys, an answer on this channel, a lifetime.
 //!
-//! Owns what RabbitMQ reads out of a message's properties when it comes in, and the texts of its refusals.
+//! Owns what the peers read out of a message's properties when it comes in.
 
 use super::super::error::Error;
+use super::super::refusal::{Lifetime, Refusal};
 use super::{Channel, Context};
+use crate::broker::Dialect;
 use crate::codec::amqp::{FieldTable, FieldValue, Properties, encode_table};
 
 /// What a client consumes from, and names as the place for answers.
@@ -32,12 +34,12 @@ pub(super) fn check(context: &Context, properties: &Properties<'_>) -> Result<()
         check_user(context, user)?;
     }
     if let Some(expiration) = properties.expiration {
-        check_expiration(expiration)?;
+        check_lifetime(context, expiration)?;
     }
     match properties.unknown_delivery_mode() {
-        Some(mode) if !context.server.is_lavinmq() => Err(Error::precondition(format!(
-            "invalid message: {{delivery_mode_unknown,{mode}}}"
-        ))),
+        Some(mode) if !context.server.is_lavinmq() => {
+            Err(context.server.refuse(&Refusal::DeliveryMode(mode)))
+        }
         _ => Ok(()),
     }
 }
@@ -48,45 +50,46 @@ fn check_user(context: &Context, user: &[u8]) -> Result<(), Error> {
     if is_own || identity.tags.iter().any(|tag| tag == "impersonator") {
         return Ok(());
     }
-    Err(Error::precondition(format!(
-        "user_id property set to '{}' but authenticated user was '{}'",
-        String::from_utf8_lossy(user),
-        identity.name
-    )))
+    let (claimed, user) = (&*String::from_utf8_lossy(user), &*identity.name);
+    Err(context.server.refuse(&Refusal::User { claimed, user }))
 }
 
-/// The longest lifetime: a hundred years, in milliseconds.
+/// RabbitMQ's longest lifetime: a hundred years, in milliseconds. LavinMQ's is what 32 bits hold.
 const EXPIRATION_MS_MAX: u64 = 100 * 365 * 24 * 60 * 60 * 1000;
 
-/// Checks an expiration: milliseconds as text.
-pub(super) fn check_expiration(expiration: &[u8]) -> Result<(), Error> {
+fn check_lifetime(context: &Context, expiration: &[u8]) -> Result<(), Error> {
     let expiration = &*String::from_utf8_lossy(expiration);
-    let refused = |reason: String| {
-        Error::precondition(format!("invalid expiration '{expiration}': {reason}"))
-    };
+    match lifetime_problem(expiration, context.server.dialect()) {
+        None => Ok(()),
+        Some(problem) => Err(context.server.refuse(&Refusal::Lifetime {
+            expiration,
+            problem,
+        })),
+    }
+}
+
+/// What is wrong with an expiration: milliseconds as text.
+fn lifetime_problem(expiration: &str, dialect: Dialect) -> Option<Lifetime> {
     let digits = expiration.strip_prefix(['-', '+']).unwrap_or(expiration);
     let end = digits
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(digits.len());
-    if end == 0 {
-        return Err(refused("no_integer".to_owned()));
-    }
     let (number, leftover) = (&digits[..end], &digits[end..]);
+    if number.is_empty() {
+        return Some(Lifetime::NotANumber);
+    }
     if !leftover.is_empty() {
-        return Err(refused(format!("{{leftover_string,\"{leftover}\"}}")));
+        return Some(Lifetime::Leftover);
     }
     if expiration.starts_with('-') && number.bytes().any(|digit| digit != b'0') {
-        let number = number.trim_start_matches('0');
-        return Err(refused(format!("{{value_negative,-{number}}}")));
+        return Some(Lifetime::Negative);
     }
-    if number
-        .parse()
-        .map_or(true, |number: u64| number > EXPIRATION_MS_MAX)
-    {
-        let number = number.trim_start_matches('0');
-        return Err(refused(format!("{{value_too_large,{number}}}")));
-    }
-    Ok(())
+    let max = match dialect {
+        Dialect::RabbitMq3 | Dialect::RabbitMq4 => EXPIRATION_MS_MAX,
+        Dialect::LavinMq => i32::MAX.unsigned_abs().into(),
+    };
+    let is_too_long = number.parse().map_or(true, |number: u64| number > max);
+    is_too_long.then_some(Lifetime::TooLong)
 }
 
 impl Channel {
@@ -109,7 +112,7 @@ impl Channel {
         if has_copies {
             let mut table = properties.headers_table()?;
             for name in ["CC", "BCC"] {
-                copies.extend(keys(&table, name)?);
+                copies.extend(keys(context, &table, name)?);
             }
             table.0.retain(|(name, _)| name != "BCC");
             headers = encode_table(&table);
@@ -119,7 +122,7 @@ impl Channel {
         }
         let reply_to = self.reply_to.as_ref().map(|(_, name)| name);
         if wants_reply {
-            let missing = || Error::precondition("fast reply consumer does not exist");
+            let missing = || self.refuse(&Refusal::NoReplyConsumer);
             rewritten.reply_to = Some(reply_to.ok_or_else(missing)?.as_bytes());
         }
         Ok(Some(Rewritten {
@@ -136,17 +139,29 @@ fn names_copies(headers: &[u8]) -> bool {
         .any(|window| window == b"\x02CC" || window == b"\x03BC")
 }
 
-fn keys(headers: &FieldTable, name: &str) -> Result<Vec<String>, Error> {
+fn keys(context: &Context, headers: &FieldTable, name: &str) -> Result<Vec<String>, Error> {
+    let refused = |field: &FieldValue| {
+        let type_name = super::arguments::value(field).type_name();
+        context.server.refuse(&Refusal::Copies {
+            header: name,
+            type_name,
+        })
+    };
     match headers.get(name) {
         None => Ok(Vec::new()),
-        Some(FieldValue::Array(keys)) => Ok(keys
-            .iter()
-            .filter_map(|key| key.as_str().map(str::to_owned))
-            .collect()),
-        Some(other) => Err(Error::precondition(format!(
-            "invalid message: {{unacceptable_type_in_header,\"{name}\",{}}}",
-            super::arguments::value(other).type_name()
-        ))),
+        Some(FieldValue::Array(keys)) => {
+            let others = |key: &&FieldValue| key.as_str().is_none();
+            if let Some(other) = keys
+                .iter()
+                .find(others)
+                .filter(|_| context.server.is_lavinmq())
+            {
+                return Err(refused(other));
+            }
+            let keys = keys.iter().filter_map(FieldValue::as_str);
+            Ok(keys.map(str::to_owned).collect())
+        }
+        Some(other) => Err(refused(other)),
     }
 }
 
@@ -156,21 +171,38 @@ mod tests {
 
     #[test]
     fn an_expiration_is_a_whole_number_of_milliseconds() {
+        let problem = |expiration| lifetime_problem(expiration, Dialect::RabbitMq4);
         for fine in ["0", "100", "+5", "-0", "3153600000000"] {
-            assert_eq!(check_expiration(fine.as_bytes()), Ok(()), "{fine}");
+            assert_eq!(problem(fine), None, "{fine}");
         }
         let cases = [
-            ("abc", "no_integer"),
-            ("", "no_integer"),
-            ("3153600000001", "{value_too_large,3153600000001}"),
-            ("12a", "{leftover_string,\"a\"}"),
-            ("-1", "{value_negative,-1}"),
+            ("abc", Lifetime::NotANumber, "no_integer"),
+            ("", Lifetime::NotANumber, "no_integer"),
+            (
+                "3153600000001",
+                Lifetime::TooLong,
+                "{value_too_large,3153600000001}",
+            ),
+            ("12a", Lifetime::Leftover, "{leftover_string,\"a\"}"),
+            ("-1", Lifetime::Negative, "{value_negative,-1}"),
         ];
-        for (expiration, reason) in cases {
+        for (expiration, expected, reason) in cases {
+            assert_eq!(problem(expiration), Some(expected), "{expiration}");
+            let refusal = Refusal::Lifetime {
+                expiration,
+                problem: expected,
+            };
             assert_eq!(
-                check_expiration(expiration.as_bytes()).unwrap_err().text,
+                refusal.said_by(Dialect::RabbitMq4).text,
                 format!("invalid expiration '{expiration}': {reason}")
             );
         }
+    }
+
+    #[test]
+    fn lavinmq_keeps_lifetimes_in_32_bits() {
+        let problem = |expiration| lifetime_problem(expiration, Dialect::LavinMq);
+        assert_eq!(problem("2147483647"), None);
+        assert_eq!(problem("2147483648"), Some(Lifetime::TooLong));
     }
 }

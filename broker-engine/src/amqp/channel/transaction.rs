@@ -2,6 +2,7 @@
 
 use super::super::error::Error;
 use super::super::owed::Unsettled;
+use super::super::refusal::Refusal;
 use super::super::reply_code::ReplyCode;
 use super::settle::settlement;
 use super::{Channel, Context, Deferred, arguments};
@@ -68,6 +69,12 @@ impl Kept {
 }
 
 impl Transaction {
+    /// Whether a delivery is settled with it.
+    pub(super) fn settles(&self, tag: u64) -> bool {
+        let mut settled = self.settled.iter().flat_map(|(_, unsettled)| unsettled);
+        settled.any(|unsettled| unsettled.holds(tag))
+    }
+
     pub(super) fn settle(&mut self, verdict: Verdict, unsettled: Vec<Unsettled>) {
         self.settled.push((verdict, unsettled));
     }
@@ -76,7 +83,7 @@ impl Transaction {
 impl Channel {
     pub(super) fn tx_select(&mut self) -> Result<Deferred, Error> {
         if self.confirms.is_some() {
-            return Err(Error::precondition("cannot switch from confirm to tx mode"));
+            return Err(self.refuse(&Refusal::TransactionInConfirm));
         }
         self.transaction.get_or_insert_default();
         self.send(&TxSelectOk {});
@@ -104,7 +111,7 @@ impl Channel {
 
     pub(super) fn tx_commit(&mut self, context: &Context) -> Result<Deferred, Error> {
         let Some(transaction) = &mut self.transaction else {
-            return Err(Error::precondition("channel is not transactional"));
+            return Err(self.refuse(&Refusal::NotTransactional));
         };
         let Transaction {
             messages,
@@ -138,7 +145,7 @@ impl Channel {
 
     pub(super) fn tx_rollback(&mut self) -> Result<Deferred, Error> {
         if self.transaction.is_none() {
-            return Err(Error::precondition("channel is not transactional"));
+            return Err(self.refuse(&Refusal::NotTransactional));
         }
         self.undo_transaction();
         self.send(&TxRollbackOk {});

@@ -1,6 +1,7 @@
 //! The ends of a connection: by the client, by an error, by the node.
 
 use super::super::error::Error;
+use super::super::refusal::Farewell;
 use super::super::reply_code::ReplyCode;
 use super::super::server::CHANNEL_ZERO;
 use super::session::{Session, Stage};
@@ -20,6 +21,12 @@ impl Session {
         self.stage = Stage::Finished;
     }
 
+    /// The node goes.
+    pub(super) fn shut_down(&mut self) {
+        let reason = Farewell::Shutdown.said_by(self.server.dialect());
+        self.force_close(&reason);
+    }
+
     /// Ends the connection although the client did nothing wrong.
     pub(super) fn force_close(&mut self, reason: &str) {
         match self.stage {
@@ -37,19 +44,19 @@ impl Session {
         if self.is_distrusted(error) {
             tracing::debug!(peer = %self.peer, %error, "leaving a client that did not open");
             self.finish();
-        } else if channel == CHANNEL_ZERO || error.code.is_hard() || self.stage != Stage::Running {
+        } else if channel == CHANNEL_ZERO || error.is_hard() || self.stage != Stage::Running {
             self.close_connection(error, method);
         } else {
             self.close_channel(channel, error, method);
         }
     }
 
-    /// Whether a client learns nothing of its error, because it has not proved who it is: RabbitMQ tells such clients
+    /// Whether a client learns nothing of its error, because it has not proved who it is: both peers tell such clients
     /// only that their login failed or what was negotiated wrongly.
     fn is_distrusted(&self, error: &Error) -> bool {
         let is_unknown = matches!(self.stage, Stage::Header | Stage::Start | Stage::Tune);
         let is_told = matches!(error.code, ReplyCode::AccessRefused | ReplyCode::NotAllowed);
-        is_unknown && !is_told && !self.server.is_lavinmq()
+        is_unknown && !is_told
     }
 
     fn close_connection(&mut self, error: &Error, (class_id, method_id): (u16, u16)) {

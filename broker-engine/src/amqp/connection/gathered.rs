@@ -3,9 +3,9 @@
 //! Invariant: whatever else happens on the connection, what came before it was acted on.
 
 use super::super::channel::{Acks, Publishes};
-use super::super::error::Error;
+use super::super::refusal::Refusal;
 use super::super::server::CHANNEL_ZERO;
-use super::session::{Session, Stage, expected_open, unexpected_method};
+use super::session::{Session, Stage};
 use crate::broker::Alarm;
 use crate::codec::amqp::Frame;
 
@@ -38,15 +38,19 @@ impl Session {
             (Some(channel), Some(_)) if is_running && channel.is_closing => Ok(0),
             // LavinMQ does not have publishers wait until there is room.
             (Some(_), Some(_)) if is_running && is_refused => {
-                Err(Error::precondition("Server low on disk space"))
+                Err(self.server.refuse(&Refusal::NoRoomForMessage))
             }
             (Some(channel), Some(context)) if is_running => {
                 channel.on_publish(context, frame, rest, frame_max, &mut gathered.publishes)
             }
-            _ if is_running && frame.channel == CHANNEL_ZERO => Err(unexpected_method("running")),
-            _ if is_running => Err(expected_open()),
+            _ if is_running && frame.channel == CHANNEL_ZERO => {
+                Err(self.server.refuse(&Refusal::OutOfPlace("running")))
+            }
+            // LavinMQ takes it for a publish that crossed the channel's end.
+            _ if is_running && self.server.is_lavinmq() => Ok(0),
+            _ if is_running => Err(self.server.refuse(&Refusal::NotOpen(frame.channel))),
             _ if self.stage == Stage::Closing => Ok(0),
-            _ => Err(unexpected_method("opening")),
+            _ => Err(self.server.refuse(&Refusal::OutOfPlace("opening"))),
         };
         parsed.unwrap_or_else(|error| {
             self.flush(gathered);

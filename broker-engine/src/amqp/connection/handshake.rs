@@ -1,10 +1,11 @@
 //! From the protocol header to `connection.open-ok`: who the client is and what both agree on.
 
 use super::super::error::Error;
+use super::super::refusal::Refusal;
 use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, FRAME_MAX, FRAME_MAX_OPENING};
 use super::peer::Certified;
-use super::session::{Client, Session, Stage, unexpected_method};
+use super::session::{Client, Session, Stage};
 use crate::broker::{DEFAULT_VHOST, Identity};
 use crate::codec::amqp::{
     ConnectionOpen, ConnectionOpenOk, ConnectionStart, ConnectionStartOk, ConnectionTune,
@@ -16,7 +17,6 @@ const MECHANISMS: &[u8] = b"PLAIN AMQPLAIN";
 
 /// What a client may choose from that showed a certificate.
 const MECHANISMS_CERTIFIED: &[u8] = b"PLAIN AMQPLAIN EXTERNAL";
-const CHANNEL_MAX: &str = "channel_max";
 
 const LOCALES: &[u8] = b"en_US";
 
@@ -56,7 +56,7 @@ impl Session {
             (Stage::Start, Method::ConnectionStartOk(start)) => self.on_start_ok(start),
             (Stage::Tune, Method::ConnectionTuneOk(tune)) => self.on_tune_ok(tune),
             (Stage::Open, Method::ConnectionOpen(open)) => self.on_open(open),
-            _ => Err(unexpected_method("opening")),
+            _ => Err(self.server.refuse(&Refusal::OutOfPlace("opening"))),
         }
     }
 
@@ -70,15 +70,13 @@ impl Session {
                 self.finish();
                 return Ok(());
             }
-            return Err(Error::new(
-                ReplyCode::AccessRefused,
-                format!(
-                    "Login was refused using authentication mechanism {}. \
-                     For details see the broker logfile.",
-                    start.mechanism
-                ),
-            )
-            .about_none());
+            let mechanism = start.mechanism;
+            let error = self.server.refuse(&Refusal::Login { mechanism });
+            return Err(if self.server.is_lavinmq() {
+                error
+            } else {
+                error.about_none()
+            });
         };
         self.identity = Some(identity);
         let tune = ConnectionTune {
@@ -125,9 +123,6 @@ impl Session {
             }
         };
         let Some((name, password)) = login else {
-            if self.server.is_lavinmq() {
-                return Ok(None);
-            }
             let text = format!("invalid response to authentication mechanism {mechanism}");
             return Err(Error::new(ReplyCode::SyntaxError, text));
         };
@@ -139,29 +134,15 @@ impl Session {
 
     fn on_tune_ok(&mut self, tune: &ConnectionTuneOk) -> Result<(), Error> {
         let channels_max = u32::from(self.server.channels_max());
-        negotiated(
-            "frame_max",
-            tune.frame_max,
-            self.server.frame_min(),
-            FRAME_MAX,
-        )
-        .and_then(|()| negotiated(CHANNEL_MAX, u32::from(tune.channel_max), 1, channels_max))
-        .map_err(|error| self.in_own_words(error))?;
+        let frame_size = (self.server.frame_min(), FRAME_MAX);
+        let refused = negotiated("frame_max", tune.frame_max, frame_size)
+            .and_then(|()| negotiated("channel_max", tune.channel_max.into(), (1, channels_max)));
+        refused.map_err(|refusal| self.server.refuse(&refusal))?;
         self.outbox().set_frame_max(tune.frame_max);
         self.channel_max = tune.channel_max;
         self.heartbeat_s = tune.heartbeat_s;
         self.stage = Stage::Open;
         Ok(())
-    }
-
-    /// LavinMQ says first what it was about.
-    fn in_own_words(&self, error: Error) -> Error {
-        if self.server.is_lavinmq() {
-            let text = format!("failed to negotiate connection parameters: {}", error.text);
-            Error { text, ..error }
-        } else {
-            error
-        }
     }
 
     fn on_open(&mut self, open: &ConnectionOpen<'_>) -> Result<(), Error> {
@@ -179,22 +160,20 @@ impl Session {
 }
 
 /// The rule of both brokers: 0 asks for no limit, which is more than any limit.
-fn negotiated(name: &str, client: u32, minimum: u32, maximum: u32) -> Result<(), Error> {
-    let (bound, limit) = if client != 0 && client < minimum {
-        ("lower than the minimum", minimum)
-    } else if client == 0 || client > maximum {
-        ("higher than the maximum", maximum)
-    } else {
+fn negotiated(
+    limit: &'static str,
+    chosen: u32,
+    (min, max): (u32, u32),
+) -> Result<(), Refusal<'static>> {
+    if (min..=max).contains(&chosen) {
         return Ok(());
-    };
-    let detail = if client == 0 && name == CHANNEL_MAX {
-        " (no limit)"
-    } else {
-        ""
-    };
-    Err(Error::not_allowed(format!(
-        "negotiated {name} = {client}{detail} is {bound} allowed value ({limit})"
-    )))
+    }
+    Err(Refusal::Negotiated {
+        limit,
+        chosen,
+        min,
+        max,
+    })
 }
 
 /// Name and password of a PLAIN response (RFC 4616). Nobody can act for somebody else: where an authorisation identity
@@ -240,6 +219,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Dialect;
 
     #[test]
     fn a_plain_response_has_three_parts_and_the_password_may_hold_anything() {
@@ -266,19 +246,21 @@ mod tests {
 
     #[test]
     fn no_limit_is_more_than_any_limit() {
-        assert!(negotiated("frame_max", 4096, 4096, 131_072).is_ok());
+        assert!(negotiated("frame_max", 4096, (4096, 131_072)).is_ok());
+        let text = |name, chosen, bounds| {
+            let refusal = negotiated(name, chosen, bounds).unwrap_err();
+            refusal.said_by(Dialect::RabbitMq4).text
+        };
         assert_eq!(
-            negotiated("frame_max", 0, 4096, 131_072).unwrap_err().text,
+            text("frame_max", 0, (4096, 131_072)),
             "negotiated frame_max = 0 is higher than the maximum allowed value (131072)"
         );
         assert_eq!(
-            negotiated(CHANNEL_MAX, 0, 1, 2047).unwrap_err().text,
+            text("channel_max", 0, (1, 2047)),
             "negotiated channel_max = 0 (no limit) is higher than the maximum allowed value (2047)"
         );
         assert_eq!(
-            negotiated("frame_max", 100, 4096, 131_072)
-                .unwrap_err()
-                .text,
+            text("frame_max", 100, (4096, 131_072)),
             "negotiated frame_max = 100 is lower than the minimum allowed value (4096)"
         );
     }

@@ -27,9 +27,6 @@ const READ_SIZE: usize = 128 * 1024;
 /// Room for one read behind an incomplete frame of the largest size.
 const READ_BUFFER_SIZE: usize = READ_SIZE + FRAME_MAX as usize + FRAME_OVERHEAD;
 
-/// Why connections go when the node does.
-const SHUTDOWN: &str = "broker forced connection closure with reason 'shutdown'";
-
 /// Rounds of one poll before other tasks get their turn.
 const ROUNDS_MAX: usize = 16;
 
@@ -127,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             && shutdown.as_mut().poll(context).is_ready()
         {
             self.shutdown = None;
-            self.session.force_close(SHUTDOWN);
+            self.session.shut_down();
         }
         // Until nothing is due: only then will the next deadline wake the task.
         while let Some(elapsed) = self.deadlines.poll(context, self.session.is_blocked()) {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::super::channel::{self, Channel, Context};
 use super::super::error::Error;
-use super::super::malformed;
 use super::super::outbox::Outbox;
+use super::super::refusal::{Came, Due, Refusal};
 use super::super::reply_code::ReplyCode;
 use super::super::server::{CHANNEL_ZERO, Server};
 use super::gathered::Gathered;
@@ -169,7 +169,7 @@ impl Session {
         let is_late = context.is_vhost_deleted();
         self.context = Some(context);
         if is_late {
-            return Err(Error::not_allowed(format!("vhost {vhost} not found")));
+            return Err(self.server.refuse(&Refusal::VhostGone(vhost)));
         }
         Ok(())
     }
@@ -197,7 +197,8 @@ impl Session {
                     if self.stage == Stage::Closing {
                         self.finish();
                     } else {
-                        self.fail(CHANNEL_ZERO, &malformed::stream(error), (0, 0));
+                        let error = self.server.refuse(&Refusal::Stream(&error));
+                        self.fail(CHANNEL_ZERO, &error, (0, 0));
                         // Frame boundaries are lost: nothing that follows can be understood.
                         self.stage = Stage::Finished;
                     }
@@ -243,7 +244,9 @@ impl Session {
             FrameKind::Method => match Method::decode(frame.payload) {
                 Ok(method) => (self.on_method(frame.channel, &method), method.id()),
                 Err(error) => {
-                    let error = malformed::fields(frame.payload, error);
+                    let (payload, error) = (frame.payload, &error);
+                    let refusal = Refusal::Fields { payload, error };
+                    let error = self.server.refuse(&refusal);
                     (Err(error), Method::id_of(frame.payload))
                 }
             },
@@ -277,9 +280,9 @@ impl Session {
             FrameKind::Heartbeat => is_of_connection,
         };
         if !is_whole && (is_of_connection || !is_opening) {
-            Some(malformed::unknown_frame(frame))
+            Some(self.server.refuse(&Refusal::BrokenFrame(frame)))
         } else {
-            (!is_in_place).then(|| malformed::unexpected_frame(frame))
+            (!is_in_place).then(|| self.server.refuse(&Refusal::MisplacedFrame(frame)))
         }
     }
 
@@ -308,7 +311,13 @@ impl Session {
         let Some(channel) = self.channels.get_mut(&number) else {
             return match method {
                 Method::ChannelOpen(_) => self.open_channel(number).map_err(Error::about_none),
-                _ => Err(expected_open()),
+                // Settlements may cross the end of their channel: LavinMQ forgives them.
+                Method::BasicAck(_) | Method::BasicNack(_) | Method::BasicReject(_)
+                    if self.server.is_lavinmq() =>
+                {
+                    Ok(())
+                }
+                _ => Err(self.server.refuse(&Refusal::NotOpen(number))),
             };
         };
         let Some(context) = &self.context else {
@@ -316,10 +325,7 @@ impl Session {
         };
         match method {
             Method::ChannelOpen(_) => {
-                return Err(Error::new(
-                    ReplyCode::ChannelError,
-                    "second 'channel.open' seen",
-                ));
+                return Err(self.server.refuse(&Refusal::OpenAlready));
             }
             Method::ChannelCloseOk(_) if channel.is_closing => {
                 self.channels.remove(&number);
@@ -330,7 +336,7 @@ impl Session {
             }
             _ if channel.is_closing => {}
             Method::ChannelClose(_) => {
-                channel.expect_no_content()?;
+                channel.expect_no_content(context, Came::Method)?;
                 channel.release(context);
                 self.channels.remove(&number);
                 self.outbox().send(number, &ChannelCloseOk {});
@@ -355,13 +361,16 @@ impl Session {
                 Ok(())
             }
             Method::ConnectionCloseOk(_) => Ok(()),
+            Method::ConnectionUpdateSecret(_) if self.server.is_lavinmq() => {
+                Err(self.server.refuse(&Refusal::SecretOfPassword))
+            }
             // Passwords do not expire: the new one has nothing to renew.
             Method::ConnectionUpdateSecret(_) => {
                 self.outbox()
                     .send(CHANNEL_ZERO, &ConnectionUpdateSecretOk {});
                 Ok(())
             }
-            _ => Err(unexpected_method("running")),
+            _ => Err(self.server.refuse(&Refusal::OutOfPlace("running"))),
         }
     }
 
@@ -372,7 +381,11 @@ impl Session {
         match (self.channels.get_mut(&frame.channel), &self.context) {
             (Some(channel), Some(_)) if channel.is_closing => Ok(()),
             (Some(channel), Some(context)) => channel.on_content(context, frame),
-            _ => Err(channel::expected_method()),
+            _ if self.server.is_lavinmq() => Ok(()),
+            _ => {
+                let (due, came) = (Due::Method, frame.kind.into());
+                Err(self.server.refuse(&Refusal::OutOfTurn { due, came }))
+            }
         }
     }
 
@@ -380,10 +393,9 @@ impl Session {
         // Both brokers bound how many channels are open, not their numbers.
         let count = self.channels.len();
         if count >= usize::from(self.channel_max) {
-            return Err(Error::not_allowed(format!(
-                "number of channels opened ({count}) has reached the negotiated channel_max ({})",
-                self.channel_max
-            )));
+            let max = self.channel_max;
+            let refusal = Refusal::ChannelsOfConnection { count, max };
+            return Err(self.server.refuse(&refusal));
         }
         let Some(context) = &self.context else {
             return Ok(());
@@ -449,7 +461,7 @@ impl Session {
                 channel.fail_confirms();
             }
             if self.pending_reply.take().is_some() {
-                let error = Error::new(ReplyCode::InternalError, "the message log failed");
+                let error = self.server.refuse(&Refusal::LogFailed);
                 self.fail(CHANNEL_ZERO, &error, (0, 0));
             }
         } else {
@@ -536,16 +548,4 @@ impl Session {
         }
         self.server.unregister(self.id);
     }
-}
-
-pub(super) fn expected_open() -> Error {
-    Error::new(ReplyCode::ChannelError, "expected 'channel.open'")
-}
-
-/// A method that has no place in this state of the connection, as RabbitMQ calls the states.
-pub(super) fn unexpected_method(state: &str) -> Error {
-    Error::new(
-        ReplyCode::ChannelError,
-        format!("unexpected method in connection state {state}"),
-    )
 }

@@ -23,8 +23,8 @@ use crate::{
         exchange::{Destination, Exchange},
         parameter::{self, POLICY, Parsed, parameter_record},
         queue::{Queue, QueueSettings},
-        routing::check_binding,
-        topology::{Topology, binding_record},
+        refusal::{Operation, Request},
+        topology::{Kind, Topology, binding_record},
         vhost::{ExchangeDeclare, QueueDeclare, RESERVED_PREFIX, Vhost, is_internal},
         vhosts::{check_queue_type, updated, vhost_record},
     },
@@ -326,7 +326,8 @@ impl<'a> Draft<'a> {
 
     fn binding(&mut self, binding: &'a document::Binding) -> Result<(), Error> {
         let source = self.find_exchange(&binding.source)?;
-        check_binding(source, &binding.routing_key, &binding.arguments)?;
+        self.vhost
+            .check_binding(source, &binding.routing_key, &binding.arguments)?;
         let is_durable = source.settings.durable;
         let name = binding.destination.as_str();
         let destination = match binding.destination_type {
@@ -340,8 +341,8 @@ impl<'a> Draft<'a> {
                     .get(name)
                     .or_else(|| self.topology.queues.get(name))
                     .filter(|_| !is_internal(name));
-                let kind = crate::broker::topology::Kind::Queue;
-                let missing = || Error::no_such(kind, name, self.vhost.name());
+                let request = Request::queue(Operation::Bind, name);
+                let missing = || self.vhost.no_such(request, (Kind::Queue, name));
                 Destination::Queue(Arc::clone(found.ok_or_else(missing)?))
             }
         };
@@ -364,7 +365,10 @@ impl<'a> Draft<'a> {
         let drafted = self.exchanges.get(name).map(|(exchange, _)| exchange);
         drafted
             .or_else(|| self.topology.exchanges.get(name))
-            .ok_or_else(|| self.vhost.no_exchange(name))
+            .ok_or_else(|| {
+                let request = Request::exchange(Operation::Bind, name);
+                self.vhost.no_such(request, (Kind::Exchange, name))
+            })
     }
 
     /// The document is logged: what was made is there from now on.

@@ -6,7 +6,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Binding;
-use crate::broker::value::{Table, Value};
+use crate::broker::{
+    refusal::Refusal,
+    value::{Table, Value},
+};
 
 /// The properties that RabbitMQ hashes.
 const PROPERTIES: [&str; 3] = ["correlation_id", "message_id", "timestamp"];
@@ -47,13 +50,10 @@ fn weight(key: &str) -> Option<i64> {
     key.parse().ok()
 }
 
-/// Why a binding cannot have this key, in RabbitMQ's words.
-pub(super) fn problem(key: &str) -> Option<String> {
-    match weight(key) {
-        None => Some(format!("The binding key must be an integer: <<\"{key}\">>")),
-        Some(weight) if weight < 1 => Some("The binding key must be greater than 0".to_owned()),
-        Some(_) => None,
-    }
+/// Why a binding cannot have this key.
+pub(super) fn problem(key: &str) -> Option<Refusal<'_>> {
+    let is_weight = weight(key).is_some_and(|weight| weight > 0);
+    (!is_weight).then_some(Refusal::Weight { key })
 }
 
 /// The binding for what is hashed; none when there are no bindings.
@@ -88,7 +88,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::broker::{exchange::Destination, value::Table};
+    use crate::broker::{exchange::Destination, queue::Dialect, value::Table};
 
     fn binding(name: &str) -> Binding {
         Binding {
@@ -153,15 +153,19 @@ mod tests {
 
     #[test]
     fn a_weight_is_a_number_above_nothing() {
-        assert_eq!(problem("10"), None);
-        assert_eq!(problem("100000"), None);
+        let told = |key| {
+            let refusal = problem(key)?;
+            Some(Dialect::RabbitMq4.refuse(&refusal).to_string())
+        };
+        assert_eq!(told("10"), None);
+        assert_eq!(told("100000"), None);
         assert_eq!(
-            problem("ten").unwrap(),
-            "The binding key must be an integer: <<\"ten\">>"
+            told("ten").as_deref(),
+            Some("The binding key must be an integer: <<\"ten\">>")
         );
         assert_eq!(
-            problem("0").unwrap(),
-            "The binding key must be greater than 0"
+            told("0").as_deref(),
+            Some("The binding key must be greater than 0")
         );
     }
 }

@@ -1,6 +1,10 @@
 //! Matching message headers against the arguments of a binding.
 
-use super::super::value::{Table, Value};
+use super::super::{
+    queue::Dialect,
+    refusal::Refusal,
+    value::{Table, Value},
+};
 
 /// Whether headers satisfy a binding of a headers exchange: `x-match` says `all` (the default) or `any`; arguments that
 /// start with `x-` do not count, and one without a value only asks for presence.
@@ -27,21 +31,14 @@ pub(super) fn matches(arguments: &Table, headers: &Table) -> bool {
 }
 
 /// What a binding must not ask for, in RabbitMQ's words.
-pub(super) fn problem(arguments: &Table) -> Option<String> {
-    let value = arguments.get("x-match")?;
-    let Value::String(word) = value else {
-        return Some(format!(
-            "Invalid x-match field type {} (value {value}); expected longstr",
-            value.type_name()
-        ));
+pub(super) fn problem(arguments: &Table, dialect: Dialect) -> Option<Refusal<'_>> {
+    let words: &[&str] = match dialect {
+        Dialect::LavinMq => &["all", "any"],
+        Dialect::RabbitMq3 | Dialect::RabbitMq4 => &["all", "any", "all-with-x", "any-with-x"],
     };
-    match &**word {
-        b"all" | b"any" | b"all-with-x" | b"any-with-x" => None,
-        word => Some(format!(
-            "Invalid x-match field value <<\"{}\">>; expected all, any, all-with-x, or any-with-x",
-            String::from_utf8_lossy(word)
-        )),
-    }
+    let value = arguments.get("x-match")?;
+    let is_known = value.as_str().is_some_and(|word| words.contains(&word));
+    (!is_known).then_some(Refusal::Match(value))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::{
     error::Error,
     policy::Applied,
     queue::{Arguments, Dialect, Queue},
+    refusal::Refusal,
     stats::{ExchangeMeter, Meter, Sampler},
     topology::Kind,
     value::{Table, Value},
@@ -252,9 +253,14 @@ impl Exchange {
     }
 
     /// Why there cannot be such a binding, if it cannot.
-    pub(crate) fn problem(&self, key: &str, arguments: &Table) -> Option<String> {
+    pub(crate) fn problem<'a>(
+        &self,
+        key: &'a str,
+        arguments: &'a Table,
+        dialect: Dialect,
+    ) -> Option<Refusal<'a>> {
         match self.kind {
-            ExchangeKind::Headers => headers::problem(arguments),
+            ExchangeKind::Headers => headers::problem(arguments, dialect),
             ExchangeKind::ConsistentHash => hash::problem(key),
             ExchangeKind::Direct
             | ExchangeKind::Fanout

@@ -15,6 +15,7 @@ use crate::{
         error::Error,
         limits::VhostLimits,
         policy::AppliedPolicies,
+        refusal::Refusal,
         topology::Topology,
         vhost::{Vhost, is_internal},
     },
@@ -65,17 +66,18 @@ impl Vhost {
         let in_vhost = topology.parameters.limits().queues_max;
         let on_node = self.core.limits.queues_max;
         let count = self.core.queue_count.load(Ordering::Relaxed);
-        let text = if let Some(max) = in_vhost.filter(|max| topology.listed() >= *max) {
+        if let Some(max) = in_vhost.filter(|max| topology.listed() >= *max) {
             let vhost = self.name();
-            format!(
-                "cannot declare queue '{name}': queue limit in vhost '{vhost}' ({max}) is reached"
-            )
-        } else if let Some(max) = on_node.filter(|max| count >= *max) {
-            format!("cannot declare queue '{name}': queue limit in cluster ({max}) is reached")
-        } else {
-            return Ok(());
-        };
-        Err(Error::PreconditionFailed(text))
+            return Err(self.refuse(&Refusal::QueuesOfVhost {
+                queue: name,
+                vhost,
+                max,
+            }));
+        }
+        if let Some(max) = on_node.filter(|max| count >= *max) {
+            return Err(self.refuse(&Refusal::QueuesOfNode { queue: name, max }));
+        }
+        Ok(())
     }
 
     /// Sets a parameter, and applies it. True when there was none before.

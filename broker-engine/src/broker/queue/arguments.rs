@@ -1,7 +1,6 @@
 //! The arguments of declarations and subscriptions: names, types, ranges, and which kind of queue takes which.
 //!
-//! The texts of refusals are RabbitMQ's or LavinMQ's, and so is the order in which arguments are looked at. An argument
-//! that nobody knows is kept and means nothing.
+//! The order in which arguments are looked at is RabbitMQ's. An argument that nobody knows is kept and means nothing.
 
 use super::{
     Queue, QueueSettings,
@@ -10,6 +9,7 @@ use super::{
 use crate::{
     broker::{
         error::Error,
+        refusal::{Problem, Refusal, What},
         topology::Kind,
         value::{Table, Value},
     },
@@ -92,21 +92,17 @@ pub(crate) fn is_compared(argument: &str, kind: QueueKind, dialect: Dialect) -> 
 /// The arguments of one declaration.
 pub(crate) struct Arguments<'a> {
     table: &'a Table,
-    what: String,
+    what: What<'a>,
     dialect: Dialect,
     /// What the kind of queue decides about, once it is known.
     kind: Option<QueueKind>,
 }
 
 impl<'a> Arguments<'a> {
-    pub(crate) fn new(
-        (kind, name, vhost): (Kind, &str, &str),
-        table: &'a Table,
-        dialect: Dialect,
-    ) -> Self {
+    pub(crate) fn new(what: What<'a>, table: &'a Table, dialect: Dialect) -> Self {
         Self {
             table,
-            what: format!("{kind} '{name}' in vhost '{vhost}'"),
+            what,
             dialect,
             kind: None,
         }
@@ -119,10 +115,7 @@ impl<'a> Arguments<'a> {
             Some("quorum") if self.dialect == Dialect::LavinMq => QueueKind::Classic,
             Some("quorum") => QueueKind::Quorum,
             Some("stream") => {
-                return Err(Error::PreconditionFailed(format!(
-                    "{}: streams are not supported by this broker",
-                    self.what
-                )));
+                return Err(self.dialect.refuse(&Refusal::Streams(self.what)));
             }
             Some(other) => {
                 return Err(self.invalid(
@@ -142,35 +135,27 @@ impl<'a> Arguments<'a> {
         self.table.get(argument).filter(|_| !is_refused)
     }
 
-    pub(super) fn invalid(&self, argument: &str, reason: impl std::fmt::Display) -> Error {
-        Error::PreconditionFailed(format!(
-            "invalid arg '{argument}' for {}: {reason}",
-            self.what
-        ))
+    pub(super) fn refused(&self, argument: &str, problem: Problem<'_>) -> Error {
+        self.dialect.refuse(&Refusal::Argument {
+            what: self.what,
+            argument,
+            problem,
+        })
     }
 
-    /// A value of another type than is wanted: of RabbitMQ's words and LavinMQ's the ones that count.
-    fn wrong_type(&self, argument: &str, rabbitmq: &str, lavinmq: &str) -> Error {
-        if self.dialect == Dialect::LavinMq {
-            Error::PreconditionFailed(format!("{argument} header not {lavinmq}"))
-        } else {
-            self.invalid(argument, rabbitmq)
-        }
-    }
-
-    fn unacceptable(value: &Value) -> String {
-        format!("{{unacceptable_type,{}}}", value.type_name())
+    /// Refuses what only one of the peers looks at, in its words.
+    fn invalid(&self, argument: &str, reason: impl Into<String>) -> Error {
+        self.refused(argument, Problem::Told(reason.into()))
     }
 
     fn integer(&self, argument: &str) -> Result<Option<i64>, Error> {
         let Some(value) = self.get(argument) else {
             return Ok(None);
         };
-        let expected = || format!("\"expected integer, got {}\"", value.type_name());
         value
             .as_i64()
             .map(Some)
-            .ok_or_else(|| self.wrong_type(argument, &expected(), "an integer"))
+            .ok_or_else(|| self.refused(argument, Problem::NotAnInteger(value)))
     }
 
     pub(crate) fn number(&self, argument: &str, min: u64, max: u64) -> Result<Option<u64>, Error> {
@@ -181,21 +166,11 @@ impl<'a> Arguments<'a> {
         if let Some(value) = value.filter(|value| (min..=max).contains(value)) {
             return Ok(Some(value));
         }
-        if self.dialect == Dialect::LavinMq {
-            let (bound, limit) = match value {
-                Some(value) if value > max => ("greater than maximum", max),
-                _ => ("less than minimum", min),
-            };
-            return Err(Error::PreconditionFailed(format!(
-                "{argument} header {bound} value {limit}"
-            )));
-        }
-        let reason = match value {
-            None => "value_negative",
-            Some(0) => "value_zero",
-            Some(_) => "max_value_exceeded",
+        let problem = match value {
+            Some(value) if value > max => Problem::TooLarge { number, max },
+            _ => Problem::TooSmall { number, min },
         };
-        Err(self.invalid(argument, format!("{{{reason},{number}}}")))
+        Err(self.refused(argument, problem))
     }
 
     /// A time in milliseconds.
@@ -215,7 +190,7 @@ impl<'a> Arguments<'a> {
         };
         match value.as_str() {
             Some(text) => Ok(Some(text)),
-            None => Err(self.wrong_type(argument, &Self::unacceptable(value), "a string")),
+            None => Err(self.refused(argument, Problem::NotAString(value))),
         }
     }
 
@@ -223,7 +198,7 @@ impl<'a> Arguments<'a> {
         match self.get(argument) {
             None => Ok(false),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(value) => Err(self.wrong_type(argument, &Self::unacceptable(value), "a boolean")),
+            Some(value) => Err(self.refused(argument, Problem::NotABoolean(value))),
         }
     }
 
@@ -326,11 +301,11 @@ impl<'a> Arguments<'a> {
     }
 
     fn not_for(&self, argument: &str, kind: QueueKind) -> Error {
-        Error::PreconditionFailed(format!(
-            "invalid arg '{argument}' for {} of queue type rabbit_{}_queue",
-            self.what,
-            kind.name()
-        ))
+        self.dialect.refuse(&Refusal::NotForKind {
+            what: self.what,
+            argument,
+            kind,
+        })
     }
 }
 
@@ -345,12 +320,12 @@ impl Queue {
         let dialect = self.core.dialect;
         let names = (Kind::Queue, &*self.name, &*self.vhost);
         let arguments = Arguments::new(names, table, dialect);
-        if dialect == Dialect::LavinMq {
-            let priority = table.get(PRIORITY).map_or(Some(0), Value::as_i64);
-            let wrong = || Error::PreconditionFailed(format!("{PRIORITY} must be an integer"));
-            return priority.map(clamped).ok_or_else(wrong);
-        }
         let priority = arguments.integer(PRIORITY)?.unwrap_or(0);
+        if dialect == Dialect::LavinMq {
+            let (number, max) = (priority, i32::MAX.unsigned_abs().into());
+            let problem = Problem::TooLarge { number, max };
+            return i32::try_from(priority).map_err(|_| arguments.refused(PRIORITY, problem));
+        }
         let refused: &[&str] = match (self.kind(), dialect) {
             (QueueKind::Classic, Dialect::RabbitMq3) => {
                 arguments.flag(FAILOVER)?;

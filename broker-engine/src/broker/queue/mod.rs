@@ -54,6 +54,7 @@ use super::{
     error::Error,
     message::Delivery,
     policy::Applied,
+    refusal::{Operation, Refusal, Request, What},
     stats::{History, Meter, OfNode, OfQueue, QueueMeter},
     topology::Kind,
     value::Table,
@@ -396,17 +397,17 @@ impl Queue {
     pub(super) fn subscribe(&self, subscription: Subscription) -> Result<Arc<Consumer>, Error> {
         let mut state = self.lock();
         if state.is_deleted {
-            return Err(Error::no_such(Kind::Queue, &self.name, &self.vhost));
+            let request = Request::queue(Operation::Consume, &self.name);
+            let what = self.what();
+            return Err(self.refuse(&Refusal::NoSuch { request, what }));
         }
         let is_taken = state.consumers.iter().any(|consumer| consumer.exclusive());
         let is_shared = !state.consumers.is_empty() || self.rules().is_single_active;
         let is_refused = is_taken || (subscription.exclusive && is_shared);
         // Quorum queues know single active consumers instead, and share whatever is asked for.
         if is_refused && self.kind() != QueueKind::Quorum {
-            return Err(Error::AccessRefused(format!(
-                "queue '{}' in vhost '{}' in exclusive use",
-                self.name, self.vhost
-            )));
+            let (queue, vhost) = (&*self.name, &*self.vhost);
+            return Err(self.refuse(&Refusal::ConsumedExclusively { queue, vhost }));
         }
         let consumer = Arc::new(Consumer::new(subscription));
         let at = state
@@ -453,13 +454,11 @@ impl Queue {
         }
         let mut state = self.lock();
         if if_unused && !state.consumers.is_empty() {
-            return Err(Error::in_use(Kind::Queue, &self.name, &self.vhost));
+            return Err(self.refuse(&Refusal::InUse(self.what())));
         }
         if if_empty && state.backlog.ready_len() > 0 {
-            return Err(Error::PreconditionFailed(format!(
-                "queue '{}' in vhost '{}' not empty",
-                self.name, self.vhost
-            )));
+            let (queue, vhost) = (&*self.name, &*self.vhost);
+            return Err(self.refuse(&Refusal::NotEmpty { queue, vhost }));
         }
         state.is_deleted = true;
         self.core.stats.churn.add_shared(OfNode::QueueDeleted, 1);
@@ -476,12 +475,23 @@ impl Queue {
     fn refuse_conditions(&self, conditions: [(&str, bool); 2]) -> Result<(), Error> {
         match conditions.iter().find(|(_, is_set)| *is_set) {
             None => Ok(()),
-            Some((condition, _)) => Err(Error::NotImplemented(format!(
-                "cannot delete queue '{}' in vhost '{}'. queue.delete operations with {condition} flag set are not \
-                 supported by quorum queues",
-                self.name, self.vhost
-            ))),
+            Some((condition, _)) => {
+                let (queue, vhost) = (&*self.name, &*self.vhost);
+                Err(self.refuse(&Refusal::Condition {
+                    queue,
+                    vhost,
+                    condition,
+                }))
+            }
         }
+    }
+
+    fn what(&self) -> What<'_> {
+        (Kind::Queue, &self.name, &self.vhost)
+    }
+
+    fn refuse(&self, refusal: &Refusal<'_>) -> Error {
+        self.core.dialect.refuse(refusal)
     }
 
     /// Whether it lost its last consumer although it goes with that one; a get does not count as a consumer.

@@ -8,6 +8,7 @@ use super::{
         delay,
         error::Error,
         policy::{Applied, Policies},
+        refusal::{Problem, Refusal, What},
         topology::Kind,
     },
     QueueSettings,
@@ -153,7 +154,7 @@ impl Rules {
             rules.counts_returns = rules.delivery_limit.is_some();
         }
         if kind == QueueKind::Quorum {
-            check_quorum((name, vhost), settings)?;
+            check_quorum(what, settings, dialect)?;
         }
         Ok(rules)
     }
@@ -206,12 +207,12 @@ fn dead_letter(arguments: &Arguments<'_>) -> Result<Option<DeadLetter>, Error> {
             exchange: exchange.to_owned(),
             key: key.map(str::to_owned),
         })),
-        (None, Some(_)) => Err(arguments.invalid(KEY, "routing_key_but_no_dlx_defined")),
+        (None, Some(_)) => Err(arguments.refused(KEY, Problem::WithoutExchange)),
         (None, None) => Ok(None),
     }
 }
 
-fn check_quorum((name, vhost): (&str, &str), settings: &QueueSettings) -> Result<(), Error> {
+fn check_quorum(what: What<'_>, settings: &QueueSettings, dialect: Dialect) -> Result<(), Error> {
     let refused = [
         ("auto-delete", settings.auto_delete),
         ("exclusive-owner", settings.exclusive.is_some()),
@@ -219,10 +220,7 @@ fn check_quorum((name, vhost): (&str, &str), settings: &QueueSettings) -> Result
     ];
     match refused.iter().find(|(_, is_set)| *is_set) {
         None => Ok(()),
-        Some((property, _)) => Err(Error::PreconditionFailed(format!(
-            "invalid property '{property}' for {} '{name}' in vhost '{vhost}'",
-            Kind::Queue
-        ))),
+        Some((property, _)) => Err(dialect.refuse(&Refusal::Property { what, property })),
     }
 }
 
