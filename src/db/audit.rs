@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use super::{Result, row::Place};
 use crate::model::{
@@ -151,13 +151,16 @@ pub async fn audit_position(conn: &mut PgConnection, id: Uuid) -> Result<Option<
     Ok(row.map(|transaction_id| AuditPosition { transaction_id, id }))
 }
 
-/// Forgets events of before `until`; how many, of at most `limit`.
+/// Forgets events of before `until`; how many, of at most `limit`. Their ids begin with their time, so
+/// that the oldest are found without reading the others.
 pub async fn audit_prune(conn: &mut PgConnection, until: DateTime<Utc>, limit: u32) -> Result<u64> {
+    let millis = u64::try_from(until.timestamp_millis()).unwrap_or(0);
+    let first_kept = Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
     let done = sqlx::query(
         "delete from audit_events where id in
-         (select id from audit_events where created_at < $1 limit $2)",
+         (select id from audit_events where id < $1 order by id limit $2)",
     )
-    .bind(until)
+    .bind(first_kept)
     .bind(i64::from(limit))
     .execute(conn)
     .await?;

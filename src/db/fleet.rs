@@ -1,24 +1,10 @@
-//! Questions about the whole installation, which reconcilers and placement ask.
+//! Questions about the whole installation, which reconcilers ask.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::{Error, Result};
-use crate::model::{BrokerId, HostId};
-
-/// How many nodes each host that has any carries.
-pub async fn host_loads(conn: &mut PgConnection) -> Result<Vec<(HostId, i64)>> {
-    let rows: Vec<(Uuid, i64)> = sqlx::query_as(
-        "select host_id, count(*) from nodes where host_id is not null group by host_id",
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, nodes)| (HostId(id), nodes))
-        .collect())
-}
+use crate::model::BrokerId;
 
 /// Brokers that are not what was asked for, and that no job works on: none is waiting or running,
 /// none ended since `quiet_since`, and no operator took the one out of the queue that would do it.

@@ -20,7 +20,7 @@ macro_rules! columns {
         concat!(
             $head,
             " id, name, zone, provisioner, intent_version, certificate_serial, capacity,
-              last_seen_at, created_at ",
+              node_count, last_seen_at, created_at ",
             $tail
         )
     };
@@ -35,6 +35,7 @@ struct Row {
     intent_version: i64,
     certificate_serial: Option<String>,
     capacity: Option<Value>,
+    node_count: i32,
     last_seen_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
@@ -58,6 +59,7 @@ impl TryFrom<Row> for Host {
                 .capacity
                 .map(|value| place.json("capacity", value))
                 .transpose()?,
+            node_count: place.need("node_count", u32::try_from(row.node_count).ok())?,
             last_seen_at: row.last_seen_at,
             created_at: row.created_at,
         })
@@ -115,6 +117,28 @@ pub async fn host_list(conn: &mut PgConnection, zone: Option<&str>) -> Result<Ve
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Host::try_from).collect()
+}
+
+/// The host of `provisioner` with the fewest nodes, of those that were heard of since `heard_since` and
+/// stand in none of `zones_avoided`; of equal ones the first by zone, then by id. Two that ask in the
+/// same instant are told the same.
+pub async fn host_emptiest(
+    conn: &mut PgConnection,
+    provisioner: &str,
+    zones_avoided: &[String],
+    heard_since: DateTime<Utc>,
+) -> Result<Option<HostId>> {
+    let id: Option<Uuid> = sqlx::query_scalar(
+        "select id from hosts
+         where provisioner = $1 and zone <> all ($2) and last_seen_at >= $3
+         order by node_count, zone collate \"C\", id limit 1",
+    )
+    .bind(provisioner)
+    .bind(zones_avoided)
+    .bind(heard_since)
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.map(HostId))
 }
 
 /// Notes that the agent was heard, and what its host has.

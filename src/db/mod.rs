@@ -77,15 +77,15 @@ pub use engine_release::{
     engine_release_put, engine_situations,
 };
 pub use error::{Error, Unique};
-pub use fleet::{brokers_catch_up, brokers_unattended, host_loads, try_exclusive};
+pub use fleet::{brokers_catch_up, brokers_unattended, try_exclusive};
 pub use host::{
-    host_create, host_fetch, host_fetch_by_name, host_intent, host_intent_version, host_list,
-    host_set_certificate, host_touch, hosts_silent,
+    host_create, host_emptiest, host_fetch, host_fetch_by_name, host_intent, host_intent_version,
+    host_list, host_set_certificate, host_touch, hosts_silent,
 };
 pub use host_token::{HostToken, host_token_create, host_token_redeem};
 pub use job::{
-    job_cancel, job_fetch, job_insert, job_insert_for, job_list, job_lock, job_prune, job_retry,
-    job_wake,
+    job_cancel, job_fetch, job_insert, job_insert_for, job_list, job_lock, job_prune,
+    job_retry, job_wake,
 };
 pub use listen::{Heard, listen};
 pub use maintenance::{
@@ -95,7 +95,7 @@ pub use maintenance::{
 };
 pub use node::{
     News, Observed, addresses_taken, node_create, node_delete, node_fetch, node_intend,
-    node_observe, node_overtaken, node_place, nodes_news, nodes_of_broker,
+    node_observe, node_overtaken, node_place, nodes_news, nodes_of_broker, zones_of_broker,
 };
 pub use policy::{
     Attached, policies_attached, policy_attach, policy_delete, policy_detach, policy_fetch,
@@ -158,12 +158,19 @@ pub async fn migrate(pool: &Pool) -> Result<()> {
 /// sqlx, dropped between sending BEGIN and reading the answer, puts its connection back with the
 /// transaction open: the next user's statements would be committed, or not, by whoever follows.
 pub async fn begin(pool: &Pool) -> Result<Transaction> {
+    begin_with(pool, "begin").await
+}
+
+/// Like [`begin`], for what is written again when it is lost: the commit does not wait for the disk. A
+/// machine that fails may take the last fraction of a second with it, the database stays consistent.
+/// Commits that notify wait for each other to their end, so that many of them at once want to be quick.
+pub async fn begin_quick(pool: &Pool) -> Result<Transaction> {
+    begin_with(pool, "begin; set local synchronous_commit to off").await
+}
+
+async fn begin_with(pool: &Pool, statement: &'static str) -> Result<Transaction> {
     let pool = pool.clone();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that sees it through"
-    )]
-    let beginning = tokio::spawn(async move { pool.begin().await });
+    let beginning = tokio::spawn(async move { pool.begin_with(statement).await });
     match beginning.await {
         Ok(begun) => Ok(begun?),
         // Only a runtime that shuts down ends it before.

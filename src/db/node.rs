@@ -135,12 +135,17 @@ pub async fn nodes_of_broker(conn: &mut PgConnection, broker_id: &BrokerId) -> R
     rows.into_iter().map(Node::try_from).collect()
 }
 
-/// Every address and port in use by a node: (address, AMQPS port, management port).
-pub async fn addresses_taken(conn: &mut PgConnection) -> Result<Vec<(IpAddr, u16, u16)>> {
+/// What nodes have at any of these addresses: (address, AMQPS port, management port).
+pub async fn addresses_taken(
+    conn: &mut PgConnection,
+    among: &[IpAddr],
+) -> Result<Vec<(IpAddr, u16, u16)>> {
+    let among: Vec<String> = among.iter().map(ToString::to_string).collect();
     let rows: Vec<(String, i32, i32)> = sqlx::query_as(
-        "select address, amqps_port, management_port from nodes where host_id is not null
-         order by id",
+        "select address, amqps_port, management_port from nodes where address = any ($1)
+         order by address, amqps_port",
     )
+    .bind(among)
     .fetch_all(conn)
     .await?;
     let read = |(address, amqps, management): (String, i32, i32)| {
@@ -155,6 +160,17 @@ pub async fn addresses_taken(conn: &mut PgConnection) -> Result<Vec<(IpAddr, u16
         ))
     };
     rows.into_iter().map(read).collect()
+}
+
+/// Where a broker's nodes are, each zone once.
+pub async fn zones_of_broker(conn: &mut PgConnection, broker_id: &BrokerId) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar(
+        "select distinct h.zone from nodes n join hosts h on h.id = n.host_id
+         where n.broker_id = $1 order by h.zone",
+    )
+    .bind(broker_id.as_str())
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Gives a node its place; `false` when it has one already. `Taken` when another node has the

@@ -1,13 +1,11 @@
 //! How the whole installation stands, as the database tells at one moment.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
-
-type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
 
 /// Brokers and hosts with a series of their own; of more, those that are not well come first.
 const BROKERS_MAX: usize = 10_000;
@@ -52,119 +50,89 @@ pub struct JobsStanding {
     pub count: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct State {
-    engine_type: &'static str,
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Broker {
-    broker_id: String,
-    account_id: String,
-    region: String,
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Host {
-    host: String,
-    zone: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Jobs {
-    kind: String,
-    state: String,
+/// Written as it stands: a scrape copies none of it.
+impl Collector for Fleet {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        self.encode_brokers(&mut encoder)?;
+        self.encode_hosts(&mut encoder)?;
+        let mut jobs = gauge(&mut encoder, "jobs", "Jobs that are not done.")?;
+        for JobsStanding { kind, state, count } in &self.jobs {
+            let labels = [("kind", kind.as_str()), ("state", state)];
+            jobs.encode_family(&labels)?.encode_gauge(count)?;
+        }
+        let help = "How long the job has been due that nobody took for longest.";
+        gauge(&mut encoder, "job_oldest_due_seconds", help)?.encode_gauge(&self.oldest_due_s)
+    }
 }
 
 impl Fleet {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        self.register_brokers(registry);
-        self.register_hosts(registry);
-        let jobs = Family::<Jobs, Gauge>::default();
-        for JobsStanding { kind, state, count } in &self.jobs {
-            let (kind, state) = (kind.clone(), state.clone());
-            jobs.get_or_create(&Jobs { kind, state })
-                .set(signed(*count));
-        }
-        registry.register("jobs", "Jobs that are not done", jobs);
-        let oldest = Seconds::default();
-        oldest.set(self.oldest_due_s);
-        registry.register(
-            "job_oldest_due_seconds",
-            "How long the job has been due that nobody took for longest",
-            oldest,
-        );
-    }
-
-    fn register_brokers(&self, registry: &mut Registry) {
-        let mut counts = BTreeMap::<_, i64>::new();
+    fn encode_brokers(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let mut counts = BTreeMap::<_, u64>::new();
         for broker in &self.brokers {
             *counts
                 .entry((broker.engine_type, broker.state))
                 .or_default() += 1;
         }
-        let states = Family::<State, Gauge>::default();
+        let mut states = gauge(encoder, "brokers", "Brokers by engine and state.")?;
         for ((engine_type, state), count) in counts {
-            let labels = State { engine_type, state };
-            states.get_or_create(&labels).set(count);
+            let labels = [("engine_type", engine_type), ("state", state)];
+            states.encode_family(&labels)?.encode_gauge(&count)?;
         }
-        registry.register("brokers", "Brokers by engine and state", states);
 
-        let mut brokers: Vec<_> = self.brokers.iter().collect();
-        brokers.sort_by_key(|broker| broker.is_healthy);
-        let healthy = Family::<Broker, Gauge>::default();
-        for broker in brokers.iter().take(BROKERS_MAX) {
-            let labels = Broker {
-                broker_id: broker.id.clone(),
-                account_id: broker.account_id.clone(),
-                region: broker.region.clone(),
-                state: broker.state,
-            };
-            healthy
-                .get_or_create(&labels)
-                .set(i64::from(broker.is_healthy));
+        let help = "1 for a broker that serves and needs nobody's help.";
+        let mut healthy = gauge(encoder, "broker_healthy", help)?;
+        let of_health =
+            |is_healthy| move |broker: &&BrokerStanding| broker.is_healthy == is_healthy;
+        let unwell = self.brokers.iter().filter(of_health(false));
+        let well = self.brokers.iter().filter(of_health(true));
+        for broker in unwell.chain(well).take(BROKERS_MAX) {
+            let labels = [
+                ("broker_id", broker.id.as_str()),
+                ("account_id", &broker.account_id),
+                ("region", &broker.region),
+                ("state", broker.state),
+            ];
+            let value = u64::from(broker.is_healthy);
+            healthy.encode_family(&labels)?.encode_gauge(&value)?;
         }
-        registry.register(
-            "broker_healthy",
-            "1 for a broker that serves and needs nobody's help",
-            healthy,
-        );
-        let left_out = Gauge::<i64>::default();
-        left_out.set(signed(left_over(self.brokers.len(), BROKERS_MAX)));
-        registry.register(
-            "broker_series_left_out",
-            "Healthy brokers without a series of their own, because there are too many",
-            left_out,
-        );
+        let help = "Healthy brokers without a series of their own, because there are too many.";
+        let left_out = self.brokers.len().saturating_sub(BROKERS_MAX);
+        gauge(encoder, "broker_series_left_out", help)?.encode_gauge(&left_out)
     }
 
-    fn register_hosts(&self, registry: &mut Registry) {
+    fn encode_hosts(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let mut hosts: Vec<_> = self.hosts.iter().collect();
         let silence = |host: &HostStanding| host.silent_s.unwrap_or(f64::INFINITY);
         hosts.sort_by(|one, other| silence(other).total_cmp(&silence(one)));
-        let silent = Family::<Host, Seconds>::default();
-        let nodes = Family::<Host, Gauge>::default();
-        for host in hosts.into_iter().take(HOSTS_MAX) {
-            let labels = Host {
-                host: host.name.clone(),
-                zone: host.zone.clone(),
-            };
-            silent.get_or_create(&labels).set(silence(host));
-            nodes.get_or_create(&labels).set(signed(host.nodes));
+        hosts.truncate(HOSTS_MAX);
+        let help = "Time since the host's agent was heard.";
+        let mut silent = gauge(encoder, "host_silent_seconds", help)?;
+        for host in &hosts {
+            let value = silence(host);
+            silent.encode_family(&host.labels())?.encode_gauge(&value)?;
         }
-        registry.register(
-            "host_silent_seconds",
-            "Time since the host's agent was heard",
-            silent,
-        );
-        registry.register("host_nodes", "Nodes placed on the host", nodes);
+        let mut nodes = gauge(encoder, "host_nodes", "Nodes placed on the host.")?;
+        for host in &hosts {
+            nodes
+                .encode_family(&host.labels())?
+                .encode_gauge(&host.nodes)?;
+        }
+        Ok(())
     }
 }
 
-fn left_over(count: usize, max: usize) -> u64 {
-    u64::try_from(count.saturating_sub(max)).unwrap_or(u64::MAX)
+impl HostStanding {
+    fn labels(&self) -> [(&'static str, &str); 2] {
+        [("host", &self.name), ("zone", &self.zone)]
+    }
+}
+
+fn gauge<'a>(
+    encoder: &'a mut DescriptorEncoder<'_>,
+    name: &'a str,
+    help: &str,
+) -> Result<MetricEncoder<'a>, fmt::Error> {
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)
 }
 
 pub(super) fn signed(count: u64) -> i64 {
@@ -173,6 +141,8 @@ pub(super) fn signed(count: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::metrics::Metrics;
 
@@ -198,7 +168,7 @@ mod tests {
             ..Fleet::default()
         };
         fleet.brokers.push(broker(77_777, false));
-        let text = Metrics::default().render(Some(&fleet), None);
+        let text = Metrics::default().render(Some(Arc::new(fleet)), None);
         let series = text
             .lines()
             .filter(|l| l.starts_with("warren_broker_healthy{"));

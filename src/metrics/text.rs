@@ -1,6 +1,7 @@
 //! Prometheus' text form.
 
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::family::Family;
@@ -15,7 +16,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 impl Metrics {
     /// Everything as text: this process' counters, and what the caller knows of the rest.
-    pub fn render(&self, fleet: Option<&Fleet>, pool: Option<PoolStanding>) -> String {
+    pub fn render(&self, fleet: Option<Arc<Fleet>>, pool: Option<PoolStanding>) -> String {
         let mut moment = Registry::with_prefix("warren");
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         moment.register(
@@ -24,7 +25,7 @@ impl Metrics {
             prometheus_client::metrics::info::Info::new(version),
         );
         if let Some(fleet) = fleet {
-            fleet.register(&mut moment);
+            moment.register_collector(Box::new(fleet));
         }
         if let Some(pool) = pool {
             register_pool(pool, &mut moment);
@@ -79,7 +80,7 @@ mod tests {
             used: 2,
             max: 16,
         };
-        let text = metrics.render(Some(&Fleet::default()), Some(pool));
+        let text = metrics.render(Some(Arc::default()), Some(pool));
         for line in [
             r#"warren_api_requests_total{operation="ListBrokers",status="200"} 1"#,
             r#"warren_api_refusals_total{operation="ListBrokers",code="TooManyRequestsException"} 1"#,

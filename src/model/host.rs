@@ -20,6 +20,8 @@ pub struct Host {
     pub certificate_serial: Option<String>,
     /// `None` until the agent has reported.
     pub capacity: Option<Capacity>,
+    /// Nodes that are placed on it.
+    pub node_count: u32,
     pub last_seen_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::{Error, PlacementRequest, Progress, Provisioner};
+use super::{Error, Inventory, PlacementRequest, Progress, Provisioner};
 use crate::model::NodeId;
 use crate::model::node::Placement;
 
@@ -72,11 +72,12 @@ fn pending<T>() -> Progress<T> {
 }
 
 impl Provisioner for Fake {
-    fn place(
-        &self,
+    fn place<'a>(
+        &'a self,
         token: NodeId,
         _request: PlacementRequest,
-    ) -> BoxFuture<'_, Result<Progress<Placement>, Error>> {
+        _inventory: &'a dyn Inventory,
+    ) -> BoxFuture<'a, Result<Progress<Placement>, Error>> {
         Box::pin(async move {
             let mut state = self.state.lock().await;
             let behaviour = state.script.pop_front();

@@ -2,33 +2,36 @@
 //!
 //! A [`Provisioner`] is asynchronous, because a cloud is: the first call under a token starts the
 //! work, later calls tell how far it is. It keeps no state of ours; what it needs to know of the
-//! installation comes with the request, and the caller records the placement.
+//! installation it asks the caller's [`Inventory`], and the caller records the placement.
 
 mod error;
 pub mod fake;
+mod inventory;
 pub mod local;
 mod range;
+mod search;
 pub mod simulated;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 pub use error::Error;
+pub use inventory::{Inventory, Place};
 pub use range::{Range, probe_range};
 
+use crate::model::NodeId;
 use crate::model::node::Placement;
-use crate::model::{HostId, NodeId};
 
 /// Makes places for nodes, and takes them back.
 pub trait Provisioner: Send + Sync {
     /// Asks for a place. The token makes it idempotent: asking again never makes a second place.
-    fn place(
-        &self,
+    fn place<'a>(
+        &'a self,
         token: NodeId,
         request: PlacementRequest,
-    ) -> BoxFuture<'_, Result<Progress<Placement>, Error>>;
+        inventory: &'a dyn Inventory,
+    ) -> BoxFuture<'a, Result<Progress<Placement>, Error>>;
 
     /// Gives a place back; giving back what is gone, or was never given, succeeds.
     fn release(&self, token: NodeId) -> BoxFuture<'_, Result<Progress<()>, Error>>;
@@ -47,7 +50,7 @@ pub enum Progress<T> {
     Failed(String),
 }
 
-/// What a node needs, and what the installation looks like.
+/// What a node needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacementRequest {
     pub instance_type: String,
@@ -55,16 +58,4 @@ pub struct PlacementRequest {
     pub is_simulated: bool,
     /// Where the broker has a node already.
     pub zones_taken: Vec<String>,
-    /// Hosts whose agents were heard of lately.
-    pub hosts: Vec<HostLoad>,
-    /// Addresses of all nodes with their AMQPS and management ports.
-    pub taken: Vec<(IpAddr, u16, u16)>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostLoad {
-    pub id: HostId,
-    pub zone: String,
-    pub provisioner: String,
-    pub nodes: i64,
 }

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Place;
+
 /// Where nodes on this machine listen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -25,22 +27,31 @@ pub enum Range {
 pub(super) const PORT_PAIRS: u16 = 500;
 
 impl Range {
-    /// The addresses and ports of the range: (address, AMQPS port, management port).
-    pub(super) fn places(self) -> Box<dyn Iterator<Item = (IpAddr, u16, u16)>> {
+    /// How many places it has.
+    pub(super) fn count(self) -> u32 {
         match self {
-            Self::Addresses(base, prefix) => {
-                let last = !mask(prefix);
-                let address = move |host| IpAddr::V4(Ipv4Addr::from_bits(base.to_bits() | host));
-                Box::new((2..last).map(move |host| (address(host), 5671, 15671)))
+            // Neither the first two addresses, nor the last.
+            Self::Addresses(_, prefix) => (!mask(prefix)).saturating_sub(2),
+            Self::Ports(first) => {
+                let pairs = (u32::from(u16::MAX) + 1 - u32::from(first)) / 2;
+                pairs.min(PORT_PAIRS.into())
             }
-            Self::Ports(first) => Box::new((0..PORT_PAIRS).map_while(move |pair| {
-                let amqps = first.checked_add(pair * 2)?;
-                Some((
-                    IpAddr::V4(Ipv4Addr::LOCALHOST),
-                    amqps,
-                    amqps.checked_add(1)?,
-                ))
-            })),
+        }
+    }
+
+    /// One of its places, from 0.
+    pub(super) fn place(self, index: u32) -> Place {
+        match self {
+            Self::Addresses(base, _) => {
+                let address = Ipv4Addr::from_bits(base.to_bits() | (index + 2));
+                (IpAddr::V4(address), 5671, 15671)
+            }
+            Self::Ports(first) => {
+                let pair = u16::try_from(index).unwrap_or(u16::MAX);
+                let amqps = first.saturating_add(pair.saturating_mul(2));
+                let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+                (address, amqps, amqps.saturating_add(1))
+            }
         }
     }
 }
@@ -117,14 +128,11 @@ pub fn probe_range(seed: u64) -> Range {
     });
     let free = |range: &Range| {
         // The first, the middle and the last address stand for all of them.
-        let places: Vec<_> = range.places().collect();
-        [
-            places[0],
-            places[places.len() / 2],
-            places[places.len() - 1],
-        ]
-        .into_iter()
-        .all(|(address, amqps, management)| is_free(address, &[amqps, management]))
+        let count = range.count();
+        let mut places = [0, count / 2, count.saturating_sub(1)]
+            .into_iter()
+            .map(|index| range.place(index));
+        places.all(|(address, amqps, management)| is_free(address, &[amqps, management]))
     };
     let ports = || {
         let spread = u16::try_from(seed % 20).unwrap_or(0);
@@ -166,23 +174,31 @@ mod tests {
     #[test]
     fn addresses_skip_the_first_two_and_the_last() {
         let range: Range = "127.83.12.0/24".parse().unwrap();
-        let places: Vec<_> = range.places().collect();
-        assert_eq!(places.len(), 253);
-        assert_eq!(places[0], ("127.83.12.2".parse().unwrap(), 5671, 15671));
-        assert_eq!(places[252].0, "127.83.12.254".parse::<IpAddr>().unwrap());
+        assert_eq!(range.count(), 253);
+        assert_eq!(
+            range.place(0),
+            ("127.83.12.2".parse().unwrap(), 5671, 15671)
+        );
+        let last = "127.83.12.254".parse::<IpAddr>().unwrap();
+        assert_eq!(range.place(252).0, last);
         let range: Range = "127.83.0.0/16".parse().unwrap();
-        assert_eq!(range.places().count(), 65_533);
+        assert_eq!(range.count(), 65_533);
+        let last = "127.83.255.254".parse::<IpAddr>().unwrap();
+        assert_eq!(range.place(65_532).0, last);
     }
 
     #[test]
     fn ports_never_overlap() {
-        let mut ports: Vec<u16> = Range::Ports(20_000)
-            .places()
-            .flat_map(|(_, amqps, management)| [amqps, management])
-            .collect();
-        ports.dedup();
-        assert_eq!(ports.len(), usize::from(PORT_PAIRS) * 2);
-        assert!(Range::Ports(65_530).places().count() < 4);
+        for (first, pairs) in [(20_000, u32::from(PORT_PAIRS)), (65_530, 3), (65_535, 0)] {
+            let range = Range::Ports(first);
+            assert_eq!(range.count(), pairs);
+            let mut ports: Vec<u16> = (0..pairs)
+                .map(|index| range.place(index))
+                .flat_map(|(_, amqps, management)| [amqps, management])
+                .collect();
+            ports.dedup();
+            assert_eq!(ports.len(), usize::try_from(pairs).unwrap() * 2);
+        }
     }
 
     #[test]

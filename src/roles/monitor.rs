@@ -4,7 +4,6 @@
 //! and hosts: whoever reaches the address may read them, so it is bound only where the operator says,
 //! and never together with the API.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +34,7 @@ pub struct Monitor {
 }
 
 /// When the fleet was looked at, and how it stood.
-type Look = Option<(Instant, Fleet)>;
+type Look = Option<(Instant, Arc<Fleet>)>;
 
 #[derive(Clone)]
 struct Observer {
@@ -84,6 +83,24 @@ impl Monitor {
     }
 }
 
+impl Observer {
+    /// The fleet as it stood lately, if this process tells of it and could look.
+    async fn fleet(&self) -> Option<Arc<Fleet>> {
+        let mut last = self.fleet.as_ref()?.lock().await;
+        if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
+            *last = match look(&self.installation).await {
+                Ok(fleet) => Some((Instant::now(), Arc::new(fleet))),
+                Err(error) => {
+                    tracing::warn!(%error, "monitoring cannot look at the fleet");
+                    // An old look would hide that nobody knows; the process' own counters stay.
+                    None
+                }
+            };
+        }
+        last.as_ref().map(|(_, fleet)| Arc::clone(fleet))
+    }
+}
+
 async fn ready(State(observer): State<Observer>) -> StatusCode {
     match db::ping(&observer.installation.pool).await {
         Ok(()) => StatusCode::OK,
@@ -100,24 +117,7 @@ async fn tell(State(observer): State<Observer>) -> Response {
         max: u64::from(pool.options().get_max_connections()),
     };
     let metrics = &observer.installation.metrics;
-    let text = match &observer.fleet {
-        None => metrics.render(None, Some(standing)),
-        Some(last) => {
-            let mut last = last.lock().await;
-            if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
-                match look(&observer.installation).await {
-                    Ok(fleet) => *last = Some((Instant::now(), fleet)),
-                    Err(error) => {
-                        tracing::warn!(%error, "monitoring cannot look at the fleet");
-                        // An old look would hide that nobody knows; the process' own counters stay.
-                        *last = None;
-                    }
-                }
-            }
-            let fleet = last.as_ref().map(|(_, fleet)| fleet);
-            metrics.render(fleet, Some(standing))
-        }
-    };
+    let text = metrics.render(observer.fleet().await, Some(standing));
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
@@ -134,11 +134,10 @@ async fn look(installation: &Installation) -> db::Result<Fleet> {
         state: broker.state.name(),
         is_healthy: broker.state == broker::State::Running,
     });
-    let loads: BTreeMap<_, _> = db::host_loads(&mut conn).await?.into_iter().collect();
     let hosts = db::host_list(&mut conn, None).await?.into_iter();
     let hosts = hosts.map(|host| HostStanding {
         silent_s: host.last_seen_at.map(seconds_since),
-        nodes: loads.get(&host.id).map_or(0, |nodes| nodes.unsigned_abs()),
+        nodes: host.node_count.into(),
         name: host.name,
         zone: host.zone,
     });

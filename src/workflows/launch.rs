@@ -8,14 +8,14 @@ use serde_json::json;
 
 use super::configuration::{self, configurations};
 use super::context::{Context, Flow};
+use super::inventory::Look;
 use super::step::Halt;
 use crate::db::{self, Unique};
 use crate::model::audit::AuditEvent;
 use crate::model::broker::Broker;
-use crate::model::host::Host;
 use crate::model::node::{Node, Placement};
 use crate::model::{BrokerId, NodeId, node_intent};
-use crate::provision::{HostLoad, PlacementRequest, Progress};
+use crate::provision::{PlacementRequest, Progress};
 
 /// The broker, while `generation` still is what it shall become.
 async fn current(
@@ -61,12 +61,15 @@ pub(super) async fn ensure_placement(
 ) -> Result<(), Halt> {
     let mut conn = context.pool.acquire().await?;
     let broker = current(&mut conn, id, generation).await?;
-    for node in nodes(&mut conn, id).await? {
+    let nodes = nodes(&mut conn, id).await?;
+    drop(conn);
+    let look = Look::at(context);
+    for node in nodes {
         if node.placement.is_some() {
             continue;
         }
-        let request = placement_request(&mut conn, context, &broker).await?;
-        match context.provisioner.place(node.id, request).await? {
+        let request = placement_request(context, &broker).await?;
+        match context.provisioner.place(node.id, request, &look).await? {
             Progress::Ready(placement) => place(context, &node, &placement).await?,
             Progress::Pending { ask_again, reason } => {
                 tracing::warn!(broker = %id, reason, "no place for the node yet");
@@ -84,42 +87,12 @@ pub(super) async fn ensure_placement(
     Ok(())
 }
 
-async fn placement_request(
-    conn: &mut sqlx::PgConnection,
-    context: &Context,
-    broker: &Broker,
-) -> Result<PlacementRequest, Halt> {
-    let now = context.clock.now();
-    let loads = db::host_loads(conn).await?;
-    let siblings = db::nodes_of_broker(conn, &broker.id).await?;
-    let is_home = |host: &Host| {
-        let mut places = siblings.iter().filter_map(|node| node.placement);
-        places.any(|place| place.host_id == host.id)
-    };
-    let heard_of = |seen: DateTime<Utc>| {
-        (now - seen).to_std().unwrap_or_default() <= context.timing.host_silent_after
-    };
-    let hosts = db::host_list(conn, None).await?;
-    let homes = hosts.iter().filter(|host| is_home(host));
-    let zones_taken = homes.map(|host| host.zone.clone()).collect();
-    let hosts = hosts
-        .into_iter()
-        .filter(|host| host.last_seen_at.is_some_and(heard_of))
-        .map(|host| HostLoad {
-            nodes: loads
-                .iter()
-                .find(|(id, _)| *id == host.id)
-                .map_or(0, |(_, nodes)| *nodes),
-            id: host.id,
-            zone: host.zone,
-            provisioner: host.provisioner,
-        });
+async fn placement_request(context: &Context, broker: &Broker) -> Result<PlacementRequest, Halt> {
+    let mut conn = context.pool.acquire().await?;
     Ok(PlacementRequest {
         instance_type: broker.intended.host_instance_type.clone(),
         is_simulated: broker.is_simulated(),
-        zones_taken,
-        hosts: hosts.collect(),
-        taken: db::addresses_taken(conn).await?,
+        zones_taken: db::zones_of_broker(&mut conn, &broker.id).await?,
     })
 }
 

@@ -14,6 +14,7 @@ mod broker_users;
 mod configuration;
 mod context;
 mod faults;
+mod inventory;
 mod launch;
 mod step;
 mod worker;

@@ -253,10 +253,20 @@ impl Fleet {
         self.is_empty().await;
     }
 
+    /// Addresses and AMQPS ports of all nodes that have a place.
+    pub(crate) async fn places(&self) -> Vec<(String, i32)> {
+        sqlx::query_as(
+            "select address, amqps_port from nodes where host_id is not null order by 1, 2",
+        )
+        .fetch_all(&self.database.pool)
+        .await
+        .unwrap()
+    }
+
     /// Nothing is left of any broker, here or at the provisioner.
     pub(crate) async fn is_empty(&self) {
+        assert_eq!(self.places().await, []);
         let mut conn = self.database.pool.acquire().await.unwrap();
-        assert_eq!(db::addresses_taken(&mut conn).await.unwrap(), []);
         let (_, intents) = db::host_intent(&mut conn, self.host_id)
             .await
             .unwrap()

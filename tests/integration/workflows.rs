@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use warren::db;
 use warren::model::broker::State;
 use warren::model::clock::SystemClock;
 use warren::model::entropy::SystemEntropy;
@@ -135,10 +134,7 @@ async fn two_workers_share_brokers_without_sharing_places() {
     for id in &ids {
         fleet.reaches(id, Some(State::Running)).await;
     }
-    let mut conn = fleet.database.pool.acquire().await.unwrap();
-    let mut places = db::addresses_taken(&mut conn).await.unwrap();
-    drop(conn);
-    places.sort();
+    let mut places = fleet.places().await;
     places.dedup();
     assert_eq!(places.len(), usize::from(BROKERS));
     for id in &ids {

@@ -38,20 +38,23 @@ pub(super) async fn report(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// One transaction for each node: a job is woken exactly when it can see the observation.
+/// One transaction for each node: a job is woken exactly when it can see the observation. What is lost
+/// with the machine is told again by the next heartbeat.
 async fn observe(
     state: &AgentState,
     host: &Host,
     observation: &NodeObservation,
 ) -> Result<(), Error> {
     let now = state.clock.now();
-    let mut transaction = db::begin(&state.pool).await?;
+    let mut transaction = db::begin_quick(&state.pool).await?;
     let observed = db::node_observe(&mut transaction, host.id, observation, now).await?;
     if observed.is_none() && db::node_overtaken(&mut transaction, host.id, observation).await? {
         let (node, generation) = (observation.node_id, observation.generation);
         tracing::warn!(host = %host.id, %node, generation, "a host is ahead of the database");
     }
-    if let Some(observed) = observed.filter(|observed| observed.changed) {
+    // Nothing waits for a node that is coming up.
+    let is_awaited = observation.phase != Phase::Starting;
+    if let Some(observed) = observed.filter(|observed| observed.changed && is_awaited) {
         db::job_wake(&mut transaction, observed.broker_id.as_str(), now).await?;
     }
     transaction.commit().await?;

@@ -109,10 +109,15 @@ async fn an_address_has_one_node_and_a_node_keeps_its_place() {
     let database = database().await;
     let mut conn = database.pool.acquire().await.unwrap();
     let (broker, node, host) = placed(&mut conn).await;
-    assert_eq!(
-        db::addresses_taken(&mut conn).await.unwrap(),
-        [(ADDRESS, 5671, 15671)]
-    );
+    let free = "127.0.0.99".parse().unwrap();
+    for (among, taken) in [
+        (&[free, ADDRESS][..], &[(ADDRESS, 5671, 15671)][..]),
+        (&[free], &[]),
+    ] {
+        assert_eq!(db::addresses_taken(&mut conn, among).await.unwrap(), taken);
+    }
+    let zones = db::zones_of_broker(&mut conn, &broker.id).await.unwrap();
+    assert_eq!(zones, ["a"]);
     let elsewhere = Placement {
         amqps_port: 5672,
         ..place(host)

@@ -11,6 +11,7 @@ use warren::model::authorisation::Action;
 use warren::model::broker::AuthenticationStrategy;
 use warren::model::configuration::{Configuration, ConfigurationRevision, RevisionSummary};
 use warren::model::engine::{EngineType, EngineVersion};
+use warren::model::entropy::{Entropy as _, SystemEntropy};
 use warren::model::job::Job;
 use warren::model::principal::Principal;
 use warren::model::{AccessKeyId, ConfigurationId, JobId, RequestId};
@@ -238,7 +239,7 @@ async fn an_audit_event_says_who_did_what() {
     let database = database().await;
     let mut conn = database.pool.acquire().await.unwrap();
     let event = AuditEvent {
-        id: uuid(),
+        id: SystemEntropy.uuid_at(at(0)),
         scope: scope(ACCOUNT),
         principal_arn: "arn:aws:iam::111111111111:root".to_owned(),
         user_identity: json!({"type": "Root"}),
