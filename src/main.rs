@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use host_agent::OnStop;
 use tokio_util::sync::CancellationToken;
 use warren::config::{self, LogFormat};
+use warren::dev;
 use warren::model::clock::{Clock as _, SystemClock};
 use warren::model::{
     BrokerId, JobId, Region, broker::SimulatedHosts, job::JobState, throttle::Rate,
@@ -19,8 +20,8 @@ use warren::model::{
 use warren::provision::{Range, local, simulated};
 use warren::roles::{self, Installation, Monitor};
 use warren::secrets::MasterKey;
+use warren::telemetry::{self, Export, Telemetry};
 use warren::workflows::{AbortAt, Faults, NoFaults};
-use warren::{dev, telemetry};
 
 /// Managed message brokers on your own machines, with Amazon MQ's API.
 ///
@@ -56,7 +57,6 @@ enum Role {
 
 fn main() -> ExitCode {
     let Arguments { role, log } = Arguments::parse();
-    start_logging(&role, log.log_format);
     // One provider for everything in this process that speaks TLS.
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -65,7 +65,15 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("cannot start the runtime")
-        .and_then(|runtime| runtime.block_on(Box::pin(run(role))));
+        .and_then(|runtime| {
+            let telemetry = {
+                let _inside = runtime.enter();
+                start_telemetry(&role, log.log_format)?
+            };
+            let ended = runtime.block_on(Box::pin(run(role)));
+            telemetry.end();
+            ended
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -87,7 +95,7 @@ fn causes(error: &anyhow::Error) -> String {
     })
 }
 
-fn start_logging(role: &Role, format: Option<LogFormat>) {
+fn start_telemetry(role: &Role, format: Option<LogFormat>) -> anyhow::Result<Telemetry> {
     let (default_format, filter) = match role {
         Role::Dev(_)
         | Role::Client(_)
@@ -103,7 +111,29 @@ fn start_logging(role: &Role, format: Option<LogFormat>) {
         LogFormat::Pretty => telemetry::Format::Pretty,
         LogFormat::Json => telemetry::Format::Json,
     };
-    telemetry::start(format, filter);
+    let export = exported(role).and_then(|(service, traces)| {
+        let endpoint = traces.otlp_endpoint.clone();
+        let endpoint = endpoint.filter(|endpoint| !endpoint.is_empty())?;
+        Some(Export { endpoint, service })
+    });
+    Ok(telemetry::start(format, filter, export.as_ref())?)
+}
+
+/// The roles whose work is traced, with the name that it has there.
+fn exported(role: &Role) -> Option<(&'static str, &config::Traces)> {
+    match role {
+        Role::Dev(config) => Some(("warren-dev", &config.traces)),
+        Role::Serve(config) => Some(("warren-serve", &config.traces)),
+        Role::Worker(config) => Some(("warren-worker", &config.traces)),
+        Role::Agent(config) => Some(("warren-agent", &config.traces)),
+        Role::Client(_)
+        | Role::Migrate(_)
+        | Role::Admin(_)
+        | Role::Catalog(_)
+        | Role::Completion(_)
+        | Role::Policy(_)
+        | Role::Node(_) => None,
+    }
 }
 
 async fn run(role: Role) -> anyhow::Result<()> {

@@ -12,7 +12,8 @@ use axum::{
 };
 use futures_util::FutureExt;
 use serde::Serialize;
-use tracing::Instrument;
+use trace::TraceParent;
+use tracing::{Instrument, Span, field::Empty};
 
 use super::{
     error::{Failed, Failure},
@@ -42,10 +43,16 @@ pub(super) async fn wrap(
     let route = request.extensions().get::<MatchedPath>();
     let operation = operation(&method, route.map(MatchedPath::as_str));
     let span = tracing::error_span!("call", %request_id, operation);
+    let traced = traced(&request, request_id, operation);
+    let told = trace::of(&traced).or_else(|| caller_of(&request));
+    if let Some(told) = told {
+        request.extensions_mut().insert(told);
+    }
     let _in_flight = state.metrics.api_begins();
     let path = request.uri().path().to_owned();
     let started = Instant::now();
-    let response = AssertUnwindSafe(next.run(request).instrument(span.clone()))
+    let answering = next.run(request).instrument(traced.clone());
+    let response = AssertUnwindSafe(answering.instrument(span.clone()))
         .catch_unwind()
         .await;
     let mut response = response.unwrap_or_else(|_| Failure::Panicked.into_response());
@@ -60,6 +67,11 @@ pub(super) async fn wrap(
     let refusal = failed.as_ref().map(|Failed(failure)| failure.answer().code);
     let (status, took) = (response.status().as_u16(), started.elapsed());
     state.metrics.api_answered(operation, status, refusal, took);
+    traced.record("http.response.status_code", status);
+    traced.record("error.type", refusal);
+    if response.status().is_server_error() {
+        traced.record("otel.status_code", "ERROR");
+    }
     span.in_scope(|| {
         log(
             &method,
@@ -73,6 +85,38 @@ pub(super) async fn wrap(
     let value = HeaderValue::from_str(&request_id.to_string()).expect("a UUID is a header value");
     response.headers_mut().insert(REQUEST_ID, value);
     response
+}
+
+/// Who asks whether the process is well is not traced.
+const PROBES: [&str; 3] = ["Health", "Healthz", "Readyz"];
+
+/// The request, as a part of what its caller traces. Names of attributes: OpenTelemetry's semantic
+/// conventions for HTTP.
+fn traced(request: &Request, request_id: RequestId, operation: &'static str) -> Span {
+    if PROBES.contains(&operation) {
+        return Span::none();
+    }
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "call",
+        otel.name = operation,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = request.method().as_str(),
+        http.route = request.extensions().get().map(MatchedPath::as_str),
+        http.response.status_code = Empty,
+        "error.type" = Empty,
+        warren.request_id = %request_id,
+    );
+    trace::join(&span, caller_of(request));
+    span
+}
+
+/// What the client traces the request as.
+fn caller_of(request: &Request) -> Option<TraceParent> {
+    let header = request.headers().get(trace::HEADER)?;
+    header.to_str().ok()?.parse().ok()
 }
 
 fn render(failure: &Failure, request_id: RequestId) -> Response {

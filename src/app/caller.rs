@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::PgConnection;
+use trace::TraceParent;
 
 use super::{CallerSession, audit::CallNote};
 use crate::{
-    db,
+    db::{self, JobOrigin},
     error::Error,
     model::{
         AccessKeyId, Region, RequestId, Scope,
@@ -33,6 +34,8 @@ pub struct Caller {
     /// The region that the request is for.
     pub region: Region,
     pub request_id: RequestId,
+    /// What the request is traced as, if it is.
+    pub trace: Option<TraceParent>,
     pub source_address: Option<IpAddr>,
     /// Whether nobody on the way could read the request.
     pub is_secure: bool,
@@ -56,6 +59,14 @@ impl Caller {
         Scope {
             account_id: self.principal.account_id.clone(),
             region: self.region.clone(),
+        }
+    }
+
+    /// What the jobs say that his call leads to.
+    pub(super) fn origin(&self) -> JobOrigin {
+        JobOrigin {
+            request_id: self.request_id,
+            trace: self.trace,
         }
     }
 

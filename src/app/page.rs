@@ -192,6 +192,7 @@ mod tests {
             session: None,
             region: Region::parse(region).unwrap(),
             request_id: RequestId(uuid::Uuid::nil()),
+            trace: None,
             source_address: None,
             is_secure: false,
             user_agent: None,

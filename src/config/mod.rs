@@ -96,6 +96,8 @@ pub struct Dev {
     pub database_url: Option<String>,
     #[command(flatten)]
     pub keys: EngineKeys,
+    #[command(flatten)]
+    pub traces: Traces,
     /// Ends the worker at a point of a workflow, to test what follows
     #[arg(long, env = "WARREN_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,
@@ -131,6 +133,14 @@ pub struct Metrics {
     /// an address that only monitoring reaches. Nowhere if not given
     #[arg(long, value_name = "ADDR:PORT", env = "WARREN_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Traces {
+    /// Base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://127.0.0.1:4318.
+    /// Spans of calls, jobs and agents go there; if not given none are made
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -241,6 +251,8 @@ pub struct Serve {
     pub leave_s: u32,
     #[command(flatten)]
     pub metrics: Metrics,
+    #[command(flatten)]
+    pub traces: Traces,
 }
 
 /// Workflows and reconcilers. Any number may run against one database.
@@ -273,6 +285,8 @@ pub struct Worker {
     pub maintenance_max: u32,
     #[command(flatten)]
     pub metrics: Metrics,
+    #[command(flatten)]
+    pub traces: Traces,
     /// Ends the process at a point of a workflow, to test what follows
     #[arg(long, env = "WARREN_CRASH_AT", hide = true)]
     pub crash_at: Option<String>,
@@ -316,6 +330,8 @@ pub struct Agent {
     /// Without one, this host runs the built-in engine only
     #[command(flatten)]
     pub keys: EngineKeys,
+    #[command(flatten)]
+    pub traces: Traces,
 }
 
 /// Completion for your shell: `source <(warren completion bash)`.

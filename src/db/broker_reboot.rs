@@ -3,8 +3,12 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Result, broker::broker_relaunch, job};
-use crate::model::{JobId, RequestId, broker::Broker, job::Job};
+use super::{
+    Result,
+    broker::broker_relaunch,
+    job::{self, JobOrigin},
+};
+use crate::model::{JobId, broker::Broker, job::Job};
 
 /// Writes a broker after [`Broker::next_generation`], and queues the job that makes the generation
 /// true, with the call of the API that it comes from, if any. `Stale` when another writer started a
@@ -13,7 +17,7 @@ pub async fn broker_reboot(
     conn: &mut PgConnection,
     broker: &Broker,
     job_id: JobId,
-    request_id: Option<RequestId>,
+    origin: Option<JobOrigin>,
     now: DateTime<Utc>,
 ) -> Result<()> {
     broker_relaunch(conn, broker).await?;
@@ -21,5 +25,5 @@ pub async fn broker_reboot(
         broker_id: broker.id.clone(),
         generation: broker.generation,
     };
-    job::insert(conn, job_id, &job, request_id, now).await
+    job::insert(conn, job_id, &job, origin, now).await
 }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
+use trace::TraceParent;
 use uuid::Uuid;
 
 use super::{
@@ -26,34 +27,43 @@ pub async fn job_insert(
     insert(conn, id, job, None, now).await
 }
 
+/// The call of the API that a job comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobOrigin {
+    pub request_id: RequestId,
+    /// What the call is traced as, if it is.
+    pub trace: Option<TraceParent>,
+}
+
 /// [`job_insert`], and says which call of the API it comes from.
 pub async fn job_insert_for(
     conn: &mut PgConnection,
     id: JobId,
     job: &Job,
-    request_id: RequestId,
+    origin: JobOrigin,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    insert(conn, id, job, Some(request_id), now).await
+    insert(conn, id, job, Some(origin), now).await
 }
 
 pub(super) async fn insert(
     conn: &mut PgConnection,
     id: JobId,
     job: &Job,
-    request_id: Option<RequestId>,
+    origin: Option<JobOrigin>,
     now: DateTime<Utc>,
 ) -> Result<()> {
     hurry(conn, job.serial_key(), now).await?;
     sqlx::query(
-        "insert into jobs (id, kind, payload, serial_key, request_id, run_at, created_at)
-         values ($1, $2, $3, $4, $5, $6, $6)",
+        "insert into jobs (id, kind, payload, serial_key, request_id, traceparent, run_at, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $7)",
     )
     .bind(id.0)
     .bind(job.kind())
     .bind(to_json(job)?)
     .bind(job.serial_key())
-    .bind(request_id.map(|id| id.to_string()))
+    .bind(origin.map(|origin| origin.request_id.to_string()))
+    .bind(origin.and_then(|origin| Some(origin.trace?.to_string())))
     .bind(now)
     .execute(&mut *conn)
     .await?;

@@ -84,7 +84,7 @@ pub use host::{
 };
 pub use host_token::{HostToken, host_token_create, host_token_redeem};
 pub use job::{
-    job_cancel, job_fetch, job_insert, job_insert_for, job_list, job_lock, job_prune,
+    JobOrigin, job_cancel, job_fetch, job_insert, job_insert_for, job_list, job_lock, job_prune,
     job_retry, job_wake,
 };
 pub use listen::{Heard, listen};

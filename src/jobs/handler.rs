@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use trace::TraceParent;
 
 use crate::model::JobId;
 
@@ -20,6 +21,8 @@ pub struct Claim {
     pub attempts: i32,
     /// Of the API call that it comes from, for logs.
     pub request_id: Option<String>,
+    /// What that call was traced as.
+    pub trace: Option<TraceParent>,
     /// Increases with every claim.
     pub(super) fence: i64,
 }

@@ -16,6 +16,7 @@ struct Row {
     serial_key: String,
     attempts: i32,
     request_id: Option<String>,
+    traceparent: Option<String>,
     fence: i64,
 }
 
@@ -46,7 +47,7 @@ pub(super) async fn claim(
                          lease_until = clock_timestamp() + make_interval(secs => $3)
          from due where jobs.id = due.id
          returning jobs.id, jobs.kind, jobs.payload, jobs.serial_key, jobs.attempts, jobs.request_id,
-                   jobs.fence",
+                   jobs.traceparent, jobs.fence",
     )
     .bind(kinds)
     .bind(worker)
@@ -60,6 +61,7 @@ pub(super) async fn claim(
         serial_key: row.serial_key,
         attempts: row.attempts,
         request_id: row.request_id,
+        trace: row.traceparent.and_then(|text| text.parse().ok()),
         fence: row.fence,
     }))
 }

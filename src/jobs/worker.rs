@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::handler::{Claim, Handlers, Outcome};
 use super::table;
@@ -108,7 +108,11 @@ impl Worker {
                     let worker = Arc::clone(self);
                     let request_id = claim.request_id.clone();
                     let span = tracing::error_span!("job", job = %claim.id, request_id);
-                    runs.spawn(async move { worker.execute(claim).await }.instrument(span));
+                    let run = async move {
+                        let traced = traced(&claim);
+                        worker.execute(claim).instrument(traced).await;
+                    };
+                    runs.spawn(run.instrument(span));
                 }
                 Ok(None) => return,
                 Err(error) => {
@@ -213,6 +217,23 @@ impl Worker {
             Outcome::Abandoned => tracing::warn!(%job, kind, key, "job abandoned"),
         }
     }
+}
+
+/// One run of a job, as a part of the call that it comes from.
+fn traced(claim: &Claim) -> Span {
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "job",
+        otel.name = claim.kind,
+        otel.kind = "consumer",
+        warren.job = %claim.id,
+        warren.broker = claim.serial_key,
+        warren.attempt = claim.attempts,
+        warren.request_id = claim.request_id,
+    );
+    trace::join(&span, claim.trace);
+    span
 }
 
 /// Doubles with each attempt (from 1) up to the cap.

@@ -43,6 +43,7 @@ pub fn running(
         broker_name: broker.name.clone(),
         generation: broker.generation,
         request_id: None,
+        traceparent: None,
         run: Run::Running,
         engine: release.intent(),
         profile: release.profile(),
@@ -217,6 +218,7 @@ mod tests {
             users: Vec::new(),
             fallback: None,
             request_id: None,
+            traceparent: None,
         }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::faults::{Fault, Faults, When};
 use super::step::Halt;
 use crate::db::Pool;
@@ -76,7 +78,15 @@ impl Flow<'_> {
     ) -> Result<T, Halt> {
         let step = format!("{}.{name}", self.name);
         self.point(&step, When::Before)?;
-        let result = work.await;
+        let span = tracing::info_span!(
+            target: trace::TARGET,
+            "step",
+            otel.name = step,
+            otel.status_code = tracing::field::Empty,
+            warren.request_id = self.request_id,
+            warren.outcome = tracing::field::Empty,
+        );
+        let result = work.instrument(span.clone()).await;
         if let Err(Halt::Wait { reason, .. }) = &result {
             tracing::debug!(step, reason, "waits");
         }
@@ -91,6 +101,10 @@ impl Flow<'_> {
                 | Halt::Crashed,
             ) => "failed",
         };
+        span.record("warren.outcome", outcome);
+        if outcome == "failed" {
+            span.record("otel.status_code", "ERROR");
+        }
         self.context.metrics.step_ended(self.name, name, outcome);
         let done = result?;
         self.point(&step, When::After)?;

@@ -193,6 +193,7 @@ pub(super) async fn ensure_intent(
             capacity,
         );
         intent.request_id.clone_from(&flow.request_id);
+        intent.traceparent = trace::current().map(|span| span.to_string());
         if let Some((launch, old)) = before {
             let releases = (old, release);
             let gate = context.timing.gate_max;

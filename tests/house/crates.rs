@@ -23,16 +23,21 @@ const OURS: &[(&str, &[&str])] = &[
             "host-agent",
             "warren-cli",
             "warren-signing",
+            "warren-trace",
         ],
     ),
     ("agent-api", &[]),
     ("broker-engine", &[]),
-    ("host-agent", &["agent-api", "warren-signing"]),
+    (
+        "host-agent",
+        &["agent-api", "warren-signing", "warren-trace"],
+    ),
     ("fleet-simulator", &["agent-api", "host-agent"]),
     ("warren-client", &[]),
     ("warren-perf", &[]),
     ("warren-cli", &["warren-client", "warren-perf"]),
     ("warren-signing", &[]),
+    ("warren-trace", &[]),
     ("warren-test-support", &[]),
 ];
 

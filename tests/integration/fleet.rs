@@ -80,6 +80,7 @@ impl Fleet {
             user_agent: None,
             received_at: SystemClock.now(),
             access_key_id: AccessKeyId::parse("AKIDEXAMPLE000000000").unwrap(),
+            trace: None,
             note: CallNote::default(),
         };
         let host_id = HostId(SystemEntropy.uuid());

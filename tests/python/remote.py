@@ -4,6 +4,7 @@ create NAME [TOKEN]   -> the broker's id
 wait ID               -> host and port of AMQPS, once the broker runs
 state ID | reboot ID | delete ID | gone ID | names
 endpoint URL          -> from here on, the API is there
+trace TRACEPARENT     -> from here on, calls are a part of this span
 A call that fails answers `error`, the error's code and its message.
 """
 
@@ -41,6 +42,9 @@ def answer(verb, *words):
     if verb == "endpoint":
         os.environ["AWS_ENDPOINT_URL_MQ"] = words[0]
         mq = scenario.mq()
+        return words[0]
+    if verb == "trace":
+        mq.meta.events.register("before-call.mq", lambda params, **_: params["headers"].update(traceparent=words[0]))
         return words[0]
     raise AssertionError(f"unknown: {verb}")
 

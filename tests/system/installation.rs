@@ -43,12 +43,25 @@ pub(crate) struct Key {
 pub(crate) struct Setting {
     directory: TempDir,
     pub(crate) database_url: String,
+    /// Where spans are sent.
+    collector: Option<String>,
 }
 
 impl Installation {
     /// One API, one worker, one host.
     pub(crate) fn start() -> Self {
-        let setting = Setting::new();
+        Self::with(Setting::new())
+    }
+
+    /// [`Self::start`], and everything sends its spans to this collector.
+    pub(crate) fn traced(collector: &str) -> Self {
+        Self::with(Setting {
+            collector: Some(collector.to_owned()),
+            ..Setting::new()
+        })
+    }
+
+    fn with(setting: Setting) -> Self {
         let key = setting.account("ours");
         std::fs::write(
             setting.path("ca.pem"),
@@ -224,6 +237,7 @@ impl Setting {
         let setting = Self {
             directory: tempfile::tempdir().expect("a temporary directory can be created"),
             database_url: runtime.block_on(postgres::empty_database()),
+            collector: None,
         };
         master_key(&setting.path("master.key"));
         setting.succeed(&["migrate"]);
@@ -241,6 +255,11 @@ impl Setting {
             .args(arguments)
             .env("DATABASE_URL", &self.database_url)
             .env("WARREN_MASTER_KEY_FILE", self.path("master.key"));
+        if let Some(collector) = &self.collector {
+            command
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
+                .env("OTEL_BSP_SCHEDULE_DELAY", "200");
+        }
         command
     }
 

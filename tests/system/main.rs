@@ -29,3 +29,4 @@ mod rolling;
 mod scale;
 mod settings;
 mod terraform;
+mod traces;

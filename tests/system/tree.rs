@@ -122,7 +122,7 @@ pub(crate) fn clean(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text == "DATABASE_URL"
-            || ["AWS_", "WARREN_"]
+            || ["AWS_", "OTEL_", "WARREN_"]
                 .iter()
                 .any(|prefix| text.starts_with(prefix))
         {

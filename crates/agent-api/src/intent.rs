@@ -37,6 +37,9 @@ pub struct NodeIntent {
     /// Of the API call that led to this generation, for logs; none when the service acted by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The span that asked for this generation, W3C Trace Context; none when nobody traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     pub run: Run,
     pub engine: EngineArtefact,
     /// `rabbitmq-3.13`, `rabbitmq-4.2` or `lavinmq-2.9`: what the engine presents itself as.

@@ -144,6 +144,7 @@ mod tests {
             broker_name: "one".to_owned(),
             generation,
             request_id: None,
+            traceparent: None,
             run,
             engine: EngineArtefact {
                 release: "0.1.0".to_owned(),

@@ -9,6 +9,8 @@ use agent_api::{HostIntent, HostReport, NodeIntent, Run};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use trace::TraceParent;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::board::Board;
@@ -171,17 +173,36 @@ async fn follow_intent(nodes: &mut Nodes) {
     }
 }
 
+/// A report that tells of a change that somebody traces.
+fn traced(cause: Option<TraceParent>) -> Span {
+    if cause.is_none() {
+        return Span::none();
+    }
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "report",
+        otel.kind = "client",
+    );
+    trace::join(&span, cause);
+    span
+}
+
 /// Reports at once when an observation changed, and as a heartbeat.
 async fn report(context: Arc<Context>) {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    let mut cause = None;
     while !context.shutdown.is_cancelled() {
+        cause = context.board.take_cause().or(cause);
         let report = HostReport {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             capacity: capacity::measure(&context.layout.volumes()),
             nodes: context.board.all(),
         };
-        match context.control.report(&report).await {
+        let call = context.control.report(&report);
+        match call.instrument(traced(cause)).await {
             Ok(()) => {
+                cause = None;
                 backoff.succeeded();
                 tokio::select! {
                     () = context.shutdown.cancelled() => {}

@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use agent_api::NodeObservation;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use trace::TraceParent;
 use uuid::Uuid;
 
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     observations: Mutex<BTreeMap<Uuid, NodeObservation>>,
+    /// What the newest change is a part of, if that is traced and was not told yet.
+    cause: Mutex<Option<TraceParent>>,
     changed: Notify,
 }
 
 impl Board {
     /// Rings only when more than the time of the observation is new.
-    pub(crate) fn post(&self, observation: NodeObservation) {
+    pub(crate) fn post(&self, observation: NodeObservation, cause: Option<TraceParent>) {
         let old = self
             .observations
             .lock()
@@ -27,8 +30,15 @@ impl Board {
             } != observation
         });
         if news {
+            if cause.is_some() {
+                *self.cause.lock() = cause;
+            }
             self.changed.notify_one();
         }
+    }
+
+    pub(crate) fn take_cause(&self) -> Option<TraceParent> {
+        self.cause.lock().take()
     }
 
     pub(crate) fn forget(&self, node_id: Uuid) {
@@ -78,21 +88,27 @@ mod tests {
     #[tokio::test]
     async fn only_news_ring() {
         let board = Board::default();
-        board.post(observation());
+        board.post(observation(), None);
         assert!(rang(&board).await);
 
         let later = observation().observed_at + TimeDelta::seconds(5);
-        board.post(NodeObservation {
-            observed_at: later,
-            ..observation()
-        });
+        board.post(
+            NodeObservation {
+                observed_at: later,
+                ..observation()
+            },
+            None,
+        );
         assert!(!rang(&board).await);
         assert_eq!(board.all()[0].observed_at, later);
 
-        board.post(NodeObservation {
-            phase: Phase::Ready,
-            ..observation()
-        });
+        board.post(
+            NodeObservation {
+                phase: Phase::Ready,
+                ..observation()
+            },
+            None,
+        );
         assert!(rang(&board).await);
         board.forget(Uuid::from_u128(1));
         assert!(board.all().is_empty());

@@ -148,6 +148,11 @@ async fn send(call: RequestBuilder) -> Result<Response, Error> {
     struct Refusal {
         message: String,
     }
+    // What the call is made for, if that is traced.
+    let call = match trace::current() {
+        Some(span) => call.header(trace::HEADER, span.to_string()),
+        None => call,
+    };
     let response = call.send().await.map_err(Error::Unreachable)?;
     if response.status().is_success() {
         return Ok(response);

@@ -22,6 +22,7 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
+use tracing::{Instrument as _, Span};
 
 pub use state::{AgentState, Lifetimes};
 
@@ -49,11 +50,32 @@ async fn measure(State(state): State<AgentState>, request: Request, next: Next) 
     let route = request.extensions().get::<MatchedPath>();
     let operation = operation(request.method(), route.map_or("", MatchedPath::as_str));
     let started = Instant::now();
-    let response = next.run(request).await;
+    let traced = traced(&request, operation);
+    let response = next.run(request).instrument(traced.clone()).await;
     let took = (operation != LONG_POLL).then(|| started.elapsed());
     let status = response.status().as_u16();
+    traced.record("http.response.status_code", status);
     state.metrics.agent_answered(operation, status, took);
     response
+}
+
+/// A call that an agent makes for the sake of one that is traced. Heartbeats and long polls are not.
+fn traced(request: &Request, operation: &'static str) -> Span {
+    let header = request.headers().get(trace::HEADER);
+    let parent = header.and_then(|header| header.to_str().ok()?.parse().ok());
+    if parent.is_none() {
+        return Span::none();
+    }
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "agent_call",
+        otel.name = operation,
+        otel.kind = "server",
+        http.response.status_code = tracing::field::Empty,
+    );
+    trace::join(&span, parent);
+    span
 }
 
 fn operation(method: &Method, route: &str) -> &'static str {

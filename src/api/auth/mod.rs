@@ -78,6 +78,7 @@ pub(super) async fn authenticate(
         tags: standing.tags,
         region: claim.region,
         request_id: request_id.unwrap_or_else(|| RequestId(state.app.entropy.uuid())),
+        trace: parts.extensions.get().copied(),
         source_address: origin.address,
         is_secure: origin.is_secure,
         user_agent: user_agent.and_then(|agent| Some(agent.to_str().ok()?.to_owned())),

@@ -88,7 +88,7 @@ impl App {
             generation: broker.generation,
         };
         let job_id = JobId(self.entropy.uuid_at(now));
-        db::job_insert_for(&mut tx, job_id, &job, caller.request_id, now).await?;
+        db::job_insert_for(&mut tx, job_id, &job, caller.origin(), now).await?;
         let change = Change {
             action: Action::CreateBroker,
             resource: &arn,

@@ -31,7 +31,7 @@ impl App {
             broker_id: broker.id.clone(),
         };
         let job_id = JobId(self.entropy.uuid_at(now));
-        db::job_insert_for(&mut tx, job_id, &job, caller.request_id, now).await?;
+        db::job_insert_for(&mut tx, job_id, &job, caller.origin(), now).await?;
         let change = Change {
             action,
             resource: &broker.arn(),

@@ -114,7 +114,7 @@ impl App {
         db::pair_start(&mut tx, &broker, replicas, now).await?;
         broker.next_generation(now);
         let job_id = JobId(self.entropy.uuid_at(now));
-        db::broker_reboot(&mut tx, &broker, job_id, Some(caller.request_id), now).await?;
+        db::broker_reboot(&mut tx, &broker, job_id, Some(caller.origin()), now).await?;
         let run = MaintenanceRun::begun(self.entropy.uuid_at(now), &broker, changes, now);
         db::maintenance_run_create(&mut tx, &run).await?;
         let change = Change {

@@ -25,7 +25,7 @@ impl App {
         db::pair_start(&mut tx, &broker, replicas, now).await?;
         broker.next_generation(now);
         let job_id = JobId(self.entropy.uuid_at(now));
-        db::broker_reboot(&mut tx, &broker, job_id, Some(caller.request_id), now).await?;
+        db::broker_reboot(&mut tx, &broker, job_id, Some(caller.origin()), now).await?;
         let change = Change {
             action,
             resource: &broker.arn(),

@@ -91,6 +91,7 @@ pub(super) mod tests {
             broker_name: "orders".to_owned(),
             generation: 3,
             request_id: None,
+            traceparent: None,
             run: Run::Running,
             engine: EngineArtefact {
                 release: "0.1.0".to_owned(),

@@ -12,6 +12,7 @@ mod control;
 mod decide;
 mod due;
 mod health;
+mod journey;
 mod logins;
 mod memory;
 mod output;

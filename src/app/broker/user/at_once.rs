@@ -97,8 +97,8 @@ impl<'a> AtOnce<'a> {
         db::broker_user_put(&mut self.tx, &broker_id, &user, now).await?;
         let job = Job::BrokerUsers { broker_id };
         let job_id = JobId(app.entropy.uuid_at(now));
-        let request_id = self.caller.request_id;
-        db::job_insert_for(&mut self.tx, job_id, &job, request_id, now).await?;
+        let origin = self.caller.origin();
+        db::job_insert_for(&mut self.tx, job_id, &job, origin, now).await?;
         let change = Change {
             action: self.action,
             resource: &self.broker.arn(),

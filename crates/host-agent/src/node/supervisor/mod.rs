@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::{
-    Alarms, LaunchObservation, NodeConfiguration, NodeIntent, NodeObservation, Phase, Run,
-};
+use agent_api::{Alarms, NodeConfiguration, NodeIntent, Phase, Run};
 use rustix::process::Signal;
 use tokio::process::Command;
 use tokio::sync::watch;
@@ -22,6 +20,7 @@ use super::configuration::{Choice, USELESS_MAX};
 use super::decide::{Action, Local, decide};
 use super::due::{Checks, Renewal};
 use super::health::{self, Health, Unwell};
+use super::journey::Journey;
 use super::process::Handle;
 use super::restarts::Restarts;
 use super::secrets::{Monitoring, definitions};
@@ -72,6 +71,7 @@ pub(crate) struct Supervisor {
     starved: bool,
     /// What was last told.
     told: (Phase, Option<String>),
+    journey: Journey,
 }
 
 struct Running {
@@ -118,6 +118,7 @@ impl Supervisor {
             alarms: Alarms::default(),
             starved: false,
             told: (Phase::Starting, None),
+            journey: Journey::default(),
         }
     }
 
@@ -131,7 +132,9 @@ impl Supervisor {
             // Whose request it was that the node is what it is.
             let request_id = self.intent.request_id.clone();
             let span = tracing::error_span!("node", request_id);
-            match self.step().instrument(span).await {
+            let action = decide(&self.intent, self.local());
+            let traced = self.journey.during(action, &self.intent);
+            match self.step(action).instrument(traced).instrument(span).await {
                 Ok(()) => trouble.succeeded(),
                 Err(error) => {
                     tracing::warn!(node_id = %self.node_id, %error, "a step failed");
@@ -145,8 +148,8 @@ impl Supervisor {
         }
     }
 
-    async fn step(&mut self) -> Result<(), Error> {
-        match decide(&self.intent, self.local()) {
+    async fn step(&mut self, action: Action) -> Result<(), Error> {
+        match action {
             Action::Stop => {
                 // Fetched while the old process serves: what cannot be had costs no time away.
                 if self.intent.run == Run::Running {
@@ -207,41 +210,6 @@ impl Supervisor {
             _ = self.intents.changed() => {}
             () = async { sleep(limit.unwrap_or_default()).await }, if limit.is_some() => {}
         }
-    }
-
-    fn post(&mut self, phase: Phase, detail: Option<String>) {
-        self.told = (phase, detail.clone());
-        let looping = phase == Phase::Starting && self.restarts.looping(Instant::now());
-        self.context.board.post(NodeObservation {
-            node_id: self.node_id,
-            generation: self.intent.generation,
-            phase: if looping { Phase::CrashLooping } else { phase },
-            process: self
-                .running
-                .as_ref()
-                .map(|running| running.handle.process()),
-            restarts: self.exits,
-            detail,
-            launch: self.is_current().then(|| LaunchObservation {
-                release: self.trial.launch(&self.intent).engine.release,
-                rolled_back: self.trial.reason().map(str::to_owned),
-                away_ms: self
-                    .away
-                    .map(|away| u64::try_from(away.as_millis()).unwrap_or(u64::MAX)),
-            }),
-            rejected: self.choice.rejected(&self.intent),
-            alarms: Alarms {
-                out_of_memory: looping && self.starved,
-                ..self.alarms
-            },
-            observed_at: clock::now(),
-        });
-    }
-
-    /// Whether the process that runs is of the intended generation.
-    fn is_current(&self) -> bool {
-        let running = self.running.as_ref();
-        running.is_some_and(|running| running.generation == self.intent.generation)
     }
 
     /// Takes over what an earlier agent left running.

@@ -2,16 +2,56 @@
 
 use std::path::Path;
 
-use agent_api::{Alarms, NodeIntent, Phase};
+use agent_api::{Alarms, LaunchObservation, NodeIntent, NodeObservation, Phase};
 use tokio::time::Instant;
 
 use super::super::health::{Health, Unwell};
 use super::super::state::Files;
 use super::super::{certificate, control, logins, memory, output};
 use super::Supervisor;
-use crate::Error;
+use crate::{Error, clock};
 
 impl Supervisor {
+    pub(super) fn post(&mut self, phase: Phase, detail: Option<String>) {
+        self.told = (phase, detail.clone());
+        let looping = phase == Phase::Starting && self.restarts.looping(Instant::now());
+        let observation = NodeObservation {
+            node_id: self.node_id,
+            generation: self.intent.generation,
+            phase: if looping { Phase::CrashLooping } else { phase },
+            process: self
+                .running
+                .as_ref()
+                .map(|running| running.handle.process()),
+            restarts: self.exits,
+            detail,
+            launch: self.is_current().then(|| LaunchObservation {
+                release: self.trial.launch(&self.intent).engine.release,
+                rolled_back: self.trial.reason().map(str::to_owned),
+                away_ms: self
+                    .away
+                    .map(|away| u64::try_from(away.as_millis()).unwrap_or(u64::MAX)),
+            }),
+            rejected: self.choice.rejected(&self.intent),
+            alarms: Alarms {
+                out_of_memory: looping && self.starved,
+                ..self.alarms
+            },
+            observed_at: clock::now(),
+        };
+        let cause = trace::of(&self.journey.span());
+        self.context.board.post(observation, cause);
+        if matches!(phase, Phase::Ready | Phase::Absent) {
+            self.journey.end(&self.intent);
+        }
+    }
+
+    /// Whether the process that runs is of the intended generation.
+    pub(super) fn is_current(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| running.generation == self.intent.generation)
+    }
+
     pub(super) fn became_ready(&mut self) {
         self.restarts.became_ready();
         self.starved = false;
