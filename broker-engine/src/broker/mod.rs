@@ -101,7 +101,7 @@ pub use self::{
     policy::AppliedPolicies,
     publisher::{PublishOutcome, Publisher, ReadHeaders, Way},
     queue::{ConnectionId, Dialect, Queue, QueueKind, QueueSettings, QueueStats},
-    session::{Declared, Deleted, Session},
+    session::{Declared, Deleted, Purged, Session},
     settlement::{Settlement, Settlements, Verdict},
     stats::{
         History, OfChannel, OfConnection, OfExchange, OfNode, OfQueue, PERIODS, Series, Totals,

@@ -45,6 +45,15 @@ pub struct Deleted {
     pub durable: Option<Position>,
 }
 
+/// A queue that was emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// The messages that were ready.
+    pub messages: usize,
+    /// What must be durable before the purge is answered; none: at once.
+    pub durable: Option<Position>,
+}
+
 /// A connection's view of its virtual host.
 #[derive(Clone)]
 pub struct Session {
@@ -288,10 +297,11 @@ impl Session {
         self.check_topics(Action::Read, exchange, [key])
     }
 
-    /// Removes a queue's ready messages. Returns how many.
-    pub fn queue_purge(&self, name: &str) -> Result<usize, Error> {
+    /// Removes a queue's ready messages.
+    pub fn queue_purge(&self, name: &str) -> Result<Purged, Error> {
         let request = Request::queue(Operation::Purge, name);
-        Ok(self.queue_to_read(request)?.purge())
+        let (messages, durable) = self.queue_to_read(request)?.purge();
+        Ok(Purged { messages, durable })
     }
 
     /// A queue that this connection may get messages from.

@@ -186,7 +186,7 @@ fn each_kind_of_exchange_routes_its_way() {
         };
         let outcome = publisher.publish(&[publish]);
         let got: Vec<usize> = ["one", "two"]
-            .map(|name| session.queue_purge(name).unwrap())
+            .map(|name| session.queue_purge(name).unwrap().messages)
             .to_vec();
         assert_eq!(outcome.unroutable.is_empty(), got.iter().sum::<usize>() > 0);
         got

@@ -246,3 +246,32 @@ fn a_level_that_makes_no_sense_or_is_another_is_refused() {
     let refused = node.broker.put_parameter(&parameter).unwrap_err();
     assert!(refused.to_string().contains("sync or write"), "{refused}");
 }
+
+#[test]
+fn a_purge_and_a_deletion_are_durable_as_the_messages_were() {
+    for of_node in LEVELS {
+        let disk = FaultyDisk::new();
+        let node = Node::open_with(&disk, 0, of_node);
+        for of_queue in LEVELS {
+            let name = of_queue.name();
+            node.declare(name, &[argument(of_queue)]);
+            node.wait(send(&node, &[name, name]).durable);
+            let purged = node.session.queue_purge(name).unwrap();
+            assert_eq!(purged.messages, 2);
+            assert_eq!(purged.durable.unwrap().level(), of_queue);
+            node.wait(purged.durable);
+            if of_queue == Durability::Sync {
+                for seed in 0..8 {
+                    let cut = Node::open_with(&disk.power_cut(seed), 0, of_node);
+                    let queue = cut.session.readable_queue(name).unwrap();
+                    assert_eq!(queue.stats().ready, 0, "the power goes, nothing is back");
+                }
+            }
+            let nothing = node.session.queue_purge(name).unwrap();
+            assert_eq!((nothing.messages, nothing.durable), (0, None));
+            let deleted = node.session.queue_delete(name, false, false).unwrap();
+            let expected = of_node.stricter(of_queue);
+            assert_eq!(deleted.durable.unwrap().level(), expected);
+        }
+    }
+}

@@ -533,7 +533,7 @@ fn exchanges_lead_to_exchanges_in_circles_and_to_alternates_also_after_a_restart
             .session
             .publisher(|_| Table::default())
             .publish(&[publish]);
-        let counts = ["q", "rest"].map(|name| node.session.queue_purge(name).unwrap());
+        let counts = ["q", "rest"].map(|name| node.session.queue_purge(name).unwrap().messages);
         (counts, outcome.error)
     };
     assert_eq!(send("first", "a.b").0, [1, 0]);

@@ -481,8 +481,10 @@ impl Vhost {
             let mut batch = Batch::new();
             batch.gone(queue.id());
             let appended = self.core.store.append(batch);
+            // The messages are to stay away as surely as they would have stayed.
+            let level = self.core.store.durability().stricter(queue.durability());
             position = appended
-                .map(|appended| Some(appended.position))
+                .map(|appended| Some(appended.position.at(level)))
                 .map_err(Error::from);
         }
         self.changed(topology);

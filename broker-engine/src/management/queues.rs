@@ -96,7 +96,8 @@ pub(super) async fn purge(
 ) -> Result<StatusCode, Error> {
     let session = operator::enter(&user, &node, &vhost)?;
     session.vhost().queue(&name).ok_or(Error::NotFound)?;
-    session.queue_purge(&name).map_err(operator::refused)?;
+    let purged = session.queue_purge(&name).map_err(operator::refused)?;
+    Arc::clone(&node).durable(purged.durable).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

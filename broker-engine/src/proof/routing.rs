@@ -352,7 +352,7 @@ impl World {
                     continue;
                 }
                 let expected = self.model.route(*exchange, key, headers);
-                let counts: Vec<usize> = self.queues.iter().map(|queue| queue.purge()).collect();
+                let counts: Vec<usize> = self.queues.iter().map(|queue| queue.purge().0).collect();
                 let wanted: Vec<usize> = (0..QUEUES)
                     .map(|number| usize::from(expected.contains(&number)))
                     .collect();

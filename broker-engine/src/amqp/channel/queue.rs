@@ -116,9 +116,9 @@ impl Channel {
             .queue_purge(&self.queue_name(purge.queue)?)?;
         Ok(self.reply(
             purge.no_wait,
-            None,
+            purged.durable,
             &QueuePurgeOk {
-                message_count: count(purged),
+                message_count: count(purged.messages),
             },
         ))
     }

@@ -60,7 +60,7 @@ use super::{
     value::Table,
     vhost::Vhost,
 };
-use crate::store::{Batch, Durability, MessageId, QueueId};
+use crate::store::{Batch, Durability, MessageId, Position, QueueId};
 
 /// A connection, as the owner of exclusive queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -383,14 +383,14 @@ impl Queue {
         Ok(Some((delivery, remaining)))
     }
 
-    /// Removes what is ready, not what is handed out. Returns how many went.
-    pub fn purge(&self) -> usize {
+    /// Removes what is ready, not what is handed out. Returns how many went, and what must be durable for them not to
+    /// come back.
+    pub fn purge(&self) -> (usize, Option<Position>) {
         let mut state = self.lock();
         let purged = state.backlog.ready_len();
         let logged = state.backlog.clear_ready();
         drop(state);
-        self.log(&logged, Batch::drop_messages);
-        purged
+        (purged, self.log(&logged, Batch::drop_messages))
     }
 
     /// Adds a consumer. It gets nothing before [`Queue::pump`] is called, so that the client can be told first.
@@ -514,9 +514,13 @@ impl Queue {
         self.log(logged, Batch::ack);
     }
 
-    fn log(&self, logged: &[MessageId], add: fn(&mut Batch, QueueId, &[MessageId])) {
+    fn log(
+        &self,
+        logged: &[MessageId],
+        add: fn(&mut Batch, QueueId, &[MessageId]),
+    ) -> Option<Position> {
         if logged.is_empty() {
-            return;
+            return None;
         }
         let mut batch = Batch::new();
         if logged.is_sorted() {
@@ -526,14 +530,18 @@ impl Queue {
             sorted.sort_unstable();
             add(&mut batch, self.id, &sorted);
         }
-        self.append(batch);
+        self.append(batch)
     }
 
-    /// Appends what nobody waits for. A failure is not lost: the log stays failed and the node exits, or the volume is
+    /// Appends what the queue has decided. Returns what makes it durable, for whoever waits for that. A failure is not lost: the log stays failed and the node exits, or the volume is
     /// full and the messages come back after a restart, flagged as redelivered.
-    pub(in crate::broker) fn append(&self, batch: Batch) {
-        if let Err(error) = self.core.store.append(batch) {
-            tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a settlement");
+    pub(in crate::broker) fn append(&self, batch: Batch) -> Option<Position> {
+        match self.core.store.append(batch) {
+            Ok(appended) => Some(appended.position.at(self.durability())),
+            Err(error) => {
+                tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a settlement");
+                None
+            }
         }
     }
 

@@ -120,7 +120,7 @@ impl Harness {
                 self.delivered()?;
             }
             Op::Purge => {
-                let purged = self.queue.purge();
+                let (purged, _) = self.queue.purge();
                 let ready = std::mem::take(&mut self.model.ready).len();
                 same("purged", &purged, &ready)?;
             }
