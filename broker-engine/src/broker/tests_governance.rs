@@ -9,7 +9,7 @@ use super::{
     Broker, Bystander, DEFAULT_VHOST, Error, ExchangeDeclare, OPERATOR_POLICY, POLICY, Queue,
     QueueDeclare, Session, Table, Value,
     definitions::document::{self, Parameter},
-    tests_rules::{Node, bodies, text},
+    tests_rules::{Node, Properties, bodies, text},
 };
 use crate::store::disk::FaultyDisk;
 
@@ -494,4 +494,45 @@ fn a_queue_that_names_no_type_has_the_virtual_hosts() {
         node.broker.put_vhost(&unknown).unwrap_err().to_string(),
         "other is not a valid queue type"
     );
+}
+
+#[test]
+fn a_limit_in_bytes_that_comes_after_a_restart_goes_by_the_bodies_as_they_are() {
+    let disk = FaultyDisk::new();
+    let node = Node::open(&disk, 1_000);
+    node.declare("q", &[]);
+    // Short properties where an estimate would look, and long ones elsewhere; bodies of all lengths.
+    let lens = |number: usize| if number % 7 == 3 { 900 } else { 10 + number };
+    for number in 0..40 {
+        let mut properties = Properties::default();
+        if number % 20 != 0 && number != 39 {
+            let padding = Value::String(vec![b'x'; 50 * (number % 5)]);
+            properties.headers.set("padding", padding);
+        }
+        node.send("q", &"b".repeat(lens(number)), &properties);
+    }
+    drop(node);
+    let node = Node::open(&disk.kill(), 1_000);
+    let queue = node.session.readable_queue("q").unwrap();
+    node.plain("q", "last");
+    assert_eq!(ready(&queue), 41);
+    set(
+        &node,
+        POLICY,
+        "short",
+        ".*",
+        json!({"max-length-bytes": 3000}),
+    );
+    let (mut kept, mut bytes) = (vec!["last".to_owned()], 4);
+    for number in (0..40).rev() {
+        bytes += lens(number);
+        if bytes > 3000 {
+            break;
+        }
+        kept.insert(0, "b".repeat(lens(number)));
+    }
+    let sum: usize = kept.iter().map(String::len).sum();
+    assert_eq!(queue.stats().ready_bytes, sum as u64);
+    assert_eq!(bodies(&queue), kept);
+    assert_eq!(queue.stats().ready_bytes, 0);
 }

@@ -96,6 +96,19 @@ impl Backlog {
         }
     }
 
+    /// Takes out the messages that nothing came back before, oldest first, for them to be pushed again in that order.
+    pub(super) fn take_ready(&mut self) -> VecDeque<Run> {
+        for run in &self.ready {
+            let extent = run.extent();
+            self.ready_bytes -= extent.body_bytes;
+            if run.is_cached() {
+                self.cached_bytes -= extent.content_bytes;
+            }
+        }
+        self.ready_len = 0;
+        std::mem::take(&mut self.ready)
+    }
+
     /// What goes out next.
     pub(super) fn front(&self) -> Option<Front<'_>> {
         match self.sorted.first_key_value() {

@@ -107,6 +107,7 @@ impl Queue {
             self.time_from_now();
         }
         state.may_expire |= self.rules().ttl_ms.is_some() && !state.backlog.is_empty();
+        self.measure_estimated(&mut state);
         self.note_consumer_timeout();
         self.note_durability();
         self.note_time(&mut state);

@@ -147,6 +147,8 @@ struct State {
     used_ms: u64,
     /// Messages on their way that the queue agreed to take, and their bytes.
     reserved: (usize, u64),
+    /// Whether the lengths of bodies that came back with a start are estimates.
+    is_estimated: bool,
 }
 
 /// The state under its lock. When it is let go, the lengths are measured.

@@ -1,12 +1,12 @@
 //! Filling a queue with what the log still has of it when the node starts.
 //!
-//! Contents stay in the log. Only queues that rank their messages or limit their bytes read them through; how much of
-//! the others' contents are bodies is told by a few of them.
+//! Contents stay in the log. Only queues that rank their messages or limit their bytes read them through, or do so when
+//! a policy comes to limit them; how much of the others' contents are bodies is told by a few of them.
 
 use bytes::Bytes;
 
 use super::{
-    Queue,
+    Queue, State,
     backlog::{Backlog, Rank},
     entry::overhead,
     pump::stored_message,
@@ -42,6 +42,7 @@ impl Queue {
         }
         // What comes from now on lies above what was recovered, whatever the log was told ahead of time: after the next
         // clean stop it is not taken for handed out.
+        state.is_estimated = !self.reads_recovered() && !recovered.runs.is_empty();
         state.marks.logged = recovered.handed_out;
         state.marks.actual = recovered.handed_out.min(last);
         self.check_soon(&mut state);
@@ -50,6 +51,22 @@ impl Queue {
     /// Whether ranks or the lengths of bodies count here, so that messages must be read.
     fn reads_recovered(&self) -> bool {
         self.rules().ranks() || self.rules().bytes_max.is_some()
+    }
+
+    /// Replaces estimates of lengths by the lengths once a limit goes by them.
+    pub(super) fn measure_estimated(&self, state: &mut State) {
+        if !state.is_estimated || self.rules().bytes_max.is_none() {
+            return;
+        }
+        state.is_estimated = false;
+        for run in state.backlog.take_ready() {
+            match run.as_recovered() {
+                None => state.backlog.push(run, u64::MAX),
+                Some(recovered) => {
+                    self.push_measured(&mut state.backlog, recovered, run.is_redelivered);
+                }
+            }
+        }
     }
 
     /// How many bytes of a message are not its body: the mean of the first, one in the middle and one near the end.
@@ -82,6 +99,11 @@ impl Queue {
         if !self.reads_recovered() {
             return backlog.push(Run::recovered_run(run, is_redelivered, overhead), 0);
         }
+        self.push_measured(backlog, run, is_redelivered);
+    }
+
+    /// Adds messages that only the log has, after reading each of them.
+    fn push_measured(&self, backlog: &mut Backlog, run: RecoveredRun, is_redelivered: bool) {
         let mut rest = Some(run);
         while let Some(run) = rest.take() {
             let read = self.core.store.read_run(self.id, run.ids(), READ_BYTES);

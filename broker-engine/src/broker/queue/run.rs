@@ -93,6 +93,17 @@ impl Run {
         }
     }
 
+    /// What recovery would find of the messages, if only the log has them.
+    pub(super) fn as_recovered(&self) -> Option<RecoveredRun> {
+        let first = self.logged.filter(|_| !self.is_cached())?;
+        Some(RecoveredRun {
+            first,
+            count: self.extent.messages,
+            bytes: self.extent.content_bytes,
+            returns: self.returns,
+        })
+    }
+
     /// Says how long a single recovered message is, and how much of it is its body.
     pub(super) fn measure_by(&mut self, message: &Message) {
         self.extent = Extent::default();
