@@ -8,7 +8,7 @@ use super::auth::User;
 use super::clients::{Asked, channel_name, connection_details};
 use super::error::Error;
 use super::listing::Parameters;
-use super::{State, consumers, operator};
+use super::{State, consumers};
 use crate::broker::{ChannelReport, ConnectionReport};
 
 type Listed = Result<Json<Value>, Error>;
@@ -24,9 +24,8 @@ pub(super) async fn list_of_vhost(
     parameters: Parameters,
     Path(vhost): Path<String>,
 ) -> Listed {
-    operator::look(&user, &node, &vhost)?;
     let asked = Asked::new(user, node, parameters)?;
-    asked.list(|report| report.vhost == vhost, all).await
+    asked.list_of_vhost(&vhost, all).await
 }
 
 pub(super) async fn list_of_connection(

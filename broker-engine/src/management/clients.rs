@@ -10,7 +10,7 @@ use super::auth::User;
 use super::error::Error;
 use super::listing::Parameters;
 use super::rates::Windows;
-use super::{Node, State};
+use super::{Node, State, operator};
 use crate::broker::{ConnectionReport, Origin};
 
 /// How long connections have to describe themselves.
@@ -44,6 +44,16 @@ impl Asked {
         reports.retain(|report| self.may_see(&report.origin) && is_meant(report));
         let described = reports.iter().flat_map(|report| describe(&self, report));
         Ok(Json(self.parameters.list(described.collect())?))
+    }
+
+    /// The same of the connections of one virtual host, which the user may look into.
+    pub(super) async fn list_of_vhost(
+        self,
+        vhost: &str,
+        describe: impl Fn(&Self, &ConnectionReport) -> Vec<Value>,
+    ) -> Result<Json<Value>, Error> {
+        operator::look(&self.user, &self.node, vhost)?;
+        self.list(|report| report.vhost == vhost, describe).await
     }
 
     /// What describes one of them.

@@ -6,11 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use chrono::DateTime;
 use serde_json::{Value, json};
 
+use super::State;
 use super::auth::User;
 use super::clients::Asked;
 use super::error::Error;
 use super::listing::Parameters;
-use super::{State, operator};
 use crate::broker::ConnectionReport;
 use crate::broker::json as tables;
 
@@ -30,9 +30,8 @@ pub(super) async fn list_of_vhost(
     parameters: Parameters,
     Path(vhost): Path<String>,
 ) -> Listed {
-    operator::look(&user, &node, &vhost)?;
     let asked = Asked::new(user, node, parameters)?;
-    asked.list(|report| report.vhost == vhost, one).await
+    asked.list_of_vhost(&vhost, one).await
 }
 
 pub(super) async fn list_of_user(

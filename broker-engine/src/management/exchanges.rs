@@ -25,10 +25,7 @@ pub(super) async fn list(
     node: State,
     parameters: Parameters,
 ) -> Result<Json<Value>, Error> {
-    let vhosts = operator::all(&user, &node);
-    let windows = Windows::of(&parameters)?;
-    let exchanges = vhosts.iter().flat_map(|vhost| all(vhost, &windows));
-    Ok(Json(parameters.list(exchanges.collect())?))
+    operator::list((&user, &node), &parameters, all)
 }
 
 pub(super) async fn list_of_vhost(
@@ -37,9 +34,7 @@ pub(super) async fn list_of_vhost(
     parameters: Parameters,
     Path(vhost): Path<String>,
 ) -> Result<Json<Value>, Error> {
-    let vhost = operator::look(&user, &node, &vhost)?;
-    let windows = Windows::of(&parameters)?;
-    Ok(Json(parameters.list(all(&vhost, &windows))?))
+    operator::list_of_vhost((&user, &node), &parameters, &vhost, all)
 }
 
 pub(super) async fn show(

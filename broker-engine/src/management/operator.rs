@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::Json;
+use serde_json::Value;
+
 use super::Node;
 use super::auth::User;
 use super::error::Error;
+use super::listing::Parameters;
+use super::rates::Windows;
 use crate::broker::{self, Session, Vhost};
 
 /// Opens a session for the user.
@@ -34,6 +39,30 @@ pub(super) fn all(user: &User, node: &Node) -> Vec<Arc<Vhost>> {
     let mut vhosts = node.broker.vhosts();
     vhosts.retain(|vhost| user.can_see(node, vhost.name()));
     vhosts
+}
+
+/// A list of what there is in every virtual host that the user may look into; `all` describes what one of them has.
+pub(super) fn list(
+    (user, node): (&User, &Node),
+    parameters: &Parameters,
+    all: impl Fn(&Vhost, &Windows) -> Vec<Value>,
+) -> Result<Json<Value>, Error> {
+    let windows = Windows::of(parameters)?;
+    let described = self::all(user, node).into_iter();
+    let described = described.flat_map(|vhost| all(&vhost, &windows));
+    Ok(Json(parameters.list(described.collect())?))
+}
+
+/// The same of one virtual host.
+pub(super) fn list_of_vhost(
+    (user, node): (&User, &Node),
+    parameters: &Parameters,
+    vhost: &str,
+    all: impl Fn(&Vhost, &Windows) -> Vec<Value>,
+) -> Result<Json<Value>, Error> {
+    let vhost = look(user, node, vhost)?;
+    let windows = Windows::of(parameters)?;
+    Ok(Json(parameters.list(all(&vhost, &windows))?))
 }
 
 /// A refusal in the words in which a client of AMQP would have it.

@@ -22,10 +22,8 @@ pub(super) async fn list(
     node: State,
     parameters: Parameters,
 ) -> Result<Json<Value>, Error> {
-    let vhosts = operator::all(&user, &node);
-    let windows = Windows::of(&parameters)?;
-    let queues = vhosts.iter().flat_map(|vhost| all(&node, vhost, &windows));
-    Ok(Json(parameters.list(queues.collect())?))
+    let all = |vhost: &Vhost, windows: &Windows| all(&node, vhost, windows);
+    operator::list((&user, &node), &parameters, all)
 }
 
 pub(super) async fn list_of_vhost(
@@ -34,9 +32,8 @@ pub(super) async fn list_of_vhost(
     parameters: Parameters,
     Path(vhost): Path<String>,
 ) -> Result<Json<Value>, Error> {
-    let vhost = operator::look(&user, &node, &vhost)?;
-    let windows = Windows::of(&parameters)?;
-    Ok(Json(parameters.list(all(&node, &vhost, &windows))?))
+    let all = |vhost: &Vhost, windows: &Windows| all(&node, vhost, windows);
+    operator::list_of_vhost((&user, &node), &parameters, &vhost, all)
 }
 
 pub(super) async fn show(
