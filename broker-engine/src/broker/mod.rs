@@ -46,11 +46,17 @@ mod stats;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_access;
+#[cfg(test)]
 mod tests_deduplication;
+#[cfg(test)]
+mod tests_delivery;
 #[cfg(test)]
 mod tests_durability;
 #[cfg(test)]
 mod tests_governance;
+#[cfg(test)]
+mod tests_recovery;
 #[cfg(test)]
 mod tests_rules;
 #[cfg(test)]

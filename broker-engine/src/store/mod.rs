@@ -37,9 +37,17 @@ mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_crashes;
+#[cfg(test)]
+mod tests_damage;
+#[cfg(test)]
 mod tests_faults;
 #[cfg(test)]
 mod tests_formats;
+#[cfg(test)]
+mod tests_room;
+#[cfg(test)]
+mod tests_threads;
 mod wire;
 mod writer;
 

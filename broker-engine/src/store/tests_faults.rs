@@ -7,7 +7,8 @@ use super::{
     Damage, Error, MessageId, Options, QueueId, Recovery, Store,
     disk::{Disk, Fault, FaultyDisk},
     doubt, manifest,
-    tests::{History, QUEUE, ack, content, ids_of, manual, open, publish},
+    tests::{QUEUE, ack, ids_of, manual, open, publish},
+    tests_crashes::{History, content},
 };
 
 const OTHER: QueueId = QueueId(2);
