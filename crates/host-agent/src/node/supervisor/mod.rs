@@ -80,18 +80,18 @@ struct Running {
     control: PathBuf,
     /// Whether a round trip through this process has succeeded.
     served: bool,
-    /// The kernel's count of processes that it ended for want of memory, at the start of this one.
-    memory_kills: Option<u64>,
+    /// What the kernel had ended for want of memory when this one was started.
+    memory_kills: Option<memory::Kills>,
 }
 
 impl Running {
     fn new(handle: Handle, generation: i64, control: PathBuf) -> Self {
         Self {
+            memory_kills: memory::Kills::around(handle.process().pid),
             handle,
             generation,
             control,
             served: false,
-            memory_kills: memory::kills(),
         }
     }
 }

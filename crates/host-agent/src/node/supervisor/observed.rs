@@ -85,7 +85,7 @@ impl Supervisor {
         tracing::warn!(node_id = %self.node_id, how, last_words, "the node exited");
         self.exits = self.exits.saturating_add(1);
         self.alarms = Alarms::default();
-        self.starved = memory::is_out(how, &last_words, running.memory_kills, memory::kills());
+        self.starved = memory::is_out(how, &last_words, running.memory_kills.as_ref());
         // An engine on trial is what is new: it goes back as a whole.
         if !running.served && !self.trial.is_waiting() {
             let why = format!("{how}: {last_words}");
