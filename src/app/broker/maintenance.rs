@@ -157,7 +157,8 @@ impl App {
             );
             Invalid::new("broker-id", text)
         })?;
-        // What else waits goes on waiting.
+        // What else waits goes on waiting, a pair that is to begin or to end too: whoever goes back wants what was before,
+        // and nothing new with it.
         let waits = StagedLaunch {
             engine_version: None,
             engine_release: None,

@@ -1,4 +1,15 @@
 //! What the owner of a broker has to do, from what its nodes observe. Nobody clears it: it is there while the cause is.
+//!
+//! Of the codes of the developer guide, "Troubleshooting", four never come, for what they tell of cannot happen here:
+//!
+//! | code | why not |
+//! |---|---|
+//! | `INVALID_KMS_KEY` | customers' own keys are refused when a broker is created |
+//! | `RABBITMQ_QUORUM_QUEUES_NOT_SUPPORTED_ON_CURRENT_VERSION` | every version that is served, 3.13 and newer, has quorum queues |
+//! | `RABBITMQ_CLUSTER_DISK_USAGE_TOO_HIGH_FOR_INSTANCE_CHANGE` | a node keeps its volume and the room on it, whatever its instance type |
+//! | `BROKER_ENI_DELETED` | a node's address is its host's: there is no interface that an owner could delete |
+//!
+//! `BROKER_RESTARTS` is ours: a node that ends again and again for another reason than memory would look healthy otherwise.
 
 use serde::Deserialize;
 
