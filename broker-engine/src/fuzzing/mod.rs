@@ -23,7 +23,7 @@ pub use self::{
     wire::{contents, frames, methods, properties, tables},
 };
 pub use crate::{
-    listener::fuzzing::certificates,
+    listener::fuzzing::{certificates, proxy_headers},
     store::fuzzing::{entries, manifest, records, recovery, segment},
 };
 
@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("properties", properties),
     ("contents", contents),
     ("certificates", certificates),
+    ("proxy_headers", proxy_headers),
     ("entries", entries),
     ("records", records),
     ("manifest", manifest),

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -30,7 +30,15 @@ async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
     if stream.peek(&mut first).await? == 0 {
         return Ok(None);
     }
-    match first[0] {
+    header(first[0], stream).await
+}
+
+/// Takes the header off a stream that begins with `first`, if there is one.
+pub(super) async fn header(
+    first: u8,
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<SocketAddr>> {
+    match first {
         b'P' => read_text(stream).await,
         b'\r' => read_binary(stream).await,
         _ => Ok(None),
@@ -41,7 +49,7 @@ fn invalid() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "not a PROXY header")
 }
 
-async fn read_text(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+async fn read_text(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     let mut line = Vec::with_capacity(TEXT_SIZE_MAX);
     while !line.ends_with(b"\r\n") {
         if line.len() == TEXT_SIZE_MAX {
@@ -50,7 +58,9 @@ async fn read_text(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
         line.push(stream.read_u8().await?);
     }
     let line = std::str::from_utf8(&line).map_err(|_| invalid())?;
-    parse_text(line.trim_end()).ok_or_else(invalid)
+    line.strip_suffix("\r\n")
+        .and_then(parse_text)
+        .ok_or_else(invalid)
 }
 
 /// The client that a line names. None: no header; the inner none: the balancer speaks for itself.
@@ -64,17 +74,23 @@ fn parse_text(line: &str) -> Option<Option<SocketAddr>> {
         return Some(None);
     }
     let source: IpAddr = words.next()?.parse().ok()?;
-    let _destination: IpAddr = words.next()?.parse().ok()?;
-    let port = words.next()?.parse().ok()?;
-    let _destination_port: u16 = words.next()?.parse().ok()?;
+    let destination: IpAddr = words.next()?.parse().ok()?;
+    let port = parse_port(words.next()?)?;
+    parse_port(words.next()?)?;
     let is_family = matches!(
-        (family, source),
-        ("TCP4", IpAddr::V4(_)) | ("TCP6", IpAddr::V6(_))
+        (family, source, destination),
+        ("TCP4", IpAddr::V4(_), IpAddr::V4(_)) | ("TCP6", IpAddr::V6(_), IpAddr::V6(_))
     );
     (is_family && words.next().is_none()).then(|| Some(SocketAddr::new(source, port)))
 }
 
-async fn read_binary(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
+/// A decimal number without a sign or leading zeros (section 2.1 of the protocol's specification).
+fn parse_port(word: &str) -> Option<u16> {
+    let is_plain = word == "0" || word.starts_with(|first: char| matches!(first, '1'..='9'));
+    word.parse().ok().filter(|_| is_plain)
+}
+
+async fn read_binary(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     let mut head = [0; 16];
     stream.read_exact(&mut head).await?;
     let length = usize::from(u16::from_be_bytes([head[14], head[15]]));
@@ -117,7 +133,7 @@ fn parse_binary(command: u8, family: u8, body: &[u8]) -> Option<Option<SocketAdd
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -187,6 +203,10 @@ mod tests {
             &b"PROXY TCP4 10.1.2.3 10.0.0.1 5000\r\n"[..],
             b"PROXY TCP4 2001:db8::7 10.0.0.1 5000 5671\r\n",
             b"PROXY TCP4 10.1.2.3 10.0.0.1 5000 5671 x\r\n",
+            b"PROXY TCP4 10.1.2.3 10.0.0.1 5000 5671 \r\n",
+            b"PROXY TCP4 10.1.2.3 10.0.0.1 +500 5671\r\n",
+            b"PROXY TCP4 10.1.2.3 10.0.0.1 5000 05671\r\n",
+            b"PROXY TCP4 10.1.2.3 2001:db8::1 5000 5671\r\n",
             b"\r\n\r\n\0\r\nQUIT\n\x11\x11\0\0",
             &binary(1, 0x11, b"short"),
             &binary(2, 0x11, &[0; 12]),

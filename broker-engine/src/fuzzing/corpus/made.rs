@@ -183,6 +183,39 @@ fn certificate() -> Vec<u8> {
         .to_vec()
 }
 
+/// What balancers write before the client's own first bytes.
+fn proxy_headers() -> Inputs {
+    let greeting = b"AMQP\0\0\x09\x01";
+    let text = |line: &str| [line.as_bytes(), b"\r\n", greeting].concat();
+    let binary = |command: u8, family: u8, body: &[u8]| {
+        let signature = b"\r\n\r\n\0\r\nQUIT\n";
+        let len = (body.len() as u16).to_be_bytes();
+        [
+            signature,
+            &[0x20 | command, family][..],
+            &len,
+            body,
+            greeting,
+        ]
+        .concat()
+    };
+    let extension = [4, 0, 2, 9, 9];
+    let four = [
+        &[10, 1, 2, 3, 10, 0, 0, 1, 0x13, 0x88, 0x16, 0x27][..],
+        &extension,
+    ]
+    .concat();
+    vec![
+        ("text-4", text("PROXY TCP4 10.1.2.3 10.0.0.1 5000 5671")),
+        ("text-6", text("PROXY TCP6 2001:db8::7 ::1 5000 5671")),
+        ("text-unknown", text("PROXY UNKNOWN")),
+        ("binary-4", binary(1, 0x11, &four)),
+        ("binary-6", binary(1, 0x21, &[0x20; 36])),
+        ("binary-local", binary(0, 0, &[])),
+        ("none", greeting.to_vec()),
+    ]
+}
+
 /// An octet that asks for the sums as they are, or for sums that fit.
 fn flagged(name: [&'static str; 2], bytes: &[u8]) -> Inputs {
     let input = |flag: u8| [&[flag][..], bytes].concat();
@@ -250,6 +283,7 @@ pub(super) fn made(target: &str) -> Inputs {
             ]
         }
         "certificates" => vec![("names", certificate())],
+        "proxy_headers" => proxy_headers(),
         "entries" => {
             let mut batch = Batch::new();
             let (one, two) = (QueueId(1), QueueId(2));
