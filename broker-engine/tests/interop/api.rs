@@ -41,21 +41,32 @@ impl Api {
         login: (&str, &str),
         body: Option<Value>,
     ) -> (StatusCode, Value) {
+        self.try_to_ask(method, path, login, body).await.unwrap()
+    }
+
+    /// As [`Api::ask`], of a broker that may have closed the connection.
+    pub(crate) async fn try_to_ask(
+        &self,
+        method: Method,
+        path: &str,
+        login: (&str, &str),
+        body: Option<Value>,
+    ) -> reqwest::Result<(StatusCode, Value)> {
         let request = self.client.request(method, format!("{}{path}", self.base));
         let request = request.basic_auth(login.0, Some(login.1));
         let request = match body {
             Some(body) => request.body(body.to_string()),
             None => request,
         };
-        let response = request.send().await.unwrap();
+        let response = request.send().await?;
         let status = response.status();
-        let text = response.text().await.unwrap();
+        let text = response.text().await?;
         let body = if text.is_empty() {
             Value::Null
         } else {
             serde_json::from_str(&text).unwrap()
         };
-        (status, body)
+        Ok((status, body))
     }
 
     pub(crate) async fn see(&self, path: &str, login: (&str, &str)) -> (StatusCode, Value) {

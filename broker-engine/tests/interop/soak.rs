@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::Api;
 use crate::books::{rounds, seed};
-use crate::churn::{Place, churn, prepare, purge};
+use crate::churn::{Made, Place, churn, prepare, purge};
 use crate::support::{PATIENCE, Process};
 
 /// Between two of them everybody goes. The first is for warming up.
@@ -26,6 +26,12 @@ const PHASE_LONG_S: u32 = 18;
 /// threads, and which thread serves whom is chance. It is the same however long the churn takes, so that a leak of a
 /// few hundred bytes per client exceeds it in a long run, one of some kilobytes in a short one.
 const NOISE_BYTES: u64 = 8 << 20;
+
+/// How many rounds there are at least for one that the client's library fails in.
+const ROUNDS_PER_DEAF_ONE: u64 = 5000;
+
+/// Of so many rounds one may fail because the machine is too busy.
+const LATE_ONES_IN: u64 = 100;
 
 /// What a broker has when nobody is there.
 #[derive(Debug)]
@@ -76,6 +82,7 @@ async fn when_clients_of_all_kinds_are_gone_nothing_of_them_is_left() {
     let place = Place {
         amqp: process.address,
         management: process.management.unwrap(),
+        process: process.id(),
     };
     let api = Api::at(place.management);
     prepare(place).await.unwrap();
@@ -85,17 +92,27 @@ async fn when_clients_of_all_kinds_are_gone_nothing_of_them_is_left() {
     } else {
         PHASE_LONG_S * times
     };
-    let mut rests = Vec::new();
+    let (mut rests, mut total) = (Vec::new(), Made::default());
     for phase in 0..PHASES {
         let time = Duration::from_secs(seconds.into());
         let seed = seed(3) + u64::from(phase) * 1000;
         let made = churn(place, time, seed).await.unwrap();
         purge(place).await.unwrap();
         let rest = rest(&process, &api, directory.path()).await;
-        println!("phase {phase}: {made} rounds; {rest:?}");
-        assert!(made > u64::from(seconds), "there was no churn");
+        println!("phase {phase}: {made:?}; {rest:?}");
+        assert!(made.rounds > u64::from(seconds), "there was no churn");
+        total.rounds += made.rounds;
+        total.deaf += made.deaf;
+        total.late += made.late;
         rests.push(rest);
     }
+    println!("{total:?}");
+    let deaf_max = 1 + total.rounds / ROUNDS_PER_DEAF_ONE;
+    assert!(total.deaf <= deaf_max, "the client fails too often");
+    assert!(
+        total.late * LATE_ONES_IN <= total.rounds,
+        "the machine has no time for this"
+    );
     // Chance can only add to what is needed: the least of the last ones against the most of the first ones.
     let (first, last) = rests[1..].split_at(2);
     let before = first.iter().map(|rest| rest.resident_bytes).max().unwrap();
