@@ -142,7 +142,7 @@ async fn once(place: Place, name: &'static str, doing: fn(Arc<Actor>) -> Doing) 
         match stall::outlast(&actor, doing(Arc::clone(&actor))).await {
             End::Done(outcome) => return outcome,
             End::Hangs(why) => bail!("{name} {why} at {}", actor.at.lock().0),
-            End::Deaf => println!("{name} once more"),
+            End::Deaf | End::Gone => println!("{name} once more"),
         }
     }
 }
@@ -153,7 +153,8 @@ pub(crate) struct Made {
     pub(crate) rounds: u64,
     /// Rounds that the client's library did not get through, because it left in the kernel what the broker had sent.
     pub(crate) deaf: u64,
-    /// Rounds that failed after they had been given no processor for so long that brokers lose patience.
+    /// Rounds that failed, or were not told of it, after they had been given no processor for so long that the broker
+    /// lost its patience.
     pub(crate) late: u64,
 }
 
@@ -229,6 +230,7 @@ async fn act(
             }
             End::Hangs(why) => bail!("{} {why} at {}", actor.name, actor.at.lock().0),
             End::Deaf => made.deaf += 1,
+            End::Gone => made.late += 1,
         }
         made.rounds += 1;
         tokio::time::sleep(PAUSE).await;

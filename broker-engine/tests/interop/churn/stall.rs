@@ -1,9 +1,12 @@
 //! Rounds that do not end, and whose fault that is.
 //!
-//! Whatever stands still counts as the broker's fault, with one exception that is proved: the kernel holds for one of
-//! the client's sockets what the broker sent, for seconds, while the client's threads sleep. The client's library has
-//! lost a wake-up then (lapin 4.12 does, once in thousands of connections on a busy machine): the broker closes that
-//! connection, and the round counts as deaf.
+//! Whatever stands still counts as the broker's fault, with two exceptions that are proved:
+//!
+//! - The kernel holds for one of the client's sockets what the broker sent, for seconds, while the client's threads
+//!   sleep. The client's library has lost a wake-up then (lapin 4.12 does, once in thousands of connections on a busy
+//!   machine): the broker closes that connection, and the round counts as deaf.
+//! - The client waits for its connection to open, and neither the kernel nor the broker has one of its. The broker has
+//!   given up a client that was too slow to log in, and lapin does not tell: the round counts as late.
 //!
 //! The kernel is looked at before the broker is asked, because asking wakes every connection of the broker: a round
 //! that goes on then is proof of a wake-up that the broker had lost.
@@ -17,7 +20,7 @@ use reqwest::Method;
 use serde_json::{Map, Value};
 use tokio::time::{sleep, timeout};
 
-use super::sockets::{is_any_running, threads, to_port};
+use super::sockets::{Socket, is_any_running, threads, to_port};
 use super::{Actor, Doing};
 use crate::api::{ADMINISTRATOR, Api};
 use crate::support::PATIENCE;
@@ -25,8 +28,11 @@ use crate::support::PATIENCE;
 /// How often a round is found where it was, while others get on, before it hangs.
 const STILL_MAX: u32 = 3;
 
+/// Steps that all others make together in [`PATIENCE`] where they do get on; where there is a processor it is thousands.
+const OTHERS_STEPS_MIN: u64 = 200;
+
 /// How often nobody is found to get on, on a machine that has no time for these tests.
-const STARVED_MAX: u32 = 15;
+const STARVED_MAX: u32 = 30;
 
 /// Looks at a socket, and time between them, after which bytes that are unread will stay so.
 const LOOKS: u32 = 10;
@@ -48,6 +54,16 @@ pub(super) enum End {
     Hangs(&'static str),
     /// Its client does not read what it was sent.
     Deaf,
+    /// Its client waits for a connection that the broker has given up and the kernel has not either.
+    Gone,
+}
+
+/// A connection that the broker has.
+struct Open {
+    port: u16,
+    name: String,
+    /// The name that its actor gave it.
+    whose: String,
 }
 
 /// Waits for the end of a round, and looks after it while it stands still.
@@ -64,33 +80,40 @@ pub(super) async fn outlast(actor: &Actor, mut round: Doing) -> End {
             still = 0;
             continue;
         }
-        if all == 0 {
+        if all < OTHERS_STEPS_MIN {
             starved += 1;
         } else {
             still += 1;
         }
-        println!("{}", outside(actor, still, all));
+        println!("{}", outside(actor, still + starved, all));
         let deaf = unread(actor).await;
-        if deaf.is_empty() && still < STILL_MAX && starved < STARVED_MAX {
+        let is_connecting = actor.at.lock().0 == "connect";
+        let is_patient = still < STILL_MAX && starved < STARVED_MAX;
+        if deaf.is_empty() && is_patient && !is_connecting {
             continue;
         }
-        let (told, names) = asked(actor).await;
+        let (told, open) = asked(actor).await;
         println!("{told}");
-        let is_deaf = |(port, _): &&(u16, String)| deaf.contains(port);
-        if let Some((port, name)) = names.iter().find(is_deaf) {
-            println!("the client does not read from port {port}: {name} is closed");
-            return cut(actor, name, round).await;
+        let own = open.iter().filter(|one| one.whose == actor.name);
+        if let Some(one) = own.clone().find(|one| deaf.contains(&one.port)) {
+            println!("the client does not read: {} is closed", one.name);
+            return cut(actor, &one.name, round).await;
         }
-        if still < STILL_MAX && starved < STARVED_MAX {
-            continue;
+        if is_connecting && own.count() == 0 && is_of(&to_port(actor.place.amqp.port()).0, &open) {
+            println!("the client waits for a connection that is gone");
+            return End::Gone;
         }
-        let goes_on = timeout(AWAKENING, &mut round).await.is_ok() || steps(actor) > before.0;
-        let why = if goes_on {
-            "went on only when the broker was asked about its connections"
-        } else {
-            "hangs"
-        };
-        return End::Hangs(why);
+        let outcome = timeout(AWAKENING, &mut round).await;
+        let goes_on = outcome.is_ok() || steps(actor) > before.0;
+        if goes_on && all >= OTHERS_STEPS_MIN {
+            return End::Hangs("went on only when the broker was asked about its connections");
+        }
+        if let Ok(outcome) = outcome {
+            return End::Done(outcome);
+        }
+        if !goes_on && !is_patient {
+            return End::Hangs("hangs");
+        }
     }
 }
 
@@ -99,10 +122,10 @@ fn steps(actor: &Actor) -> u64 {
 }
 
 /// What the kernel says, without asking the broker.
-fn outside(actor: &Actor, still: u32, others: u64) -> String {
+fn outside(actor: &Actor, times: u32, others: u64) -> String {
     let (clients, servers) = to_port(actor.place.amqp.port());
     let mut text = format!(
-        "{} stands at {} for the {still}th time; all others made {others} steps\n",
+        "{} stands at {}, seen {times} times; all others made {others} steps\n",
         actor.name,
         actor.at.lock().0
     );
@@ -146,11 +169,17 @@ async fn unread(actor: &Actor) -> Vec<u16> {
     ports
 }
 
-/// What the broker says, and the ports and names of the actor's connections.
-async fn asked(actor: &Actor) -> (String, Vec<(u16, String)>) {
+/// Whether every one of these ends is one of a connection that the broker has.
+fn is_of(ends: &[Socket], open: &[Open]) -> bool {
+    let is_known = |end: &Socket| open.iter().any(|one| one.port == end.port);
+    ends.iter().all(is_known)
+}
+
+/// What the broker says, and the connections that it has.
+async fn asked(actor: &Actor) -> (String, Vec<Open>) {
     let api = Api::at(actor.place.management);
     let mut text = String::new();
-    let mut names = Vec::new();
+    let mut open = Vec::new();
     for (path, members) in [
         (
             "/connections",
@@ -180,14 +209,14 @@ async fn asked(actor: &Actor) -> (String, Vec<(u16, String)>) {
             );
             let port = one.get("peer_port").and_then(Value::as_u64);
             let port = port.and_then(|port| u16::try_from(port).ok());
-            if one.get("user_provided_name").and_then(Value::as_str) == Some(actor.name)
-                && let (Some(port), Some(name)) = (port, one["name"].as_str())
-            {
-                names.push((port, name.to_owned()));
+            let text_of = |name: &str| Some(one.get(name)?.as_str()?.to_owned());
+            if let (Some(port), Some(name)) = (port, text_of("name")) {
+                let whose = text_of("user_provided_name").unwrap_or_default();
+                open.push(Open { port, name, whose });
             }
         }
     }
-    (text, names)
+    (text, open)
 }
 
 /// Has the broker close the connection, which the client must notice.
