@@ -1,10 +1,11 @@
-//! The commands about users, roles, policies and keys, handed to what carries them out.
+//! The commands about users, roles, groups, policies and keys, handed to what carries them out.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use warren::config::{
-    AccessKeyCommand, Policy, PolicyCommand, QuotaCommand, RoleCommand, Simulate, UserCommand,
+    AccessKeyCommand, GroupCommand, Policy, PolicyCommand, QuotaCommand, RoleCommand, Simulate,
+    UserCommand,
 };
 use warren::model::policy::{Context, PolicyDocument};
 use warren::model::principal_tag::AskedTag;
@@ -14,7 +15,7 @@ use warren::model::{
     AccessKeyId,
     principal::{Name, Subject},
 };
-use warren::roles::{self, Installation};
+use warren::roles::{self, Installation, policy::Labelled};
 
 pub(crate) async fn access_key(
     installation: &Installation,
@@ -128,6 +129,47 @@ pub(crate) async fn role(installation: &Installation, command: RoleCommand) -> a
     Ok(())
 }
 
+pub(crate) async fn group(
+    installation: &Installation,
+    command: GroupCommand,
+) -> anyhow::Result<()> {
+    match command {
+        GroupCommand::Create {
+            account,
+            name: text,
+        } => {
+            roles::admin::create_group(installation, &account, name(&text)?).await?;
+        }
+        GroupCommand::List { account } => {
+            roles::admin::list_groups(installation, &account).await?;
+        }
+        GroupCommand::AddUser {
+            account,
+            name: text,
+            user,
+        } => {
+            let pair = (&name(&text)?, &name(&user)?);
+            roles::admin::add_to_group(installation, &account, pair).await?;
+        }
+        GroupCommand::RemoveUser {
+            account,
+            name: text,
+            user,
+        } => {
+            let pair = (&name(&text)?, &name(&user)?);
+            roles::admin::remove_from_group(installation, &account, pair).await?;
+        }
+        GroupCommand::Delete {
+            account,
+            name: text,
+        } => {
+            let subject = Subject::Group(name(&text)?);
+            roles::admin::delete_principal(installation, &account, &subject).await?;
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn policy(
     installation: &Installation,
     command: PolicyCommand,
@@ -135,26 +177,55 @@ pub(crate) async fn policy(
     match command {
         PolicyCommand::Put {
             account,
+            principal,
             name: text,
             document,
         } => {
-            let document = read(&document)?;
-            roles::admin::put_policy(installation, &account, &name(&text)?, &document).await?;
+            let (name, document) = (name(&text)?, read(&document)?);
+            match principal.as_deref().map(subject).transpose()? {
+                None => roles::admin::put_policy(installation, &account, &name, &document).await?,
+                Some(subject) => {
+                    let policy = (&name, &*document);
+                    roles::admin::put_inline_policy(installation, &account, &subject, policy)
+                        .await?;
+                }
+            }
         }
-        PolicyCommand::List { account } => {
-            roles::admin::list_policies(installation, &account).await?;
+        PolicyCommand::List { account, principal } => {
+            match principal.as_deref().map(subject).transpose()? {
+                None => roles::admin::list_policies(installation, &account).await?,
+                Some(subject) => {
+                    roles::admin::list_policies_of(installation, &account, &subject).await?;
+                }
+            }
         }
         PolicyCommand::Show {
             account,
+            principal,
             name: text,
         } => {
-            roles::admin::show_policy(installation, &account, &name(&text)?).await?;
+            let name = name(&text)?;
+            match principal.as_deref().map(subject).transpose()? {
+                None => roles::admin::show_policy(installation, &account, &name).await?,
+                Some(subject) => {
+                    roles::admin::show_inline_policy(installation, &account, &subject, &name)
+                        .await?;
+                }
+            }
         }
         PolicyCommand::Delete {
             account,
+            principal,
             name: text,
         } => {
-            roles::admin::delete_policy(installation, &account, &name(&text)?).await?;
+            let name = name(&text)?;
+            match principal.as_deref().map(subject).transpose()? {
+                None => roles::admin::delete_policy(installation, &account, &name).await?,
+                Some(subject) => {
+                    roles::admin::delete_inline_policy(installation, &account, &subject, &name)
+                        .await?;
+                }
+            }
         }
         PolicyCommand::Attach {
             account,
@@ -190,7 +261,15 @@ pub(crate) fn simulate(command: Policy) -> anyhow::Result<()> {
     let documents = command
         .documents
         .iter()
-        .map(|path| PolicyDocument::parse(&read(path)?).with_context(|| path.display().to_string()))
+        .map(|path| {
+            let name = path.display().to_string();
+            let document = PolicyDocument::parse(&read(path)?).with_context(|| name.clone())?;
+            Ok(Labelled {
+                name,
+                holder: "-".to_owned(),
+                document,
+            })
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let context = context(&command.question)?;
     let Simulate {
@@ -242,7 +321,8 @@ fn name(text: &str) -> anyhow::Result<Name> {
 }
 
 fn subject(text: &str) -> anyhow::Result<Subject> {
-    Subject::parse(text).with_context(|| format!("{text:?} is not user/NAME or role/NAME"))
+    Subject::parse(text)
+        .with_context(|| format!("{text:?} is not user/NAME, role/NAME or group/NAME"))
 }
 
 fn key_id(text: &str) -> anyhow::Result<AccessKeyId> {

@@ -238,6 +238,7 @@ async fn admin(config: config::Admin, shutdown: CancellationToken) -> anyhow::Re
         }
         AdminCommand::User(command) => access::user(&installation, command).await?,
         AdminCommand::Role(command) => access::role(&installation, command).await?,
+        AdminCommand::Group(command) => access::group(&installation, command).await?,
         AdminCommand::Policy(command) => access::policy(&installation, command).await?,
         AdminCommand::AccessKey(command) => access::access_key(&installation, command).await?,
         AdminCommand::HostToken(HostTokenCommand::Create {

@@ -1,8 +1,9 @@
 //! Access keys: making, rotating and ending them.
 
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::App;
+use super::{App, audit::AccessChange};
 use crate::{
     db,
     error::{Error, Kind},
@@ -44,13 +45,14 @@ impl App {
             None => Principal::root(account_id.clone()),
             Some(name) => {
                 let subject = Subject::User(name.clone());
-                let user = db::principal_lock(&mut tx, account_id, &subject).await?;
-                user.ok_or_else(|| Error::not_found(Kind::Principal, subject.path()))?;
+                self.lock_principal(&mut tx, account_id, &subject).await?;
                 self.check_key_count(&mut tx, account_id, &subject).await?;
                 Principal::user(account_id.clone(), name.clone())
             }
         };
         db::access_key_create(&mut tx, &id, &principal, &sealed, self.clock.now()).await?;
+        self.tell_key(&mut tx, "Create", (&id, &principal), json!({}))
+            .await?;
         tx.commit().await?;
         Ok(NewAccessKey { id, secret })
     }
@@ -89,19 +91,50 @@ impl App {
         id: &AccessKeyId,
         enabled: bool,
     ) -> Result<(), Error> {
-        let mut conn = self.pool.acquire().await?;
-        match db::access_key_set_enabled(&mut conn, id, enabled).await? {
-            true => Ok(()),
-            false => Err(Error::not_found(Kind::AccessKey, id.as_str())),
+        let mut tx = self.begin().await?;
+        let key = key_of(&mut tx, id).await?;
+        if !db::access_key_set_enabled(&mut tx, id, enabled).await? {
+            return Err(unknown(id));
         }
+        let status = if enabled { "Active" } else { "Inactive" };
+        let more = json!({"status": status});
+        self.tell_key(&mut tx, "Update", (id, &key.principal), more)
+            .await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     pub async fn delete_access_key(&self, id: &AccessKeyId) -> Result<(), Error> {
-        let mut conn = self.pool.acquire().await?;
-        match db::access_key_delete(&mut conn, id).await? {
-            true => Ok(()),
-            false => Err(Error::not_found(Kind::AccessKey, id.as_str())),
+        let mut tx = self.begin().await?;
+        let key = key_of(&mut tx, id).await?;
+        if !db::access_key_delete(&mut tx, id).await? {
+            return Err(unknown(id));
         }
+        self.tell_key(&mut tx, "Delete", (id, &key.principal), json!({}))
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Tells of a change to a key. Its secret is no part of that.
+    async fn tell_key(
+        &self,
+        conn: &mut PgConnection,
+        verb: &str,
+        (id, principal): (&AccessKeyId, &Principal),
+        mut request: Value,
+    ) -> Result<(), Error> {
+        request["accessKeyId"] = json!(id.as_str());
+        if let Some(subject) = principal.subject() {
+            request["userName"] = json!(subject.name().as_str());
+        }
+        let change = AccessChange {
+            account_id: &principal.account_id,
+            action: format!("iam:{verb}AccessKey"),
+            resource_arn: principal.arn(),
+            request,
+        };
+        self.audit_access(conn, change).await
     }
 
     pub(super) fn access_key_id(&self, prefix: &str) -> AccessKeyId {
@@ -126,4 +159,14 @@ impl App {
         self.entropy.fill(&mut bytes);
         STANDARD.encode(bytes)
     }
+}
+
+async fn key_of(conn: &mut PgConnection, id: &AccessKeyId) -> Result<AccessKey, Error> {
+    db::access_key_fetch(conn, id)
+        .await?
+        .ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: &AccessKeyId) -> Error {
+    Error::not_found(Kind::AccessKey, id.as_str())
 }

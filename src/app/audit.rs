@@ -17,6 +17,7 @@ use crate::{
     db,
     error::Error,
     model::{
+        AccountId, Region, Scope,
         arn::ResourceArn,
         audit::{AuditError, AuditEvent, AuditFilter},
         authorisation::Action,
@@ -57,6 +58,15 @@ pub(super) struct Change<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
+/// What an operator changed of who may do what in an account.
+pub(super) struct AccessChange<'a> {
+    pub(super) account_id: &'a AccountId,
+    /// As IAM calls it, such as `iam:CreateUser`.
+    pub(super) action: String,
+    pub(super) resource_arn: String,
+    pub(super) request: Value,
+}
+
 /// A call as it ended.
 #[derive(Debug, Clone)]
 pub struct EndedCall {
@@ -85,6 +95,27 @@ impl App {
         db::audit_append(conn, &event).await?;
         caller.note.is_told.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Tells of a change of who may do what, in its transaction. It belongs to no region.
+    pub(super) async fn audit_access(
+        &self,
+        conn: &mut PgConnection,
+        change: AccessChange<'_>,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let scope = Scope {
+            account_id: change.account_id.clone(),
+            region: Region::global(),
+        };
+        let event = AuditEvent::of_operator(
+            self.entropy.uuid_at(now),
+            &scope,
+            (&change.action, Some(change.resource_arn)),
+            (change.request, None),
+            now,
+        );
+        Ok(db::audit_append(conn, &event).await?)
     }
 
     /// Tells of a call that changed nothing.
@@ -119,7 +150,7 @@ impl App {
         }
     }
 
-    /// The events of the caller's account and region, newest first.
+    /// The events of the caller's account in the region and in none, newest first.
     pub async fn list_audit_events(
         &self,
         caller: &Caller,

@@ -11,8 +11,8 @@ use crate::{
     model::{
         AccessKeyId,
         access_key::AccessKey,
-        policy::{Grants, Managed, PolicyDocument},
-        principal::{Identity, Principal, Subject},
+        policy::Grants,
+        principal::{Identity, Principal},
         principal_tag::PrincipalTags,
     },
 };
@@ -119,11 +119,8 @@ impl App {
             }
             _ => (None, stored.unique_id, stored.tags),
         };
-        let attached = db::policies_attached(&mut conn, account_id, &subject).await?;
-        let attached = attached
-            .into_iter()
-            .map(document)
-            .collect::<Result<_, _>>()?;
+        let held = self.held_policies(&mut conn, account_id, &subject).await?;
+        let attached = held.into_iter().map(|(_, document)| document).collect();
         Ok(Some(Standing {
             grants: Grants::Policies { attached, session },
             unique_id,
@@ -143,29 +140,4 @@ impl App {
         let mut conn = self.pool.acquire().await?;
         Ok(db::access_key_touch(&mut conn, id, USE_GRANULARITY, now).await?)
     }
-
-    /// The policies of a subject, as documents.
-    pub async fn policies_of(
-        &self,
-        account_id: &crate::model::AccountId,
-        subject: &Subject,
-    ) -> Result<Vec<PolicyDocument>, Error> {
-        let mut conn = self.pool.acquire().await?;
-        let attached = db::policies_attached(&mut conn, account_id, subject).await?;
-        attached.into_iter().map(document).collect()
-    }
-}
-
-/// Documents are checked before they are stored: one that cannot be read is a fault of ours, and
-/// lets nobody do anything.
-fn document((attached, text): (db::Attached, Option<String>)) -> Result<PolicyDocument, Error> {
-    let text = match &attached {
-        db::Attached::Own(_) => text,
-        db::Attached::Managed(name) => {
-            Managed::named(name).map(|policy| policy.document.to_owned())
-        }
-    };
-    let text =
-        text.ok_or_else(|| Error::internal(format!("policy {attached:?} has no document")))?;
-    PolicyDocument::parse(&text).map_err(Error::internal)
 }

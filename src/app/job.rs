@@ -8,16 +8,13 @@ use crate::{
     db,
     error::{Error, Kind},
     model::{
-        BrokerId, Invalid, JobId, RequestId,
+        BrokerId, Invalid, JobId,
         audit::AuditEvent,
         broker::Broker,
         job::{JobState, QueuedJob},
         node::Node,
     },
 };
-
-/// Who acts, in the audit log: someone with the database and the master key.
-const OPERATOR: &str = "operator";
 
 /// A job, and what it works on.
 #[derive(Debug, Clone)]
@@ -100,27 +97,18 @@ impl App {
         let broker = db::broker_find(conn, broker_id).await?;
         let broker = broker.ok_or_else(|| Error::not_found(Kind::Broker, broker_id.as_str()))?;
         let now = self.clock.now();
-        let id = self.entropy.uuid_at(now);
-        Ok(AuditEvent {
-            id,
-            scope: broker.scope.clone(),
-            principal_arn: OPERATOR.to_owned(),
-            user_identity: json!({"type": "Operator", "invokedBy": "warren admin"}),
-            action: action.to_owned(),
-            resource_arn: Some(broker.arn().to_string()),
-            request_id: RequestId(id),
-            source_address: None,
-            user_agent: None,
-            is_read: false,
-            request: Some(json!({
-                "jobId": job.id.to_string(),
-                "kind": job.job.kind(),
-                "reason": reason,
-            })),
-            response: Some(json!({"previousState": job.state.name()})),
-            error: None,
-            created_at: now,
-        })
+        let request = json!({
+            "jobId": job.id.to_string(),
+            "kind": job.job.kind(),
+            "reason": reason,
+        });
+        Ok(AuditEvent::of_operator(
+            self.entropy.uuid_at(now),
+            &broker.scope,
+            (action, Some(broker.arn().to_string())),
+            (request, Some(json!({"previousState": job.state.name()}))),
+            now,
+        ))
     }
 }
 

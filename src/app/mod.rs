@@ -12,8 +12,10 @@ mod caller;
 mod catalogue;
 mod configuration;
 mod credential;
+mod group;
 mod job;
 mod page;
+mod policy;
 mod principal;
 mod principal_tag;
 mod quota;
@@ -36,6 +38,7 @@ pub use credential::{Credential, CredentialKind, NoCredential, Standing};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use page::fuzzing;
 pub use page::{Page, PageRequest};
+pub use principal::PrincipalDescription;
 pub use session::{CallerSession, Session};
 pub use settings::Settings;
 

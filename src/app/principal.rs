@@ -1,21 +1,30 @@
-//! Users, roles and their policies: made by the installation's operator, not through the API.
+//! Users, roles and groups: made by the installation's operator, not through the API.
 
-use super::App;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use super::{App, audit::AccessChange};
 use crate::{
-    db::{self, Attached, StoredPrincipal, Unique},
+    db::{self, HeldPolicy, StoredPrincipal, Unique},
     error::{Error, Kind},
     model::{
-        AccountId, Invalid,
-        policy::{Managed, PolicyDocument},
+        AccountId,
         principal::{Name, Subject},
         principal_tag::PrincipalTags,
+        quota::Quota,
         role::{Role, RoleTerms},
     },
 };
 
-/// What AWS's unique ids of users and roles begin with.
-const USER_PREFIX: &str = "AIDA";
-const ROLE_PREFIX: &str = "AROA";
+/// A principal, and what it has.
+#[derive(Debug, Clone)]
+pub struct PrincipalDescription {
+    pub principal: StoredPrincipal,
+    /// Its own policies, without those of its groups.
+    pub policies: Vec<HeldPolicy>,
+    /// The groups of a user, or the users of a group.
+    pub related: Vec<Subject>,
+}
 
 impl App {
     pub async fn create_user(&self, account_id: &AccountId, name: Name) -> Result<(), Error> {
@@ -30,15 +39,22 @@ impl App {
             .await
     }
 
+    pub async fn create_group(&self, account_id: &AccountId, name: Name) -> Result<(), Error> {
+        self.create_principal(account_id, Subject::Group(name), None)
+            .await
+    }
+
     async fn create_principal(
         &self,
         account_id: &AccountId,
         subject: Subject,
         terms: Option<RoleTerms>,
     ) -> Result<(), Error> {
-        let prefix = match subject {
-            Subject::User(_) => USER_PREFIX,
-            Subject::Role(_) => ROLE_PREFIX,
+        // What AWS's unique ids begin with.
+        let (prefix, quota) = match subject {
+            Subject::User(_) => ("AIDA", Quota::IamUsersPerAccount),
+            Subject::Role(_) => ("AROA", Quota::IamRolesPerAccount),
+            Subject::Group(_) => ("AGPA", Quota::IamGroupsPerAccount),
         };
         let principal = StoredPrincipal {
             subject,
@@ -47,42 +63,77 @@ impl App {
             tags: PrincipalTags::default(),
             created_at: self.clock.now(),
         };
-        let mut conn = self.pool.acquire().await?;
-        match db::principal_create(&mut conn, account_id, &principal).await {
-            Ok(()) => Ok(()),
-            Err(db::Error::Taken(Unique::PrincipalName)) => Err(Error::AlreadyExists {
-                kind: Kind::Principal,
-                name: principal.subject.path(),
-            }),
-            Err(error) => Err(error.into()),
+        let mut tx = self.begin().await?;
+        self.lock_account(&mut tx, account_id).await?;
+        let count = db::principal_count(&mut tx, account_id, &principal.subject).await?;
+        let quotas = db::quotas_fetch(&mut tx, account_id).await?;
+        quotas.allow_one_more(quota, count)?;
+        match db::principal_create(&mut tx, account_id, &principal).await {
+            Ok(()) => {}
+            Err(db::Error::Taken(Unique::PrincipalName)) => {
+                return Err(Error::AlreadyExists {
+                    kind: Kind::Principal,
+                    name: principal.subject.path(),
+                });
+            }
+            Err(error) => return Err(error.into()),
         }
+        let change = AccessChange {
+            account_id,
+            action: format!("iam:Create{}", principal.subject.noun()),
+            resource_arn: principal.subject.arn(account_id),
+            request: request(&principal.subject, terms_told(principal.terms.as_ref())),
+        };
+        self.audit_access(&mut tx, change).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Replaces who may assume a role, and for how long.
     pub async fn update_role(&self, account_id: &AccountId, role: &Role) -> Result<(), Error> {
-        let mut conn = self.pool.acquire().await?;
-        match db::role_update(&mut conn, account_id, role).await? {
-            true => Ok(()),
-            false => Err(unknown(&role.subject())),
+        let subject = role.subject();
+        let mut tx = self.begin().await?;
+        if !db::role_update(&mut tx, account_id, role).await? {
+            return Err(unknown(&subject));
         }
+        let change = AccessChange {
+            account_id,
+            action: "iam:UpdateAssumeRolePolicy".to_owned(),
+            resource_arn: subject.arn(account_id),
+            request: request(&subject, terms_told(Some(&role.terms))),
+        };
+        self.audit_access(&mut tx, change).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
-    /// The account's users and roles, each with what is attached to it.
+    /// The account's users, roles and groups, each with what it has.
     pub async fn list_principals(
         &self,
         account_id: &AccountId,
-    ) -> Result<Vec<(StoredPrincipal, Vec<Attached>)>, Error> {
+    ) -> Result<Vec<PrincipalDescription>, Error> {
         let mut conn = self.pool.acquire().await?;
+        let members = db::group_members(&mut conn, account_id).await?;
         let mut principals = Vec::new();
         for principal in db::principal_list(&mut conn, account_id).await? {
-            let attached = db::policies_attached(&mut conn, account_id, &principal.subject).await?;
-            let attached = attached.into_iter().map(|(attached, _)| attached).collect();
-            principals.push((principal, attached));
+            let subject = &principal.subject;
+            let mut policies = db::policies_held(&mut conn, account_id, subject).await?;
+            policies.retain(|policy| policy.holder == *subject);
+            let related = members.iter().filter_map(|(group, user)| match subject {
+                subject if subject == group => Some(user.clone()),
+                subject if subject == user => Some(group.clone()),
+                _ => None,
+            });
+            principals.push(PrincipalDescription {
+                related: related.collect(),
+                policies,
+                principal,
+            });
         }
         Ok(principals)
     }
 
-    /// Deletes a user or a role: its keys and its sessions end with it.
+    /// Deletes a user, a role or a group: keys, sessions and memberships end with it.
     pub async fn delete_principal(
         &self,
         account_id: &AccountId,
@@ -92,102 +143,56 @@ impl App {
         if !db::principal_delete(&mut tx, account_id, subject).await? {
             return Err(unknown(subject));
         }
+        let change = AccessChange {
+            account_id,
+            action: format!("iam:Delete{}", subject.noun()),
+            resource_arn: subject.arn(account_id),
+            request: request(subject, json!({})),
+        };
+        self.audit_access(&mut tx, change).await?;
         tx.commit().await?;
         Ok(())
     }
 
-    /// Adds a policy to the account, or replaces its document. It counts from the next request on.
-    pub async fn put_policy(
+    /// Finds a principal and keeps others from changing what it has.
+    pub(super) async fn lock_principal(
         &self,
-        account_id: &AccountId,
-        name: &Name,
-        document: &str,
-    ) -> Result<(), Error> {
-        PolicyDocument::parse(document)
-            .map_err(|error| Invalid::new("document", error.to_string()))?;
-        let mut conn = self.pool.acquire().await?;
-        Ok(db::policy_put(&mut conn, account_id, name, document, self.clock.now()).await?)
-    }
-
-    /// A policy's document: the account's own, or one that every account has.
-    pub async fn show_policy(&self, account_id: &AccountId, name: &Name) -> Result<String, Error> {
-        let mut conn = self.pool.acquire().await?;
-        if let Some(document) = db::policy_fetch(&mut conn, account_id, name).await? {
-            return Ok(document);
-        }
-        match Managed::named(name.as_str()) {
-            Some(managed) => Ok(managed.document.to_owned()),
-            None => Err(Error::not_found(Kind::Policy, name.as_str())),
-        }
-    }
-
-    /// The account's own policies, and how many principals have each.
-    pub async fn list_policies(&self, account_id: &AccountId) -> Result<Vec<(String, i64)>, Error> {
-        let mut conn = self.pool.acquire().await?;
-        Ok(db::policy_list(&mut conn, account_id).await?)
-    }
-
-    /// Deletes a policy that nobody has any more.
-    pub async fn delete_policy(&self, account_id: &AccountId, name: &Name) -> Result<(), Error> {
-        let mut conn = self.pool.acquire().await?;
-        if db::policy_delete(&mut conn, account_id, name).await? {
-            return Ok(());
-        }
-        if db::policy_fetch(&mut conn, account_id, name)
-            .await?
-            .is_none()
-        {
-            return Err(Error::not_found(Kind::Policy, name.as_str()));
-        }
-        Err(Error::Conflict {
-            attribute: "policy",
-            public: format!("Cannot delete policy [{name}]: it is attached to principals."),
-        })
-    }
-
-    pub async fn attach_policy(
-        &self,
+        conn: &mut PgConnection,
         account_id: &AccountId,
         subject: &Subject,
-        policy: &Name,
-    ) -> Result<(), Error> {
-        let now = self.clock.now();
-        let mut tx = self.begin().await?;
-        let there = db::principal_lock(&mut tx, account_id, subject).await?;
-        there.ok_or_else(|| unknown(subject))?;
-        let own = db::policy_fetch(&mut tx, account_id, policy).await?;
-        let attached = attached(policy, own.is_some())
-            .ok_or_else(|| Error::not_found(Kind::Policy, policy.as_str()))?;
-        db::policy_attach(&mut tx, account_id, subject, &attached, now).await?;
-        tx.commit().await?;
-        Ok(())
+    ) -> Result<StoredPrincipal, Error> {
+        let there = db::principal_lock(conn, account_id, subject).await?;
+        there.ok_or_else(|| unknown(subject))
     }
 
-    pub async fn detach_policy(
+    /// Keeps others from changing who and what there is in an account.
+    pub(super) async fn lock_account(
         &self,
+        conn: &mut PgConnection,
         account_id: &AccountId,
-        subject: &Subject,
-        policy: &Name,
     ) -> Result<(), Error> {
-        let mut conn = self.pool.acquire().await?;
-        for attached in [true, false]
-            .into_iter()
-            .filter_map(|own| attached(policy, own))
-        {
-            if db::policy_detach(&mut conn, account_id, subject, &attached).await? {
-                return Ok(());
-            }
+        match db::account_lock(conn, account_id).await? {
+            true => Ok(()),
+            false => Err(Error::not_found(Kind::Account, account_id.as_str())),
         }
-        Err(Error::not_found(Kind::Policy, policy.as_str()))
     }
 }
 
-/// A policy by its name; the account's own come before those that every account has.
-fn attached(name: &Name, is_own: bool) -> Option<Attached> {
-    if is_own {
-        return Some(Attached::Own(name.clone()));
+/// The parameters of a change to a principal, as IAM's operations name them.
+pub(super) fn request(subject: &Subject, mut more: Value) -> Value {
+    let member = format!("{}Name", subject.noun().to_lowercase());
+    more[member] = json!(subject.name().as_str());
+    more
+}
+
+fn terms_told(terms: Option<&RoleTerms>) -> Value {
+    match terms {
+        None => json!({}),
+        Some(terms) => json!({
+            "assumeRolePolicyDocument": terms.trust_policy,
+            "maxSessionDuration": terms.session_s_max,
+        }),
     }
-    Managed::named(name.as_str()).map(|managed| Attached::Managed(managed.name.to_owned()))
 }
 
 pub(super) fn unknown(subject: &Subject) -> Error {

@@ -1,6 +1,8 @@
 //! Tags on users and roles, set by the installation's operator.
 
-use super::{App, principal::unknown};
+use serde_json::json;
+
+use super::{App, audit::AccessChange, principal::request};
 use crate::{
     db,
     error::Error,
@@ -28,8 +30,7 @@ impl App {
         constraints.check().map_err(|error| refused(&error))?;
         let tags = tags.map_err(|error| refused(&error))?;
         let mut tx = self.begin().await?;
-        let there = db::principal_lock(&mut tx, account_id, subject).await?;
-        let there = there.ok_or_else(|| unknown(subject))?;
+        let there = self.lock_principal(&mut tx, account_id, subject).await?;
         if there.tags.overridden_by(&tags).len() > COUNT_MAX {
             let text = format!("A user or a role can have at most {COUNT_MAX} tags.");
             return Err(Error::QuotaExceeded {
@@ -38,6 +39,17 @@ impl App {
             });
         }
         db::principal_tags_put(&mut tx, account_id, subject, &tags).await?;
+        let told: Vec<_> = tags
+            .iter()
+            .map(|(key, value)| json!({"key": key, "value": value}))
+            .collect();
+        let change = AccessChange {
+            account_id,
+            action: format!("iam:Tag{}", subject.noun()),
+            resource_arn: subject.arn(account_id),
+            request: request(subject, json!({"tags": told})),
+        };
+        self.audit_access(&mut tx, change).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -57,9 +69,15 @@ impl App {
             .check()
             .map_err(|error| Invalid::new("tagKeys", error.to_string()))?;
         let mut tx = self.begin().await?;
-        let there = db::principal_lock(&mut tx, account_id, subject).await?;
-        there.ok_or_else(|| unknown(subject))?;
+        self.lock_principal(&mut tx, account_id, subject).await?;
         db::principal_tags_remove(&mut tx, account_id, subject, keys).await?;
+        let change = AccessChange {
+            account_id,
+            action: format!("iam:Untag{}", subject.noun()),
+            resource_arn: subject.arn(account_id),
+            request: request(subject, json!({"tagKeys": keys})),
+        };
+        self.audit_access(&mut tx, change).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Who may do what: users, roles, policies and access keys.
+//! Who may do what: users, roles, groups, policies and access keys.
 
 use std::path::PathBuf;
 
@@ -160,12 +160,68 @@ pub enum RoleCommand {
 }
 
 #[derive(Debug, Clone, Subcommand)]
+pub enum GroupCommand {
+    /// Make a group
+    Create {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the group
+        #[arg(long)]
+        name: String,
+    },
+    /// List groups, the policies they have, and who is in them
+    List {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+    },
+    /// Give a user the group's policies
+    AddUser {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the group
+        #[arg(long)]
+        name: String,
+        /// Name of the user
+        #[arg(long)]
+        user: String,
+    },
+    /// Take the group's policies from a user
+    RemoveUser {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the group
+        #[arg(long)]
+        name: String,
+        /// Name of the user
+        #[arg(long)]
+        user: String,
+    },
+    /// Delete a group; its users lose what it gave them
+    Delete {
+        /// Name or id of the account
+        #[arg(long)]
+        account: String,
+        /// Name of the group
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
 pub enum PolicyCommand {
     /// Add a policy, or replace its document; counts from the next request on
     Put {
         /// Name or id of the account
         #[arg(long)]
         account: String,
+        /// Make it part of this user/NAME, role/NAME or group/NAME, instead of a policy that is
+        /// attached by its name
+        #[arg(long)]
+        principal: Option<String>,
         /// Name of the policy
         #[arg(long)]
         name: String,
@@ -173,17 +229,23 @@ pub enum PolicyCommand {
         #[arg(long, value_name = "FILE")]
         document: PathBuf,
     },
-    /// List the account's policies
+    /// List the account's policies, or those that decide over a principal
     List {
         /// Name or id of the account
         #[arg(long)]
         account: String,
+        /// user/NAME, role/NAME or group/NAME; a user's groups count
+        #[arg(long)]
+        principal: Option<String>,
     },
     /// Print a policy's document
     Show {
         /// Name or id of the account
         #[arg(long)]
         account: String,
+        /// The user/NAME, role/NAME or group/NAME that the policy is part of
+        #[arg(long)]
+        principal: Option<String>,
         /// Name of the policy
         #[arg(long)]
         name: String,
@@ -193,6 +255,9 @@ pub enum PolicyCommand {
         /// Name or id of the account
         #[arg(long)]
         account: String,
+        /// The user/NAME, role/NAME or group/NAME that the policy is part of
+        #[arg(long)]
+        principal: Option<String>,
         /// Name of the policy
         #[arg(long)]
         name: String,
@@ -203,7 +268,7 @@ pub enum PolicyCommand {
         /// Name or id of the account
         #[arg(long)]
         account: String,
-        /// user/NAME or role/NAME
+        /// user/NAME, role/NAME or group/NAME
         #[arg(long)]
         principal: String,
         /// Name of the policy
@@ -215,19 +280,19 @@ pub enum PolicyCommand {
         /// Name or id of the account
         #[arg(long)]
         account: String,
-        /// user/NAME or role/NAME
+        /// user/NAME, role/NAME or group/NAME
         #[arg(long)]
         principal: String,
         /// Name of the policy
         #[arg(long)]
         name: String,
     },
-    /// Say what a user or a role may do
+    /// Say what a user, a role or a group may do, and which statement decides
     Simulate {
         /// Name or id of the account
         #[arg(long)]
         account: String,
-        /// user/NAME or role/NAME
+        /// user/NAME, role/NAME or group/NAME
         #[arg(long)]
         principal: String,
         #[command(flatten)]

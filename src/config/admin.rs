@@ -3,7 +3,9 @@
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{AccessKeyCommand, Database, MasterKey, PolicyCommand, RoleCommand, UserCommand};
+use super::{
+    AccessKeyCommand, Database, GroupCommand, MasterKey, PolicyCommand, RoleCommand, UserCommand,
+};
 
 /// What an operator does by hand: accounts, users, policies, keys, hosts.
 #[derive(Debug, Clone, Args)]
@@ -27,7 +29,10 @@ pub enum AdminCommand {
     /// Roles of an account, which users and other roles assume for a while
     #[command(subcommand)]
     Role(RoleCommand),
-    /// Policies: what users and roles may do
+    /// Groups of users, which share the groups' policies
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Policies: what users, roles and groups may do
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Access keys, which sign requests for an account or a user

@@ -12,7 +12,7 @@ mod admin;
 mod catalog;
 mod policy;
 
-pub use access::{AccessKeyCommand, PolicyCommand, RoleCommand, UserCommand};
+pub use access::{AccessKeyCommand, GroupCommand, PolicyCommand, RoleCommand, UserCommand};
 pub use admin::{
     AccountCommand, Admin, AdminCommand, AuditCommand, CaCommand, HostTokenCommand, JobCommand,
     MasterKeyCommand, QuotaCommand,

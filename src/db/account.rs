@@ -37,3 +37,13 @@ pub async fn account_fetch_by_name(
     };
     Ok(Some(place.need("id", AccountId::parse(&id))?))
 }
+
+/// Whether there is such an account. Until the transaction ends, others that would change who is in
+/// it wait.
+pub async fn account_lock(conn: &mut PgConnection, id: &AccountId) -> Result<bool> {
+    let done = sqlx::query("select from accounts where id = $1 for no key update")
+        .bind(id.as_str())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -7,7 +7,7 @@ use uuid::{Builder, Uuid};
 
 use super::{Result, row::Place};
 use crate::model::{
-    RequestId, Scope,
+    Region, RequestId, Scope,
     audit::{AuditError, AuditEvent, AuditFilter},
     page::Cursor,
 };
@@ -70,7 +70,7 @@ async fn append(
     Ok(())
 }
 
-/// The scope's events, newest first.
+/// The scope's events and those of its account that belong to no region, newest first.
 pub async fn audit_list(
     conn: &mut PgConnection,
     scope: &Scope,
@@ -78,17 +78,22 @@ pub async fn audit_list(
     before: Option<&Cursor>,
     limit: u32,
 ) -> Result<Vec<AuditEvent>> {
+    // Each region's events come from the index in order: neither is sorted as a whole.
     let rows: Vec<Row> = sqlx::query_as(
-        "select * from audit_events
-         where account_id = $1 and region = $2
-           and ($3::text is null or action = $3)
-           and ($4::text is null or principal_arn = $4)
-           and ($5::text is null or resource_arn = $5)
-           and ($6::boolean is null or read_only = $6)
-           and ($7::timestamptz is null or created_at >= $7)
-           and ($8::timestamptz is null or created_at < $8)
-           and ($9::timestamptz is null or (created_at, id) < ($9, $10::uuid))
-         order by created_at desc, id desc limit $11",
+        "select found.* from (select $2 as name union select $12) as regions
+         cross join lateral (
+             select * from audit_events
+             where account_id = $1 and region = regions.name
+               and ($3::text is null or action = $3)
+               and ($4::text is null or principal_arn = $4)
+               and ($5::text is null or resource_arn = $5)
+               and ($6::boolean is null or read_only = $6)
+               and ($7::timestamptz is null or created_at >= $7)
+               and ($8::timestamptz is null or created_at < $8)
+               and ($9::timestamptz is null or (created_at, id) < ($9, $10::uuid))
+             order by created_at desc, id desc limit $11
+         ) as found
+         order by found.created_at desc, found.id desc limit $11",
     )
     .bind(scope.account_id.as_str())
     .bind(scope.region.as_str())
@@ -101,6 +106,7 @@ pub async fn audit_list(
     .bind(before.map(|cursor| cursor.created_at))
     .bind(before.and_then(|cursor| Uuid::parse_str(&cursor.id).ok()))
     .bind(i64::from(limit))
+    .bind(Region::global().as_str())
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Row::read).collect()

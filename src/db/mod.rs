@@ -17,8 +17,10 @@ mod configuration;
 mod engine_release;
 mod error;
 mod fleet;
+mod group;
 mod host;
 mod host_token;
+mod inline_policy;
 mod job;
 mod listen;
 mod maintenance;
@@ -39,7 +41,7 @@ pub use access_key::{
     access_key_create, access_key_delete, access_key_fetch, access_key_list, access_key_reseal,
     access_key_secrets, access_key_set_enabled, access_key_touch,
 };
-pub use account::{account_create, account_fetch_by_name};
+pub use account::{account_create, account_fetch_by_name, account_lock};
 pub use audit::{
     AuditPosition, audit_append, audit_append_quickly, audit_follow, audit_list, audit_position,
     audit_prune,
@@ -78,11 +80,13 @@ pub use engine_release::{
 };
 pub use error::{Error, Unique};
 pub use fleet::{brokers_catch_up, brokers_unattended, try_exclusive};
+pub use group::{group_member_add, group_member_remove, group_members, groups_of};
 pub use host::{
     host_create, host_emptiest, host_fetch, host_fetch_by_name, host_intent, host_intent_version,
     host_list, host_set_certificate, host_touch, hosts_silent,
 };
 pub use host_token::{HostToken, host_token_create, host_token_redeem};
+pub use inline_policy::{inline_policies, inline_policy_delete, inline_policy_put};
 pub use job::{
     JobOrigin, job_cancel, job_fetch, job_insert, job_insert_for, job_list, job_lock, job_prune,
     job_retry, job_wake,
@@ -98,12 +102,12 @@ pub use node::{
     node_observe, node_overtaken, node_place, nodes_news, nodes_of_broker, zones_of_broker,
 };
 pub use policy::{
-    Attached, policies_attached, policy_attach, policy_delete, policy_detach, policy_fetch,
-    policy_fetch_all, policy_list, policy_put,
+    Attached, HeldPolicy, Source, policies_held, policy_attach, policy_delete, policy_detach,
+    policy_fetch, policy_fetch_all, policy_list, policy_put,
 };
 pub use principal::{
-    StoredPrincipal, principal_create, principal_delete, principal_fetch, principal_list,
-    principal_lock, role_update,
+    StoredPrincipal, principal_count, principal_create, principal_delete, principal_fetch,
+    principal_list, principal_lock, role_update,
 };
 pub use principal_tag::{principal_tags_put, principal_tags_remove};
 pub use quota::{quota_delete, quota_lock, quota_put, quotas_fetch};

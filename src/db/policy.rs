@@ -1,4 +1,5 @@
-//! Policies of accounts, and which principals have them.
+//! Policies of accounts, and what decides over a principal: the policies attached to it and to its
+//! groups, and those that are parts of them.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -166,43 +167,82 @@ pub async fn policy_detach(
     Ok(done.rows_affected() == 1)
 }
 
+/// What makes somebody hold a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Attached(Attached),
+    /// A part of its holder, by this name.
+    Inline(Name),
+}
+
+/// A policy that decides over a principal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldPolicy {
+    /// The principal, or a group that it is in.
+    pub holder: Subject,
+    pub source: Source,
+    /// `None` of one that every account has.
+    pub document: Option<String>,
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
+    holder: String,
     policy_name: Option<String>,
     managed_name: Option<String>,
+    inline_name: Option<String>,
     document: Option<String>,
 }
 
-/// What a principal has, each with its document where that is the account's own.
-pub async fn policies_attached(
+impl Row {
+    fn read(self) -> Result<HeldPolicy> {
+        let place = Place {
+            table: "policy_attachments",
+            row: &self.holder,
+        };
+        let name = |column, name: &str| place.need(column, Name::parse(name));
+        let source = match (&self.policy_name, &self.inline_name) {
+            (Some(own), _) => Source::Attached(Attached::Own(name("policy_name", own)?)),
+            (None, Some(inline)) => Source::Inline(name("inline_name", inline)?),
+            (None, None) => {
+                let managed = place.need("managed_name", self.managed_name)?;
+                Source::Attached(Attached::Managed(managed))
+            }
+        };
+        Ok(HeldPolicy {
+            holder: place.need("principal", Subject::parse(&self.holder))?,
+            source,
+            document: self.document,
+        })
+    }
+}
+
+/// The policies of a principal and of the groups that it is in: the attached ones first.
+pub async fn policies_held(
     conn: &mut PgConnection,
     account_id: &AccountId,
     subject: &Subject,
-) -> Result<Vec<(Attached, Option<String>)>> {
-    let path = subject.path();
+) -> Result<Vec<HeldPolicy>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select attached.policy_name, attached.managed_name, policies.document
+        "with holders as (
+             select $2 as path
+             union all
+             select group_path from group_members where account_id = $1 and user_path = $2
+         )
+         select attached.principal as holder, attached.policy_name, attached.managed_name,
+                null as inline_name, policies.document
          from policy_attachments as attached
          left join policies
            on policies.account_id = attached.account_id and policies.name = attached.policy_name
-         where attached.account_id = $1 and attached.principal = $2
-         order by attached.policy_name, attached.managed_name",
+         where attached.account_id = $1 and attached.principal in (select path from holders)
+         union all
+         select principal, null, null, name, document from inline_policies
+         where account_id = $1 and principal in (select path from holders)
+         order by inline_name nulls first, holder, policy_name, managed_name",
     )
     .bind(account_id.as_str())
-    .bind(&path)
+    .bind(subject.path())
     .fetch_all(conn)
     .await?;
-    let place = Place {
-        table: "policy_attachments",
-        row: &path,
-    };
-    rows.into_iter()
-        .map(|row| {
-            let attached = match (row.policy_name, row.managed_name) {
-                (Some(name), _) => Attached::Own(place.need("policy_name", Name::parse(&name))?),
-                (None, managed) => Attached::Managed(place.need("managed_name", managed)?),
-            };
-            Ok((attached, row.document))
-        })
-        .collect()
+    rows.into_iter().map(Row::read).collect()
 }

@@ -1,4 +1,4 @@
-//! Users and roles of accounts.
+//! Users, roles and groups of accounts.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::{
     role::{Role, RoleTerms},
 };
 
-/// A user or a role, as stored.
+/// A user, a role or a group, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPrincipal {
     pub subject: Subject,
@@ -74,7 +74,7 @@ impl Row {
     }
 }
 
-/// Adds a user or a role. Its name is unique in the account, users and roles apart.
+/// Adds a user, a role or a group. Its name is unique in the account among its kind.
 pub async fn principal_create(
     conn: &mut PgConnection,
     account_id: &AccountId,
@@ -126,7 +126,7 @@ pub async fn principal_lock(
     principal_fetch(conn, account_id, subject).await
 }
 
-/// The account's users and roles by path.
+/// The account's users, roles and groups by path.
 pub async fn principal_list(
     conn: &mut PgConnection,
     account_id: &AccountId,
@@ -138,6 +138,23 @@ pub async fn principal_list(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// How many of the account's principals are of the kind of this one.
+pub async fn principal_count(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    like: &Subject,
+) -> Result<i64> {
+    let count = sqlx::query_scalar(
+        "select count(*) from principals
+         where account_id = $1 and split_part(path, '/', 1) = split_part($2, '/', 1)",
+    )
+    .bind(account_id.as_str())
+    .bind(like.path())
+    .fetch_one(conn)
+    .await?;
+    Ok(count)
 }
 
 /// Replaces who may become a role; whether there is such a role.
@@ -159,7 +176,7 @@ pub async fn role_update(
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a user or a role with its keys and attachments; whether there was one.
+/// Deletes a user, a role or a group with all that it has, its keys among them; whether there was one.
 pub async fn principal_delete(
     conn: &mut PgConnection,
     account_id: &AccountId,

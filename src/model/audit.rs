@@ -12,6 +12,8 @@ use super::{RequestId, Scope, arn::ResourceArn};
 const EVENT_VERSION: &str = "1.08";
 /// Who does what nobody called for.
 const SERVICE: &str = "mq.amazonaws.com";
+/// Who acts by hand: someone with the database and the master key.
+const OPERATOR: &str = "operator";
 /// What stands for a member that nobody may read.
 const HIDDEN: &str = "****";
 /// Members of requests that are hidden, whatever they are in.
@@ -88,10 +90,37 @@ impl AuditEvent {
         }
     }
 
+    /// What an operator did by hand.
+    pub fn of_operator(
+        id: Uuid,
+        scope: &Scope,
+        (action, resource_arn): (&str, Option<String>),
+        (request, response): (Value, Option<Value>),
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            scope: scope.clone(),
+            principal_arn: OPERATOR.to_owned(),
+            user_identity: json!({"type": "Operator", "invokedBy": "warren admin"}),
+            action: action.to_owned(),
+            resource_arn,
+            request_id: RequestId(id),
+            source_address: None,
+            user_agent: None,
+            is_read: false,
+            request: Some(request),
+            response,
+            error: None,
+            created_at: now,
+        }
+    }
+
     /// The event as a CloudTrail record.
     pub fn record(&self) -> Value {
         let (source, name) = match self.action.split_once(':') {
             Some(("sts", name)) => ("sts.amazonaws.com", name),
+            Some(("iam", name)) => ("iam.amazonaws.com", name),
             Some((_, name)) => ("amazonmq.amazonaws.com", name),
             None => ("amazonmq.amazonaws.com", &*self.action),
         };

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod entropy;
 pub mod host;
 pub mod id;
+pub mod inline_policy;
 pub mod instance_type;
 pub mod invalid;
 pub mod job;

@@ -32,6 +32,8 @@ pub struct Name(String);
 pub enum Subject {
     User(Name),
     Role(Name),
+    /// Users that share policies; nobody signs in as one.
+    Group(Name),
 }
 
 impl Principal {
@@ -93,11 +95,22 @@ impl Identity {
 }
 
 impl Subject {
-    /// The part of its ARN after the account: `user/alice` or `role/deployer`.
+    /// The part of its ARN after the account: `user/alice`, `role/deployer` or `group/ops`.
     pub fn path(&self) -> String {
+        let kind = match self {
+            Self::User(_) => "user",
+            Self::Role(_) => "role",
+            Self::Group(_) => "group",
+        };
+        format!("{kind}/{}", self.name())
+    }
+
+    /// As it stands in the names of IAM's operations: `PutUserPolicy`.
+    pub fn noun(&self) -> &'static str {
         match self {
-            Self::User(name) => format!("user/{name}"),
-            Self::Role(name) => format!("role/{name}"),
+            Self::User(_) => "User",
+            Self::Role(_) => "Role",
+            Self::Group(_) => "Group",
         }
     }
 
@@ -105,13 +118,14 @@ impl Subject {
         match path.split_once('/')? {
             ("user", name) => Name::parse(name).map(Self::User),
             ("role", name) => Name::parse(name).map(Self::Role),
+            ("group", name) => Name::parse(name).map(Self::Group),
             _ => None,
         }
     }
 
     pub fn name(&self) -> &Name {
         match self {
-            Self::User(name) | Self::Role(name) => name,
+            Self::User(name) | Self::Role(name) | Self::Group(name) => name,
         }
     }
 

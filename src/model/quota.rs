@@ -2,6 +2,7 @@
 //!
 //! The numbers are those of the Amazon MQ developer guide, "Quotas in Amazon MQ"; that of brokers is
 //! what Amazon MQ grants today, and configurations are bounded so that no account fills a database.
+//! Those that begin with `iam` are of the IAM User Guide, "IAM and AWS STS quotas".
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,12 @@ pub enum Quota {
     BrokersPerRegion,
     ConfigurationsPerRegion,
     GroupsPerUser,
+    IamGroupsPerAccount,
+    IamGroupsPerUser,
+    IamPoliciesPerAccount,
+    IamPoliciesPerPrincipal,
+    IamRolesPerAccount,
+    IamUsersPerAccount,
     RevisionsPerConfiguration,
     TagsPerResource,
     UsersPerBroker,
@@ -24,10 +31,16 @@ pub struct Exceeded {
 }
 
 impl Quota {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::BrokersPerRegion,
         Self::ConfigurationsPerRegion,
         Self::GroupsPerUser,
+        Self::IamGroupsPerAccount,
+        Self::IamGroupsPerUser,
+        Self::IamPoliciesPerAccount,
+        Self::IamPoliciesPerPrincipal,
+        Self::IamRolesPerAccount,
+        Self::IamUsersPerAccount,
         Self::RevisionsPerConfiguration,
         Self::TagsPerResource,
         Self::UsersPerBroker,
@@ -43,6 +56,12 @@ impl Quota {
             Self::BrokersPerRegion => "brokers-per-region",
             Self::ConfigurationsPerRegion => "configurations-per-region",
             Self::GroupsPerUser => "groups-per-user",
+            Self::IamGroupsPerAccount => "iam-groups-per-account",
+            Self::IamGroupsPerUser => "iam-groups-per-user",
+            Self::IamPoliciesPerAccount => "iam-policies-per-account",
+            Self::IamPoliciesPerPrincipal => "iam-policies-per-principal",
+            Self::IamRolesPerAccount => "iam-roles-per-account",
+            Self::IamUsersPerAccount => "iam-users-per-account",
             Self::RevisionsPerConfiguration => "revisions-per-configuration",
             Self::TagsPerResource => "tags-per-resource",
             Self::UsersPerBroker => "users-per-broker",
@@ -55,6 +74,11 @@ impl Quota {
             Self::BrokersPerRegion => 200,
             Self::ConfigurationsPerRegion => 1_000,
             Self::GroupsPerUser => 20,
+            Self::IamGroupsPerAccount => 300,
+            Self::IamGroupsPerUser | Self::IamPoliciesPerPrincipal => 10,
+            Self::IamPoliciesPerAccount => 1_500,
+            Self::IamRolesPerAccount => 1_000,
+            Self::IamUsersPerAccount => 5_000,
             Self::RevisionsPerConfiguration => 300,
             Self::TagsPerResource => 50,
             Self::UsersPerBroker => 250,
@@ -67,6 +91,11 @@ impl Quota {
             Self::BrokersPerRegion => "brokerName",
             Self::ConfigurationsPerRegion => "name",
             Self::GroupsPerUser => "groups",
+            Self::IamGroupsPerAccount
+            | Self::IamGroupsPerUser
+            | Self::IamRolesPerAccount
+            | Self::IamUsersPerAccount => "principal",
+            Self::IamPoliciesPerAccount | Self::IamPoliciesPerPrincipal => "policy",
             Self::RevisionsPerConfiguration => "configuration_id",
             Self::TagsPerResource => "tags",
             Self::UsersPerBroker => "username",
@@ -78,6 +107,12 @@ impl Quota {
             Self::BrokersPerRegion => "brokers in this region",
             Self::ConfigurationsPerRegion => "configurations in this region",
             Self::GroupsPerUser => "groups of a user",
+            Self::IamGroupsPerAccount => "groups in this account",
+            Self::IamGroupsPerUser => "groups that a user of this account is in",
+            Self::IamPoliciesPerAccount => "policies in this account",
+            Self::IamPoliciesPerPrincipal => "policies attached to a user, a role or a group",
+            Self::IamRolesPerAccount => "roles in this account",
+            Self::IamUsersPerAccount => "users in this account",
             Self::RevisionsPerConfiguration => "revisions of a configuration",
             Self::TagsPerResource => "tags of a resource",
             Self::UsersPerBroker => "users of a broker",

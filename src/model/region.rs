@@ -20,6 +20,11 @@ impl Region {
         valid.then(|| Self(text.to_owned()))
     }
 
+    /// What belongs to an account and to no region of it, such as its users: AWS's name for that.
+    pub fn global() -> Self {
+        Self("aws-global".to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

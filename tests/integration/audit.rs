@@ -31,7 +31,13 @@ async fn reads_changes_and_failures_are_told_newest_first() {
         .post("CreateBroker", "/v1/brokers", &broker("orders"))
         .await;
     server.get("DescribeBroker", "/v1/brokers/b-none", "").await;
-    let all = events(&server, "").await;
+    let mut all = events(&server, "").await;
+    // How the account got its own key is told as well, and first.
+    let key = all.pop().unwrap();
+    assert_eq!(
+        (&key["eventName"], &key["awsRegion"]),
+        (&json!("CreateAccessKey"), &json!("aws-global"))
+    );
     let expected = [
         "DescribeBroker",
         "CreateBroker",
@@ -87,7 +93,7 @@ async fn the_log_is_asked_by_name_resource_kind_and_time_and_read_in_pages() {
     assert_eq!(names(&of_first), ["CreateBroker"]);
     assert_eq!(
         names(&events(&server, "readOnly=false").await),
-        ["CreateBroker"; 2]
+        ["CreateBroker", "CreateBroker", "CreateAccessKey"]
     );
     assert!(
         events(&server, "startTime=2999-01-01T00%3A00%3A00Z")
@@ -106,7 +112,7 @@ async fn the_log_is_asked_by_name_resource_kind_and_time_and_read_in_pages() {
         answer.is_error(400, "BadRequestException");
     }
 
-    let page = "readOnly=false&maxResults=1";
+    let page = "readOnly=false&maxResults=2";
     let answer = server
         .send(&server.key, "GET", "/v1/audit-events", page, b"")
         .await
@@ -129,5 +135,11 @@ async fn another_account_reads_nothing_of_it() {
         .send(&server.stranger, "GET", "/v1/audit-events", "", b"")
         .await
         .ok();
-    assert_eq!(listed["events"], json!([]));
+    // Nothing but how it got its own key.
+    let events = listed["events"].as_array().unwrap();
+    assert_eq!(names(events), ["CreateAccessKey"]);
+    assert_eq!(
+        events[0]["recipientAccountId"],
+        server.stranger_account.as_str()
+    );
 }

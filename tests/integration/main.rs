@@ -10,6 +10,7 @@ mod shapes;
 mod signer;
 
 mod access;
+mod access_commands;
 mod activemq;
 mod agents;
 mod audit;
@@ -19,6 +20,7 @@ mod configurations;
 mod contract;
 mod db;
 mod generated;
+mod groups;
 mod idempotency;
 mod isolation;
 mod job_admin;

@@ -30,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) key: Key,
     /// A key of another account.
     pub(crate) stranger: Key,
+    pub(crate) stranger_account: String,
     pub(crate) app: App,
     address: SocketAddr,
     database: Database,
@@ -154,7 +155,7 @@ impl Server {
                 },
             ));
         }
-        let (_, stranger) = keys.pop().expect("two accounts");
+        let (stranger_account, stranger) = keys.pop().expect("two accounts");
         let (account, key) = keys.pop().expect("two accounts");
 
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
@@ -174,6 +175,7 @@ impl Server {
             account,
             key,
             stranger,
+            stranger_account,
             app,
             address,
             database,
@@ -390,10 +392,10 @@ impl Server {
         .expect("the rows can be searched")
     }
 
-    /// The actions of the audit log, in order.
+    /// The actions of the audit log on what belongs to a region, in order.
     pub(crate) async fn audited(&self) -> Vec<String> {
         sqlx::query_scalar(
-            "select action from audit_events where not read_only and error_code is null
+            "select action from audit_events where not read_only and error_code is null and region <> 'aws-global'
                            order by created_at, id",
         )
         .fetch_all(&self.database.pool)

@@ -26,6 +26,15 @@ impl Context {
         self.0.insert(key.to_ascii_lowercase(), vec![value.into()]);
     }
 
+    /// With what `others` say of keys that these do not name.
+    #[must_use]
+    pub fn or(mut self, others: Self) -> Self {
+        for (key, values) in others.0 {
+            self.0.entry(key).or_insert(values);
+        }
+        self
+    }
+
     /// The values of a key; `None` when the request lacks it.
     pub(super) fn values(&self, key: &str) -> Option<&[String]> {
         self.0.get(&key.to_ascii_lowercase()).map(Vec::as_slice)

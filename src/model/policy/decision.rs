@@ -34,22 +34,50 @@ pub enum Trust {
     Denied,
 }
 
+/// A decision, and the statement that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub decision: Decision,
+    /// The policy and the statement in it, each by its place counted from zero: the first that
+    /// denies or, if none does, the first that allows. `None` where none applies.
+    pub by: Option<(usize, usize)>,
+}
+
 /// What `policies` together say.
 pub fn decide<'a>(
     policies: impl IntoIterator<Item = &'a PolicyDocument>,
     question: &Question<'_>,
 ) -> Decision {
-    let mut decision = Decision::ImplicitlyDenied;
-    for statement in policies.into_iter().flat_map(|policy| &policy.statements) {
-        if !statement.applies(question) {
-            continue;
+    verdict(policies, question).decision
+}
+
+/// What `policies` together say, and which of them.
+pub fn verdict<'a>(
+    policies: impl IntoIterator<Item = &'a PolicyDocument>,
+    question: &Question<'_>,
+) -> Verdict {
+    let mut allowed_by = None;
+    for (at, policy) in policies.into_iter().enumerate() {
+        for (number, statement) in policy.statements.iter().enumerate() {
+            if !statement.applies(question) {
+                continue;
+            }
+            if !statement.allows {
+                return Verdict {
+                    decision: Decision::ExplicitlyDenied,
+                    by: Some((at, number)),
+                };
+            }
+            allowed_by = allowed_by.or(Some((at, number)));
         }
-        if !statement.allows {
-            return Decision::ExplicitlyDenied;
-        }
-        decision = Decision::Allowed;
     }
-    decision
+    Verdict {
+        decision: match allowed_by {
+            Some(_) => Decision::Allowed,
+            None => Decision::ImplicitlyDenied,
+        },
+        by: allowed_by,
+    }
 }
 
 impl TrustPolicy {
@@ -155,6 +183,28 @@ mod tests {
                 expected,
                 "{action}"
             );
+        }
+    }
+
+    #[test]
+    fn a_verdict_names_the_first_denial_or_else_the_first_allowance() {
+        let read = json!({"Effect": "Allow", "Action": "mq:List*", "Resource": "*"});
+        let all = json!({"Effect": "Allow", "Action": "mq:*", "Resource": "*"});
+        let deny = json!({"Effect": "Deny", "Action": "mq:DeleteBroker", "Resource": "*"});
+        let policies = [policy(&read), policy(&json!([all, deny]))];
+        let context = Context::default();
+        for (action, by) in [
+            ("mq:ListBrokers", Some((0, 0))),
+            ("mq:RebootBroker", Some((1, 0))),
+            ("mq:DeleteBroker", Some((1, 1))),
+            ("sts:AssumeRole", None),
+        ] {
+            let question = Question {
+                action,
+                resource: BROKER,
+                context: &context,
+            };
+            assert_eq!(verdict(&policies, &question).by, by, "{action}");
         }
     }
 

@@ -7,8 +7,11 @@ use super::{
     glob::Glob,
 };
 
-/// Longest document, in characters without white space: IAM's quota for managed policies.
-const CHARACTERS_MAX: usize = 6144;
+/// Longest document anywhere, in characters without white space: what a role's own policies may have
+/// together.
+const CHARACTERS_MAX: usize = 10_240;
+/// IAM's quota for a policy that stands by itself.
+pub const MANAGED_CHARACTERS_MAX: usize = 6_144;
 const VERSIONS: [&str; 2] = ["2008-10-17", "2012-10-17"];
 
 /// A document that is no policy. The text is for its author.
@@ -45,6 +48,7 @@ pub(super) enum TrustedPrincipal {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
+    pub(super) sid: Option<String>,
     pub(super) allows: bool,
     pub(super) actions: Selection,
     /// `None` in trust policies, whose resource is the role.
@@ -70,6 +74,12 @@ impl PolicyDocument {
         })
     }
 
+    /// What to call a statement: its id, or its place counted from one.
+    pub fn statement_name(&self, index: usize) -> String {
+        let sid = self.statements.get(index).and_then(|one| one.sid.clone());
+        sid.unwrap_or_else(|| format!("#{}", index + 1))
+    }
+
     /// Whether a condition asks for the tags of the resource, which cost a look into the database.
     pub fn asks_for_resource_tags(&self) -> bool {
         let mut conditions = self.statements.iter().flat_map(|one| &one.conditions);
@@ -91,6 +101,11 @@ impl TrustPolicy {
     }
 }
 
+/// The size of a document as IAM counts it: without white space.
+pub fn characters(text: &str) -> usize {
+    text.chars().filter(|c| !c.is_whitespace()).count()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Identity,
@@ -101,7 +116,7 @@ fn statements(
     text: &str,
     kind: Kind,
 ) -> Result<Vec<(Vec<TrustedPrincipal>, Statement)>, Malformed> {
-    if text.chars().filter(|c| !c.is_whitespace()).count() > CHARACTERS_MAX {
+    if characters(text) > CHARACTERS_MAX {
         let text = format!("It is longer than {CHARACTERS_MAX} characters.");
         return Err(Malformed::new(text));
     }
@@ -131,11 +146,13 @@ fn statements(
             let Value::Object(members) = value else {
                 return Err(Malformed::new("A statement must be an object."));
             };
-            if let Some(sid) = members.get("Sid") {
-                if sids.contains(sid) {
+            match members.get("Sid") {
+                None => {}
+                Some(Value::String(sid)) if !sids.contains(sid) => sids.push(sid.clone()),
+                Some(Value::String(_)) => {
                     return Err(Malformed::new("Statement ids (SID) must be unique."));
                 }
-                sids.push(sid.clone());
+                Some(_) => return Err(Malformed::new("A statement id (SID) must be a string.")),
             }
             statement(members, kind, has_variables)
         })
@@ -176,7 +193,9 @@ fn statement(
         None => Vec::new(),
         Some(block) => condition::parse(block, has_variables)?,
     };
+    let sid = members.get("Sid").and_then(Value::as_str);
     let statement = Statement {
+        sid: sid.map(str::to_owned),
         allows,
         actions,
         resources,
@@ -308,7 +327,9 @@ mod tests {
         let one = json!({"Effect": "Allow", "Action": "mq:*", "Resource": "*"});
         let list = json!([{"Effect": "Allow", "Action": ["mq:*"], "Resource": ["*"]}]);
         assert_eq!(identity(&one), identity(&list));
-        assert!(identity(&one).is_ok());
+        assert_eq!(identity(&one).unwrap().statement_name(0), "#1");
+        let named = json!({"Sid": "All", "Effect": "Allow", "Action": "mq:*", "Resource": "*"});
+        assert_eq!(identity(&named).unwrap().statement_name(0), "All");
     }
 
     #[test]
@@ -334,6 +355,7 @@ mod tests {
             with("Principal", json!("*")),
             with("Condition", json!({"StringIs": {"a": "b"}})),
             with("Extra", json!(1)),
+            with("Sid", json!(1)),
         ] {
             assert!(identity(&statement).is_err(), "{statement}");
         }

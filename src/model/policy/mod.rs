@@ -17,7 +17,7 @@ mod managed;
 mod operator;
 
 pub use context::Context;
-pub use decision::{Decision, Question, Trust, decide};
-pub use document::{Malformed, PolicyDocument, TrustPolicy};
+pub use decision::{Decision, Question, Trust, Verdict, decide, verdict};
+pub use document::{MANAGED_CHARACTERS_MAX, Malformed, PolicyDocument, TrustPolicy, characters};
 pub use grants::{Grants, Refusal};
 pub use managed::{MANAGED, Managed};

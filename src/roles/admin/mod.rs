@@ -23,12 +23,13 @@ pub use audit::follow_audit;
 pub use job::{cancel_job, list_jobs, retry_job, show_job};
 pub use master_key::reseal;
 pub use policy::{
-    attach_policy, delete_policy, detach_policy, list_policies, put_policy, show_policy,
+    attach_policy, delete_inline_policy, delete_policy, detach_policy, list_policies,
+    list_policies_of, put_inline_policy, put_policy, show_inline_policy, show_policy,
     simulate_principal,
 };
 pub use principal::{
-    create_role, create_user, delete_principal, list_principals, tag_principal, untag_principal,
-    update_role,
+    add_to_group, create_group, create_role, create_user, delete_principal, list_groups,
+    list_principals, remove_from_group, tag_principal, untag_principal, update_role,
 };
 pub use quota::{list_quotas, reset_quota, set_quota};
 

@@ -1,8 +1,8 @@
-//! `warren admin user` and `warren admin role`.
+//! `warren admin user`, `warren admin role` and `warren admin group`.
 
-use super::{open, table};
+use super::{open, policy::label, table};
 use crate::{
-    db::Attached,
+    db::HeldPolicy,
     model::{
         principal::{Name, Subject},
         principal_tag::AskedTag,
@@ -67,23 +67,79 @@ pub async fn untag_principal(
     Ok(app.untag_principal(&account_id, subject, keys).await?)
 }
 
+pub async fn create_group(
+    installation: &Installation,
+    account: &str,
+    name: Name,
+) -> Result<(), Error> {
+    let (app, account_id) = open(installation, account).await?;
+    Ok(app.create_group(&account_id, name).await?)
+}
+
+pub async fn add_to_group(
+    installation: &Installation,
+    account: &str,
+    (group, user): (&Name, &Name),
+) -> Result<(), Error> {
+    let (app, account_id) = open(installation, account).await?;
+    Ok(app.add_to_group(&account_id, group, user).await?)
+}
+
+pub async fn remove_from_group(
+    installation: &Installation,
+    account: &str,
+    (group, user): (&Name, &Name),
+) -> Result<(), Error> {
+    let (app, account_id) = open(installation, account).await?;
+    Ok(app.remove_from_group(&account_id, group, user).await?)
+}
+
 /// Prints the account's users and roles, and what they have.
 pub async fn list_principals(installation: &Installation, account: &str) -> Result<(), Error> {
     let (app, account_id) = open(installation, account).await?;
-    let principals = app.list_principals(&account_id).await?;
-    let rows = principals.into_iter().map(|(principal, attached)| {
-        let policies: Vec<String> = attached.iter().map(name).collect();
-        let tags = principal.tags.iter();
+    let mut principals = app.list_principals(&account_id).await?;
+    principals.retain(|one| !matches!(one.principal.subject, Subject::Group(_)));
+    let rows = principals.into_iter().map(|one| {
+        let tags = one.principal.tags.iter();
         let tags: Vec<String> = tags.map(|(key, value)| format!("{key}={value}")).collect();
         [
-            principal.subject.path(),
-            principal.unique_id,
-            principal.created_at.to_rfc3339(),
-            or_none(&policies),
+            one.principal.subject.path(),
+            one.principal.unique_id,
+            one.principal.created_at.to_rfc3339(),
+            policies(&one.policies),
+            names(&one.related),
             or_none(&tags),
         ]
     });
-    table(["PRINCIPAL", "ID", "CREATED", "POLICIES", "TAGS"], rows)
+    let heading = ["PRINCIPAL", "ID", "CREATED", "POLICIES", "GROUPS", "TAGS"];
+    table(heading, rows)
+}
+
+/// Prints the account's groups, what they have and who is in them.
+pub async fn list_groups(installation: &Installation, account: &str) -> Result<(), Error> {
+    let (app, account_id) = open(installation, account).await?;
+    let mut principals = app.list_principals(&account_id).await?;
+    principals.retain(|one| matches!(one.principal.subject, Subject::Group(_)));
+    let rows = principals.into_iter().map(|one| {
+        [
+            one.principal.subject.name().to_string(),
+            one.principal.unique_id,
+            one.principal.created_at.to_rfc3339(),
+            policies(&one.policies),
+            names(&one.related),
+        ]
+    });
+    table(["GROUP", "ID", "CREATED", "POLICIES", "USERS"], rows)
+}
+
+fn policies(held: &[HeldPolicy]) -> String {
+    let labels: Vec<String> = held.iter().map(|held| label(&held.source)).collect();
+    or_none(&labels)
+}
+
+fn names(subjects: &[Subject]) -> String {
+    let names: Vec<String> = subjects.iter().map(|one| one.name().to_string()).collect();
+    or_none(&names)
 }
 
 /// Columns stay columns for `awk`.
@@ -91,12 +147,5 @@ fn or_none(texts: &[String]) -> String {
     match texts {
         [] => "-".to_owned(),
         texts => texts.join(","),
-    }
-}
-
-fn name(attached: &Attached) -> String {
-    match attached {
-        Attached::Own(name) => name.to_string(),
-        Attached::Managed(name) => name.clone(),
     }
 }
