@@ -164,9 +164,8 @@ impl App {
         let mut conn = self.pool.acquire().await?;
         let limit = request.limit();
         let rows = db::audit_list(&mut conn, &scope, filter, before.as_ref(), limit).await?;
-        self.page(caller, action, request, rows, |last| Cursor {
-            created_at: last.created_at,
-            id: last.id.to_string(),
+        self.page(caller, action, request, rows, |last| {
+            Cursor::new(last.created_at, &last.id)
         })
     }
 }

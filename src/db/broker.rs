@@ -12,7 +12,7 @@ use super::{
     Error, Result,
     broker_user::broker_users_start,
     maintenance::{Finish, maintenance_run_create, maintenance_run_finish},
-    row::{Place, to_json},
+    row::{Place, page, to_json},
 };
 use crate::model::{
     BrokerId, Scope,
@@ -242,18 +242,12 @@ pub async fn broker_list(
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Vec<Broker>> {
-    let rows: Vec<Row> = sqlx::query_as(select!(
+    let statement = select!(
         "where b.account_id = $1 and b.region = $2
            and ($3::timestamptz is null or (b.created_at, b.id) > ($3, $4))
          order by b.created_at, b.id limit $5"
-    ))
-    .bind(scope.account_id.as_str())
-    .bind(scope.region.as_str())
-    .bind(after.map(|cursor| cursor.created_at))
-    .bind(after.map(|cursor| cursor.id.as_str()))
-    .bind(i64::from(limit))
-    .fetch_all(conn)
-    .await?;
+    );
+    let rows: Vec<Row> = page(conn, statement, scope, (after, limit)).await?;
     rows.into_iter().map(Broker::try_from).collect()
 }
 

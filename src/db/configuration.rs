@@ -6,7 +6,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Error, Result, row::Place};
+use super::{
+    Error, Result,
+    row::{Place, page},
+};
 use crate::model::{
     BrokerId, ConfigurationId, Scope,
     broker::AuthenticationStrategy,
@@ -210,18 +213,12 @@ pub async fn configuration_list(
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Vec<Configuration>> {
-    let rows: Vec<Row> = sqlx::query_as(select!(
+    let statement = select!(
         "where c.account_id = $1 and c.region = $2
            and ($3::timestamptz is null or (c.created_at, c.id) > ($3, $4))
          order by c.created_at, c.id limit $5"
-    ))
-    .bind(scope.account_id.as_str())
-    .bind(scope.region.as_str())
-    .bind(after.map(|cursor| cursor.created_at))
-    .bind(after.map(|cursor| cursor.id.as_str()))
-    .bind(i64::from(limit))
-    .fetch_all(conn)
-    .await?;
+    );
+    let rows: Vec<Row> = page(conn, statement, scope, (after, limit)).await?;
     rows.into_iter().map(Configuration::try_from).collect()
 }
 

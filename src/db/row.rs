@@ -2,9 +2,10 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sqlx::{FromRow, PgConnection, postgres::PgRow};
 
 use super::{Error, Result};
-use crate::model::{AccountId, Region, Scope};
+use crate::model::{AccountId, Region, Scope, page::Cursor};
 
 /// Where a value was read, for the error.
 #[derive(Clone, Copy)]
@@ -36,6 +37,28 @@ impl Place<'_> {
             region: self.need("region", Region::parse(region))?,
         })
     }
+}
+
+/// Rows of a scope after `after`, at most `limit`. The statement's parameters are the account and the
+/// region, when and with which id the last row of the page before was created, and the limit.
+pub(super) async fn page<R>(
+    conn: &mut PgConnection,
+    statement: &'static str,
+    scope: &Scope,
+    (after, limit): (Option<&Cursor>, u32),
+) -> Result<Vec<R>>
+where
+    R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    let rows = sqlx::query_as(statement)
+        .bind(scope.account_id.as_str())
+        .bind(scope.region.as_str())
+        .bind(after.map(|cursor| cursor.created_at))
+        .bind(after.map(|cursor| cursor.id.as_str()))
+        .bind(i64::from(limit))
+        .fetch_all(conn)
+        .await?;
+    Ok(rows)
 }
 
 /// A domain value as a JSON column. Domain types always serialise.

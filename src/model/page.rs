@@ -14,6 +14,15 @@ pub struct Cursor {
     pub id: String,
 }
 
+impl Cursor {
+    pub fn new(created_at: DateTime<Utc>, id: impl ToString) -> Self {
+        Self {
+            created_at,
+            id: id.to_string(),
+        }
+    }
+}
+
 /// Reads `maxResults`, a number from 1 to 100; 20 when there is none.
 pub fn size(max_results: Option<&str>) -> Result<u32, Invalid> {
     let Some(text) = max_results else {

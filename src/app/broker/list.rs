@@ -20,9 +20,8 @@ impl App {
         let after: Option<Cursor> = self.position(caller, action, request)?;
         let mut conn = self.pool.acquire().await?;
         let brokers = db::broker_list(&mut conn, &scope, after.as_ref(), request.limit()).await?;
-        self.page(caller, action, request, brokers, |last| Cursor {
-            created_at: last.created_at,
-            id: last.id.to_string(),
+        self.page(caller, action, request, brokers, |last| {
+            Cursor::new(last.created_at, &last.id)
         })
     }
 }

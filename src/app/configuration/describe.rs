@@ -48,9 +48,8 @@ impl App {
         let mut conn = self.pool.acquire().await?;
         let rows =
             db::configuration_list(&mut conn, &scope, after.as_ref(), request.limit()).await?;
-        let page = self.page(caller, action, request, rows, |last| Cursor {
-            created_at: last.created_at,
-            id: last.id.to_string(),
+        let page = self.page(caller, action, request, rows, |last| {
+            Cursor::new(last.created_at, &last.id)
         })?;
         let arns: Vec<_> = page
             .items

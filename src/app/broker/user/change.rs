@@ -31,14 +31,10 @@ impl App {
         request: ChangeUser,
     ) -> Result<(), Error> {
         let action = Action::CreateUser;
-        let mut tx = self.begin().await?;
-        let broker = self
-            .lock_for_users(&mut tx, caller, action, broker_id)
-            .await?;
-        if broker.engine_type.is_rabbitmq_like() {
-            let work = AtOnce::new(self, caller, action, tx, broker);
-            return work.create(username, &request).await;
-        }
+        let (mut tx, broker) = match self.begin_change(caller, action, broker_id).await? {
+            Begun::AtOnce(work) => return work.create(username, &request).await,
+            Begun::Staged(tx, broker) => (tx, broker),
+        };
         user::check_username(username, broker.engine_type)?;
         let password = request.password.as_ref();
         let password = password.ok_or_else(|| Invalid::missing("password"))?;
@@ -74,9 +70,7 @@ impl App {
                 db::broker_user_create(&mut tx, &broker.id, &user, self.clock.now()).await?;
             }
         }
-        self.told(&mut tx, caller, action, &broker).await?;
-        tx.commit().await?;
-        Ok(())
+        self.end_change(tx, caller, action, &broker).await
     }
 
     /// Changes what the request names of a user.
@@ -88,14 +82,10 @@ impl App {
         request: ChangeUser,
     ) -> Result<(), Error> {
         let action = Action::UpdateUser;
-        let mut tx = self.begin().await?;
-        let broker = self
-            .lock_for_users(&mut tx, caller, action, broker_id)
-            .await?;
-        if broker.engine_type.is_rabbitmq_like() {
-            let work = AtOnce::new(self, caller, action, tx, broker);
-            return work.update(username, &request).await;
-        }
+        let (mut tx, broker) = match self.begin_change(caller, action, broker_id).await? {
+            Begun::AtOnce(work) => return work.update(username, &request).await,
+            Begun::Staged(tx, broker) => (tx, broker),
+        };
         let mut user = user_of(&mut tx, &broker, username).await?;
         if is_going(&user) {
             let text = format!("User [{username}] waits to be deleted.");
@@ -125,9 +115,7 @@ impl App {
         quotas.allow(Quota::GroupsPerUser, next.groups.len())?;
         user.stage(next);
         db::broker_user_stage(&mut tx, &broker.id, &user).await?;
-        self.told(&mut tx, caller, action, &broker).await?;
-        tx.commit().await?;
-        Ok(())
+        self.end_change(tx, caller, action, &broker).await
     }
 
     /// Removes a user; one that no start has made yet at once.
@@ -138,14 +126,10 @@ impl App {
         username: &str,
     ) -> Result<(), Error> {
         let action = Action::DeleteUser;
-        let mut tx = self.begin().await?;
-        let broker = self
-            .lock_for_users(&mut tx, caller, action, broker_id)
-            .await?;
-        if broker.engine_type.is_rabbitmq_like() {
-            let work = AtOnce::new(self, caller, action, tx, broker);
-            return work.delete(username).await;
-        }
+        let (mut tx, broker) = match self.begin_change(caller, action, broker_id).await? {
+            Begun::AtOnce(work) => return work.delete(username).await,
+            Begun::Staged(tx, broker) => (tx, broker),
+        };
         let mut user = user_of(&mut tx, &broker, username).await?;
         let waits = user.pending.as_ref().map(|pending| pending.change);
         if waits == Some(UserChange::Create) {
@@ -158,31 +142,33 @@ impl App {
             user.stage(next);
             db::broker_user_stage(&mut tx, &broker.id, &user).await?;
         }
-        self.told(&mut tx, caller, action, &broker).await?;
-        tx.commit().await?;
-        Ok(())
+        self.end_change(tx, caller, action, &broker).await
     }
 
-    /// The broker, locked, if its users can be changed here and now.
-    async fn lock_for_users(
-        &self,
-        conn: &mut PgConnection,
-        caller: &Caller,
+    /// Locks the broker, if its users can be changed here and now.
+    async fn begin_change<'a>(
+        &'a self,
+        caller: &'a Caller,
         action: Action,
         broker_id: &str,
-    ) -> Result<Broker, Error> {
-        let broker = lock(conn, caller, action, broker_id).await?;
+    ) -> Result<Begun<'a>, Error> {
+        let mut tx = self.begin().await?;
+        let broker = lock(&mut tx, caller, action, broker_id).await?;
         let parity = self.settings.parity;
         if parity.is_strict() {
             refuse_to_manage(&broker)?;
         }
         broker.state().check(Request::Update, parity, &broker.id)?;
-        Ok(broker)
+        Ok(match broker.engine_type.is_rabbitmq_like() {
+            true => Begun::AtOnce(AtOnce::new(self, caller, action, tx, broker)),
+            false => Begun::Staged(tx, broker),
+        })
     }
 
-    async fn told(
+    /// Tells of a staged change, and makes it count.
+    async fn end_change(
         &self,
-        conn: &mut PgConnection,
+        mut tx: db::Transaction,
         caller: &Caller,
         action: Action,
         broker: &Broker,
@@ -193,8 +179,16 @@ impl App {
             response: json!({}),
             now: self.clock.now(),
         };
-        self.audit(conn, caller, change).await
+        self.audit(&mut tx, caller, change).await?;
+        tx.commit().await?;
+        Ok(())
     }
+}
+
+/// A change whose broker is locked: one that acts at once, or waits for the next start.
+enum Begun<'a> {
+    AtOnce(AtOnce<'a>),
+    Staged(db::Transaction, Broker),
 }
 
 fn is_going(user: &BrokerUser) -> bool {
