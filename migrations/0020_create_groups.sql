@@ -34,3 +34,6 @@ create table inline_policies (
     constraint inline_policies_principal_fkey foreign key (account_id, principal)
         references principals (account_id, path) on delete cascade
 );
+
+-- When a session of a role was last used; of users, their keys say it.
+alter table principals add column last_used_at timestamptz;

@@ -1,11 +1,21 @@
 //! The audit log: what each call asked, and how it ended. And the list of it all.
+//!
+//! As CloudTrail does, it tells of every call whose signature is good, whatever becomes of it: done,
+//! refused by a policy, or failed. Calls with keys that are unknown, disabled or expired, with a wrong
+//! signature, or signed too early or too late are not told of: nobody is known to have made them, and
+//! whoever has heard a key's id could fill its owner's log. Metrics count them
+//! (`warren_api_refusals_total`), and each is a line of the process's own log. The same holds of paths
+//! that lead nowhere.
+//!
+//! Of an account's throttled calls the first in a minute is told, by each process: an event for
+//! every one would be a write for every request of the flood that throttling keeps out.
 
 use std::collections::BTreeMap;
 
 use axum::{
     Extension, Json,
     extract::{MatchedPath, RawQuery, Request, State},
-    http::Method,
+    http::{Method, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -44,27 +54,16 @@ pub(super) async fn tell(
     path: MatchedPath,
     Extension(mut caller): Extension<Caller>,
     Extension(SignedBody(body)): Extension<SignedBody>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let query = request.uri().query().unwrap_or_default();
-    let is_sts = path.as_str() == sts::PATH;
-    let asked = if is_sts {
-        let form = match *request.method() == Method::GET {
-            true => Form::of_query(query),
-            false => Form::of_body(&body),
-        };
-        let asked = Asked::of_form(&form);
+    let (parts, rest) = request.into_parts();
+    let (asked, form) = Asked::read(&parts, Some(path.as_str()), &body);
+    let mut request = Request::from_parts(parts, rest);
+    let is_sts = form.is_some();
+    if let Some(form) = form {
         request.extensions_mut().insert(form);
-        asked
-    } else {
-        Asked::of_route(
-            request.method(),
-            (path.as_str(), request.uri().path()),
-            query,
-            &body,
-        )
-    };
+    }
     caller.note = CallNote::new(asked.parameters);
     request.extensions_mut().insert(caller.clone());
     let mut response = next.run(request).await;
@@ -72,17 +71,7 @@ pub(super) async fn tell(
         return Ok(response);
     }
     let failed = response.extensions().get::<Failed>();
-    let error = failed.map(|Failed(failure)| {
-        let answer = failure.answer();
-        let code = match is_sts {
-            true => sts::code(failure),
-            false => answer.code,
-        };
-        AuditError {
-            code: code.to_owned(),
-            message: storable(&answer.message.unwrap_or_default()),
-        }
-    });
+    let error = failed.map(|Failed(failure)| told_error(failure, is_sts));
     let told = response.extensions_mut().remove::<Told>();
     let (resource_arn, answer) = told.map(|told| (told.resource_arn, told.response)).unzip();
     let call = EndedCall {
@@ -103,6 +92,42 @@ pub(super) async fn tell(
     }
 }
 
+/// Tells of a call that was not even carried out. What cannot be told is only logged: the caller is
+/// refused all the same.
+pub(super) async fn tell_refused(
+    state: &ApiState,
+    mut caller: Caller,
+    (parts, body): (&Parts, &[u8]),
+    failure: &Failure,
+) {
+    let route = parts.extensions.get::<MatchedPath>();
+    let (asked, form) = Asked::read(parts, route.map(MatchedPath::as_str), body);
+    caller.note = CallNote::new(asked.parameters);
+    let call = EndedCall {
+        action: asked.action,
+        is_read: asked.is_read,
+        resource_arn: None,
+        response: None,
+        error: Some(told_error(failure, form.is_some())),
+    };
+    if let Err(error) = state.app.audit_call(&caller, call).await {
+        tracing::error!(%error, "a refused call is missing in the audit log");
+    }
+}
+
+/// A failure under the name that its caller was told.
+fn told_error(failure: &Failure, is_sts: bool) -> AuditError {
+    let answer = failure.answer();
+    let code = match is_sts {
+        true => sts::code(failure),
+        false => answer.code,
+    };
+    AuditError {
+        code: code.to_owned(),
+        message: storable(&answer.message.unwrap_or_default()),
+    }
+}
+
 /// A call as it came.
 struct Asked {
     /// The action's name in policies.
@@ -114,6 +139,21 @@ struct Asked {
 }
 
 impl Asked {
+    /// The call and, of the service that gives out sessions, its parameters. `route` is the path with
+    /// names in braces where the caller's values stand.
+    fn read(parts: &Parts, route: Option<&str>, body: &[u8]) -> (Self, Option<Form>) {
+        let query = parts.uri.query().unwrap_or_default();
+        if route == Some(sts::PATH) {
+            let form = match parts.method == Method::GET {
+                true => Form::of_query(query),
+                false => Form::of_body(body),
+            };
+            return (Self::of_form(&form), Some(form));
+        }
+        let paths = (route.unwrap_or_default(), parts.uri.path());
+        (Self::of_route(&parts.method, paths, query, body), None)
+    }
+
     fn of_form(form: &Form) -> Self {
         let action = match form.action() {
             "" => "Unknown",
@@ -126,7 +166,6 @@ impl Asked {
         }
     }
 
-    /// `route` is the path with names in braces where the caller's values stand.
     fn of_route(method: &Method, (route, path): (&str, &str), query: &str, body: &[u8]) -> Self {
         // Nothing but an object has members to tell of.
         let mut parameters: Map<_, _> = serde_json::from_slice(body).unwrap_or_default();

@@ -45,6 +45,8 @@ pub struct Standing {
     pub unique_id: String,
     /// Of a session those of its role too, where it has none of its own with their keys.
     pub tags: PrincipalTags,
+    /// To the minute; of a session its role's, of root never.
+    pub last_used_at: Option<DateTime<Utc>>,
 }
 
 /// Why there is no credential.
@@ -100,6 +102,7 @@ impl App {
                 grants: Grants::All,
                 unique_id: principal.account_id.to_string(),
                 tags: PrincipalTags::default(),
+                last_used_at: None,
             }));
         };
         let mut conn = self.pool.acquire().await?;
@@ -125,19 +128,37 @@ impl App {
             grants: Grants::Policies { attached, session },
             unique_id,
             tags,
+            last_used_at: stored.last_used_at,
         }))
     }
 
-    /// Notes that a key verified a request; to the minute, so that most requests write nothing.
-    pub async fn note_use(&self, id: &AccessKeyId, credential: &Credential) -> Result<(), Error> {
-        let CredentialKind::Key { last_used_at } = credential.kind else {
-            return Ok(());
+    /// Notes that a key, or a session of a role, verified a request; to the minute, so that most
+    /// requests write nothing.
+    pub async fn note_use(
+        &self,
+        id: &AccessKeyId,
+        credential: &Credential,
+        standing: &Standing,
+    ) -> Result<(), Error> {
+        let last_used_at = match credential.kind {
+            CredentialKind::Key { last_used_at } => last_used_at,
+            CredentialKind::Session(_) => standing.last_used_at,
         };
         let now = self.clock.now();
         if last_used_at.is_some_and(|last| now - last < USE_GRANULARITY) {
             return Ok(());
         }
         let mut conn = self.pool.acquire().await?;
-        Ok(db::access_key_touch(&mut conn, id, USE_GRANULARITY, now).await?)
+        let principal = &credential.principal;
+        match (&credential.kind, principal.subject()) {
+            (CredentialKind::Session(_), Some(role)) => {
+                let account_id = &principal.account_id;
+                db::principal_touch(&mut conn, account_id, &role, USE_GRANULARITY, now).await?;
+            }
+            (CredentialKind::Session(_), None) | (CredentialKind::Key { .. }, _) => {
+                db::access_key_touch(&mut conn, id, USE_GRANULARITY, now).await?;
+            }
+        }
+        Ok(())
     }
 }

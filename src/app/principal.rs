@@ -62,6 +62,7 @@ impl App {
             terms,
             tags: PrincipalTags::default(),
             created_at: self.clock.now(),
+            last_used_at: None,
         };
         let mut tx = self.begin().await?;
         self.lock_account(&mut tx, account_id).await?;

@@ -107,7 +107,7 @@ pub use policy::{
 };
 pub use principal::{
     StoredPrincipal, principal_count, principal_create, principal_delete, principal_fetch,
-    principal_list, principal_lock, role_update,
+    principal_list, principal_lock, principal_touch, role_update,
 };
 pub use principal_tag::{principal_tags_put, principal_tags_remove};
 pub use quota::{quota_delete, quota_lock, quota_put, quotas_fetch};

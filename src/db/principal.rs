@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, types::Json};
 
 use super::{Result, row::Place};
@@ -22,6 +22,8 @@ pub struct StoredPrincipal {
     pub terms: Option<RoleTerms>,
     pub tags: PrincipalTags,
     pub created_at: DateTime<Utc>,
+    /// Of a user the latest use of any of its keys, of a role that of a session; never of groups.
+    pub last_used_at: Option<DateTime<Utc>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -31,6 +33,7 @@ struct Row {
     trust_policy: Option<String>,
     session_s_max: Option<i32>,
     created_at: DateTime<Utc>,
+    last_used_at: Option<DateTime<Utc>>,
     tags: Option<Json<BTreeMap<String, String>>>,
 }
 
@@ -38,6 +41,8 @@ macro_rules! select {
     ($tail:literal) => {
         concat!(
             "select p.path, p.unique_id, p.trust_policy, p.session_s_max, p.created_at,
+                    coalesce(p.last_used_at, (select max(k.last_used_at) from access_keys as k
+                     where k.account_id = p.account_id and k.principal = p.path)) as last_used_at,
                     (select jsonb_object_agg(t.key, t.value) from principal_tags as t
                      where t.account_id = p.account_id and t.principal = p.path) as tags
              from principals as p ",
@@ -70,6 +75,7 @@ impl Row {
                 .flatten()
                 .collect(),
             created_at: self.created_at,
+            last_used_at: self.last_used_at,
         })
     }
 }
@@ -138,6 +144,27 @@ pub async fn principal_list(
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// Notes that a session of a role was used, unless that was noted less than `granularity` ago.
+pub async fn principal_touch(
+    conn: &mut PgConnection,
+    account_id: &AccountId,
+    subject: &Subject,
+    granularity: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "update principals set last_used_at = $3
+         where account_id = $1 and path = $2 and (last_used_at is null or last_used_at <= $4)",
+    )
+    .bind(account_id.as_str())
+    .bind(subject.path())
+    .bind(now)
+    .bind(now - granularity)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// How many of the account's principals are of the kind of this one.

@@ -18,7 +18,7 @@ use axum::{
     response::Response,
 };
 
-use super::{body, error::Failure, origin, router::ApiState};
+use super::{audit, body, error::Failure, origin, router::ApiState, throttle::Admission};
 use crate::{
     app::{CallNote, Caller, CredentialKind},
     model::RequestId,
@@ -56,13 +56,17 @@ pub(super) async fn authenticate(
     let credential = credential.map_err(Error::from)?;
     let body = body::read(body).await?;
     claim.check_signature(&signed, &body, &credential.secret)?;
-    state.app.note_use(&claim.access_key, &credential).await?;
     let account_id = &credential.principal.account_id;
-    if !state.throttle.admits(account_id, state.app.clock.now()) {
+    let admission = state.throttle.admit(account_id, state.app.clock.now());
+    if admission == (Admission::Refused { is_told: false }) {
         return Err(Failure::Throttled);
     }
     let standing = state.app.standing(&credential).await?;
     let standing = standing.ok_or(Error::UnknownKey)?;
+    state
+        .app
+        .note_use(&claim.access_key, &credential, &standing)
+        .await?;
 
     let request_id = parts.extensions.get::<RequestId>().copied();
     let user_agent = parts.headers.get(USER_AGENT);
@@ -85,6 +89,11 @@ pub(super) async fn authenticate(
         received_at: state.app.clock.now(),
         note: CallNote::default(),
     };
+    if admission != Admission::Admitted {
+        let failure = Failure::Throttled;
+        audit::tell_refused(&state, caller, (&parts, &body), &failure).await;
+        return Err(failure);
+    }
     parts.extensions.insert(caller);
     parts.extensions.insert(SignedBody(body.clone()));
     Ok(next.run(Request::from_parts(parts, body.into())).await)

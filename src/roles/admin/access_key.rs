@@ -1,6 +1,6 @@
 //! `warren admin access-key`.
 
-use super::{app, open, print, table};
+use super::{app, last_used, open, print, table};
 use crate::{
     model::{AccessKeyId, principal::Name},
     roles::{Error, Installation},
@@ -25,13 +25,12 @@ pub async fn list_access_keys(installation: &Installation, account: &str) -> Res
     let (app, account_id) = open(installation, account).await?;
     let keys = app.list_access_keys(&account_id).await?;
     let rows = keys.into_iter().map(|key| {
-        let used = key.last_used_at.map(|at| at.to_rfc3339());
         [
             key.id.to_string(),
             key.principal.identity.path(),
             if key.enabled { "enabled" } else { "disabled" }.to_owned(),
             key.created_at.to_rfc3339(),
-            used.unwrap_or_else(|| "never".to_owned()),
+            last_used(key.last_used_at),
         ]
     });
     table(["KEY", "PRINCIPAL", "STATE", "CREATED", "LAST USED"], rows)

@@ -12,6 +12,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use chrono::{DateTime, Utc};
 
 use super::{Error, Installation};
 use crate::app::{App, Settings};
@@ -96,6 +97,10 @@ async fn find_account(app: &App, account: &str) -> Result<AccountId, Error> {
         Some(id) => Ok(id),
         None => AccountId::parse(account).ok_or_else(|| Error::NoAccount(account.to_owned())),
     }
+}
+
+fn last_used(at: Option<DateTime<Utc>>) -> String {
+    at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339())
 }
 
 /// Prints rows under a heading, columns aligned: for people, and for `awk`.

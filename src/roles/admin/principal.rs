@@ -1,6 +1,6 @@
 //! `warren admin user`, `warren admin role` and `warren admin group`.
 
-use super::{open, policy::label, table};
+use super::{last_used, open, policy::label, table};
 use crate::{
     db::HeldPolicy,
     model::{
@@ -106,12 +106,21 @@ pub async fn list_principals(installation: &Installation, account: &str) -> Resu
             one.principal.subject.path(),
             one.principal.unique_id,
             one.principal.created_at.to_rfc3339(),
+            last_used(one.principal.last_used_at),
             policies(&one.policies),
             names(&one.related),
             or_none(&tags),
         ]
     });
-    let heading = ["PRINCIPAL", "ID", "CREATED", "POLICIES", "GROUPS", "TAGS"];
+    let heading = [
+        "PRINCIPAL",
+        "ID",
+        "CREATED",
+        "LAST USED",
+        "POLICIES",
+        "GROUPS",
+        "TAGS",
+    ];
     table(heading, rows)
 }
 
