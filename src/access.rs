@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use warren::config::{
-    AccessKeyCommand, GroupCommand, Policy, PolicyCommand, QuotaCommand, RoleCommand, Simulate,
+    AccessKeyCommand, GroupCommand, Policy, PolicyCommand, Question, QuotaCommand, RoleCommand,
     UserCommand,
 };
 use warren::model::policy::{Context, PolicyDocument};
@@ -272,14 +272,14 @@ pub(crate) fn simulate(command: Policy) -> anyhow::Result<()> {
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let context = context(&command.question)?;
-    let Simulate {
+    let Question {
         actions, resource, ..
     } = &command.question;
     roles::policy::simulate(&documents, (actions, resource, &context))?;
     Ok(())
 }
 
-fn context(question: &Simulate) -> anyhow::Result<Context> {
+fn context(question: &Question) -> anyhow::Result<Context> {
     question
         .context
         .iter()

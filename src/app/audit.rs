@@ -1,7 +1,7 @@
 //! The audit log: every call of somebody known, told once.
 //!
-//! A change is told of in its own transaction ([`App::audit`]); reads, and calls that failed, when
-//! they were answered ([`App::audit_call`]).
+//! A change is told of in its own transaction ([`App::audit`], and [`App::audit_access`] of what an
+//! operator changes); reads, and calls that failed, when they were answered ([`App::audit_call`]).
 
 use std::sync::{
     Arc,

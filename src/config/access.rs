@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::Simulate;
+use super::Question;
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum AccessKeyCommand {
@@ -296,6 +296,6 @@ pub enum PolicyCommand {
         #[arg(long)]
         principal: String,
         #[command(flatten)]
-        question: Simulate,
+        question: Question,
     },
 }

@@ -18,7 +18,7 @@ pub use admin::{
     MasterKeyCommand, QuotaCommand,
 };
 pub use catalog::{Catalog, EngineKeys};
-pub use policy::{Policy, PolicyRole, Simulate};
+pub use policy::{Policy, PolicyRole, Question};
 
 /// How the process speaks of itself, on stderr. RUST_LOG filters it.
 #[derive(Debug, Clone, Args)]

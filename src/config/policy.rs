@@ -17,12 +17,12 @@ pub struct Policy {
     #[arg(long = "document", value_name = "FILE", required = true)]
     pub documents: Vec<PathBuf>,
     #[command(flatten)]
-    pub question: Simulate,
+    pub question: Question,
 }
 
 /// What is asked of policies.
 #[derive(Debug, Clone, Args)]
-pub struct Simulate {
+pub struct Question {
     /// An action such as mq:DeleteBroker; may be repeated
     #[arg(long = "action", value_name = "ACTION", required = true)]
     pub actions: Vec<String>,

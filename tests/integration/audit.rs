@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use warren::model::throttle::Rate;
+
 use crate::server::{Server, broker};
-use crate::signer::encode;
+use crate::signer::{Key, encode};
 
 async fn events(server: &Server, query: &str) -> Vec<Value> {
     let listed = server
@@ -142,4 +144,38 @@ async fn another_account_reads_nothing_of_it() {
         events[0]["recipientAccountId"],
         server.stranger_account.as_str()
     );
+}
+
+#[tokio::test]
+async fn a_flood_is_told_once_and_those_nobody_knows_not_at_all() {
+    let rate = Rate {
+        per_second: 1,
+        burst: 3,
+    };
+    let server = Server::start_at(rate).await;
+    let ask = async |key: &Key, form: &str| server.sts(key, form).await.status;
+    let forged = Key {
+        secret: "x".to_owned(),
+        ..server.key.clone()
+    };
+    let unknown = Key {
+        id: "AKIAUNKNOWN000000000".to_owned(),
+        ..server.key.clone()
+    };
+    for key in [&forged, &unknown] {
+        assert_eq!(ask(key, "Action=GetCallerIdentity").await, 403);
+    }
+    let mut refused = 0;
+    for _ in 0..40 {
+        let status = ask(&server.key, "Action=GetCallerIdentity").await;
+        refused += u32::from(status == 429);
+    }
+    assert!(refused > 1, "{refused}");
+    let told: Vec<(String, String)> =
+        sqlx::query_as("select action, error_code from audit_events where error_code is not null")
+            .fetch_all(&server.pool())
+            .await
+            .unwrap();
+    let expected = ("sts:GetCallerIdentity".to_owned(), "Throttling".to_owned());
+    assert_eq!(told, [expected]);
 }
