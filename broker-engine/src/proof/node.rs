@@ -57,20 +57,14 @@ impl Setup {
 
     /// Opens the node on a disk that has no damage, with the user guest.
     pub(super) fn open(&self, disk: &FaultyDisk) -> Result<Arc<Broker>, String> {
-        let (broker, damage) = self.open_any(disk)?;
+        let (broker, damage) = self.open_as_it_is(disk)?;
         if !damage.is_empty() {
             return Err(format!("a disk without damage: {damage:?}"));
         }
-        Ok(broker)
-    }
-
-    /// Opens the node on a disk, with the user guest, and tells what could not be read.
-    pub(super) fn open_any(&self, disk: &FaultyDisk) -> Result<(Arc<Broker>, Vec<Damage>), String> {
-        let (broker, damage) = self.open_as_it_is(disk)?;
         broker
             .put_user_with_password("guest", "guest", &["administrator"])
             .map_err(|error| error.to_string())?;
-        Ok((broker, damage))
+        Ok(broker)
     }
 
     /// Opens the node on a disk that may have lost its definitions.

@@ -23,7 +23,7 @@ use super::{
     ids::{Lane, MessageId},
     ops::Ops,
     reader::Recent,
-    record::{self, BodyCrc, FILE_HEAD_LEN, FileHead, HEAD_LEN},
+    record::{self, BodyCrc, FILE_HEAD_LEN, FileHead, HEAD_LEN, Padding, SyncedEnd},
     segment::QueueRun,
     state::{Location, State},
 };
@@ -122,6 +122,9 @@ pub(super) struct Inner {
     pub(super) end: u64,
     /// Up to where files are written.
     pub(super) written_end: (u32, u64),
+    /// Up to where they are synced, and how much of that the last record tells.
+    pub(super) synced_end: SyncedEnd,
+    pub(super) told_end: SyncedEnd,
     /// The file after the current one, ready for use.
     pub(super) next: Option<Arc<OpenFile>>,
     /// How long the next file must be.
@@ -209,6 +212,9 @@ impl Log {
             wanted: Progress::default(),
             is_syncing: false,
             written_end: (start.first.number, 0),
+            // Recovery synced what it read.
+            synced_end: SyncedEnd::new(start.first.number, 0),
+            told_end: SyncedEnd::default(),
             current: start.first,
             end: FILE_HEAD_LEN as u64,
             next: None,
@@ -278,7 +284,8 @@ impl Log {
                 inner.state.apply(index, location, ops);
             }
         }
-        let head = record::head(lane, index, file.number, body_len, crc);
+        let synced = inner.synced_end;
+        let head = record::head(lane, index, file.number, body_len, crc, synced);
         bytes[..HEAD_LEN].copy_from_slice(&head);
         let bytes = Bytes::from(bytes);
         let was_empty = inner.pending.is_empty();
@@ -289,6 +296,7 @@ impl Log {
         });
         inner.pending_bytes += need;
         inner.end += need as u64;
+        inner.told_end = synced;
         inner.next_index[usize::from(lane.number())] += 1;
         inner.appended.0 += 1;
         #[cfg(test)]
@@ -406,6 +414,10 @@ impl Log {
     pub(super) fn close(&self) -> Result<(), Error> {
         self.inner.lock().is_closed = true;
         self.write(true);
+        // Once more for the record that tells of that sync.
+        if self.inner.lock().is_sync_untold() {
+            self.write_told(true);
+        }
         self.work.notify_all();
         self.chores.notify_all();
         self.progress.notify_all();
@@ -414,6 +426,24 @@ impl Log {
 }
 
 impl Inner {
+    /// Whether more is synced than any record tells, and a record that tells it has room.
+    pub(super) fn is_sync_untold(&self) -> bool {
+        self.told_end < self.synced_end && self.end + HEAD_LEN as u64 <= self.current.len
+    }
+
+    /// Adds a record that tells how far the log is synced.
+    pub(super) fn tell_sync(&mut self) {
+        let head = record::padding(Padding::Tells, &[], self.current.number, self.synced_end);
+        self.pending.push(Chunk {
+            file: Arc::clone(&self.current),
+            offset: self.end,
+            bytes: Bytes::copy_from_slice(&head),
+        });
+        self.pending_bytes += head.len();
+        self.end += head.len() as u64;
+        self.told_end = self.synced_end;
+    }
+
     /// Why nothing can be appended any more, if so.
     pub(super) fn refusal(&self) -> Option<Error> {
         self.failed

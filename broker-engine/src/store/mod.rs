@@ -15,6 +15,7 @@ mod frames;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod hash;
+mod holes;
 mod ids;
 mod keeper;
 mod ledger;
@@ -48,6 +49,8 @@ mod tests_formats;
 mod tests_room;
 #[cfg(test)]
 mod tests_threads;
+#[cfg(test)]
+mod tests_torn;
 mod wire;
 mod writer;
 
@@ -137,6 +140,8 @@ pub struct Recovery {
     pub queues: Vec<RecoveredQueue>,
     /// What could not be read and was set aside.
     pub damage: Vec<Damage>,
+    /// What a power cut tore before it was synced.
+    pub torn: Vec<Damage>,
 }
 
 /// The messages of a queue, in order.

@@ -4,7 +4,8 @@
 //! own: every byte is summed once. A record is sound when all of them fit.
 //!
 //! The head names the file's number as its epoch: the bytes of an earlier life of a recycled file never pass for
-//! records of this one.
+//! records of this one. It also says up to where the log was synced when the record was appended, so that recovery can
+//! tell damage from what a power cut left of a write.
 
 use std::ops::Range;
 
@@ -23,8 +24,8 @@ const MAGIC: &[u8; 8] = b"WARRENWL";
 const ALIGN: usize = 8;
 /// The only kind so far; votes, commit hints, truncations and purges of a replicated log follow.
 const KIND_ENTRY: u8 = 1;
-/// A single node is a term of its own.
-const TERM: u64 = 1;
+/// The index of a record that is no entry: it fills a place, or only says how far the log is synced.
+pub(crate) const PADDING: u64 = 0;
 /// The checksum leaves out the contents of messages.
 const FLAG_CONTENTS_APART: u8 = 1;
 
@@ -34,6 +35,30 @@ pub(crate) enum BodyCrc {
     Whole(u32),
     /// Without the contents of messages.
     ContentsApart(u32),
+}
+
+/// How far the log is synced: all files before this one, and this one up to here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SyncedEnd {
+    pub(crate) file: u32,
+    pub(crate) offset: u32,
+}
+
+impl SyncedEnd {
+    pub(crate) fn new(file: u32, offset: u64) -> Self {
+        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
+        Self { file, offset }
+    }
+
+    fn encode(self) -> [u8; 8] {
+        (u64::from(self.file) << 32 | u64::from(self.offset)).to_le_bytes()
+    }
+
+    /// None where a release wrote that did not tell: it put a 1 here, and no file has the number 0.
+    fn decode(number: u64) -> Option<Self> {
+        let (file, offset) = ((number >> 32) as u32, number as u32);
+        (file > 0).then_some(Self { file, offset })
+    }
 }
 
 /// How much a record with a body of `len` bytes takes.
@@ -48,6 +73,7 @@ pub(crate) fn head(
     epoch: u32,
     body_len: usize,
     body_crc: BodyCrc,
+    synced: SyncedEnd,
 ) -> [u8; HEAD_LEN] {
     let (flags, body_crc) = match body_crc {
         BodyCrc::Whole(crc) => (0, crc),
@@ -57,7 +83,7 @@ pub(crate) fn head(
     head[0..4].copy_from_slice(&(body_len as u32).to_le_bytes());
     head[4..6].copy_from_slice(&lane.number().to_le_bytes());
     (head[6], head[7]) = (KIND_ENTRY, flags);
-    head[8..16].copy_from_slice(&TERM.to_le_bytes());
+    head[8..16].copy_from_slice(&synced.encode());
     head[16..24].copy_from_slice(&index.to_le_bytes());
     head[24..28].copy_from_slice(&epoch.to_le_bytes());
     let crc = crc32c::crc32c_append(body_crc, &head[..28]);
@@ -74,6 +100,8 @@ pub(crate) struct Record {
     pub(crate) body: Range<usize>,
     /// Where the next record starts.
     pub(crate) end: usize,
+    /// How far the log was synced when it was appended, if that is told.
+    pub(crate) synced: Option<SyncedEnd>,
 }
 
 /// The record at `at`, if a whole and sound one of this epoch is there.
@@ -83,7 +111,7 @@ pub(crate) fn record_at(bytes: &[u8], at: usize, epoch: u32) -> Option<Record> {
     let len = reader.u32().ok()? as usize;
     let lane = Lane::from_number(reader.u16().ok()?)?;
     let (kind, flags) = (reader.u8().ok()?, reader.u8().ok()?);
-    let (_term, index, found) = (reader.u64().ok()?, reader.u64().ok()?, reader.u32().ok()?);
+    let (synced, index, found) = (reader.u64().ok()?, reader.u64().ok()?, reader.u32().ok()?);
     let is_known = kind == KIND_ENTRY && flags <= FLAG_CONTENTS_APART;
     if !is_known || found != epoch || index > MessageId::ENTRY_MAX {
         return None;
@@ -104,7 +132,46 @@ pub(crate) fn record_at(bytes: &[u8], at: usize, epoch: u32) -> Option<Record> {
         index,
         body: start..start + len,
         end: at + record_len(len),
+        synced: SyncedEnd::decode(synced),
     })
+}
+
+/// What a record is for that is no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// To tell how far the log is synced.
+    Tells,
+    /// To take the place of what was torn.
+    Fills,
+}
+
+impl Padding {
+    /// Told apart by the lane, in which index 0 is no entry.
+    fn lane(self) -> Lane {
+        match self {
+            Self::Tells => Lane::Definitions,
+            Self::Fills => Lane::Messages,
+        }
+    }
+}
+
+/// A record that is no entry, for a place of this many bytes; what lies behind the record's head there stays.
+pub(crate) fn padding(
+    what_for: Padding,
+    place: &[u8],
+    epoch: u32,
+    synced: SyncedEnd,
+) -> [u8; HEAD_LEN] {
+    let body = place.get(HEAD_LEN..).unwrap_or_default();
+    let crc = BodyCrc::Whole(crc32c::crc32c(body));
+    head(what_for.lane(), PADDING, epoch, body.len(), crc, synced)
+}
+
+impl Record {
+    /// Whether it takes the place of what was torn.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.index == PADDING && self.lane == Padding::Fills.lane()
+    }
 }
 
 /// What a scan comes upon.
@@ -188,15 +255,23 @@ impl FileHead {
 
 #[cfg(test)]
 mod tests {
-    use super::{BodyCrc, FileHead, Found, HEAD_LEN, head, record_at, record_len, scan};
+    use super::{
+        BodyCrc, FileHead, Found, HEAD_LEN, PADDING, Padding, SyncedEnd, head, padding, record_at,
+        record_len, scan,
+    };
     use crate::store::{
         batch::Batch,
         ids::{Lane, QueueId},
     };
 
+    const SYNCED: SyncedEnd = SyncedEnd {
+        file: 2,
+        offset: 77,
+    };
+
     fn record(index: u64, epoch: u32, body: &[u8]) -> Vec<u8> {
         let crc = BodyCrc::Whole(crc32c::crc32c(body));
-        let mut bytes = head(Lane::Definitions, index, epoch, body.len(), crc).to_vec();
+        let mut bytes = head(Lane::Definitions, index, epoch, body.len(), crc, SYNCED).to_vec();
         bytes.extend_from_slice(body);
         bytes.resize(record_len(body.len()), 0);
         bytes
@@ -209,7 +284,7 @@ mod tests {
         batch.publish(&[QueueId(1)], &[b"another"]);
         let (mut bytes, _, crc) = batch.into_parts();
         let len = bytes.len() - HEAD_LEN;
-        bytes[..HEAD_LEN].copy_from_slice(&head(Lane::Messages, 7, 3, len, crc));
+        bytes[..HEAD_LEN].copy_from_slice(&head(Lane::Messages, 7, 3, len, crc, SYNCED));
         bytes
     }
 
@@ -257,5 +332,29 @@ mod tests {
         assert_eq!(FileHead::decode(&bytes, 9).unwrap(), Some(head));
         assert_eq!(FileHead::decode(&bytes, 10).unwrap(), None);
         assert_eq!(FileHead::decode(&bytes[1..], 9).unwrap(), None);
+    }
+
+    #[test]
+    fn a_record_says_how_far_the_log_was_synced_and_one_of_an_earlier_release_does_not() {
+        let mut bytes = record(7, 3, b"body");
+        assert_eq!(record_at(&bytes, 0, 3).unwrap().synced, Some(SYNCED));
+        bytes[8..16].copy_from_slice(&1u64.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(b"body"), &bytes[..28]);
+        bytes[28..32].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(record_at(&bytes, 0, 3).unwrap().synced, None);
+    }
+
+    #[test]
+    fn padding_takes_the_place_of_what_is_not_a_record() {
+        let mut bytes = vec![0xa5; 104];
+        bytes.extend(record(7, 3, b"body"));
+        let head = padding(Padding::Fills, &bytes[..104], 3, SYNCED);
+        bytes[..HEAD_LEN].copy_from_slice(&head);
+        let Found::Record(found) = scan(&bytes, 0, 3) else {
+            panic!("no record")
+        };
+        assert_eq!((found.index, found.end), (PADDING, 104));
+        assert!(found.is_filling());
+        assert!(matches!(scan(&bytes, 104, 3), Found::Record(found) if found.index == 7));
     }
 }

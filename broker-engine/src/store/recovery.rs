@@ -1,7 +1,8 @@
 //! Opening a data directory: the manifest, the segments it names, then the log after it.
 //!
 //! What was confirmed comes back wherever its bytes are there. The unfinished end of the last log file is cut off; what
-//! is unreadable before that is named, its file set aside, and the rest serves.
+//! is unreadable before that is damage, or what a power cut tore before it was synced (see `holes`). Damage is named, its
+//! file set aside; the rest serves.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,13 +15,14 @@ use super::{
     doubt,
     error::Error,
     hash::IntMap,
+    holes::{Hole, HoleKind, Holes, Verdict},
     ids::Lane,
     keeper::{prepare_first, wal_name},
     ledger::Ledger,
     log::{Log, OpenFile, Segment, Start},
     manifest::{self, Manifest},
     ops::Ops,
-    record::{self, FILE_HEAD_LEN, FileHead, Found},
+    record::{self, FILE_HEAD_LEN, FileHead, Found, SyncedEnd},
     state::{Location, State},
     wire::Malformed,
 };
@@ -49,7 +51,9 @@ pub(super) struct Opening<'a> {
     pub(super) next_index: [u64; Lane::COUNT],
     /// The last log file with records, and where they end.
     previous: (u32, u64),
+    holes: Holes,
     damage: Vec<Damage>,
+    torn: Vec<Damage>,
 }
 
 /// Opens the log of a data directory and tells what it holds.
@@ -61,6 +65,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Recove
     let mut opening = Opening::new(&*disk)?;
     opening.read_segments()?;
     opening.read_wals(&options)?;
+    opening.judge_holes()?;
     if opening.is_doubtful {
         doubt::settle(&*disk).map_err(Error::io(doubt::NAME))?;
     }
@@ -78,10 +83,12 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Recove
         next_index,
         previous,
         damage,
+        torn,
         ..
     } = opening;
     let recovery = Recovery {
         damage,
+        torn,
         ..recovered(&state)
     };
     let next_file = number + 1;
@@ -120,6 +127,7 @@ fn recovered(state: &State) -> Recovery {
         definitions,
         queues,
         damage: Vec::new(),
+        torn: Vec::new(),
     }
 }
 
@@ -195,7 +203,9 @@ impl<'a> Opening<'a> {
             is_doubtful: false,
             next_index: [1; Lane::COUNT],
             previous: (0, 0),
+            holes: Holes::default(),
             damage: Vec::new(),
+            torn: Vec::new(),
         };
         opening.is_doubtful = opening.names.iter().any(|name| name == doubt::NAME);
         opening.read_manifest()?;
@@ -337,44 +347,59 @@ impl<'a> Opening<'a> {
             wal.len,
         ));
         let (mut at, mut is_needed, mut records) = (FILE_HEAD_LEN, false, 0);
+        let hole = |start: usize, end: usize, kind: HoleKind| Hole {
+            file: Arc::clone(&open),
+            bytes: start as u64..end as u64,
+            kind,
+        };
+        let mut is_whole = true;
+        let follows = |head: FileHead| (head.previous, head.previous_end) == self.previous;
+        if !wal.head.is_some_and(follows) {
+            // What the file before ended with may be lost; what comes before the first file is accounted for.
+            let first = SyncedEnd::new(self.manifest.wal_first, 0);
+            self.holes.note_break(first);
+        }
         while at < bytes.len() {
             match record::scan(bytes, at, wal.number) {
                 Found::Record(record) => {
                     at = record.end;
                     records += 1;
-                    is_needed |=
-                        self.apply(&record, &name, wal.number, &bytes[record.body.clone()]);
+                    self.holes.heed(&record, wal.number);
+                    is_needed |= self.apply(&record, &open, &bytes[record.body.clone()]);
                 }
                 Found::Gap(range) => {
                     at = range.end;
-                    self.damaged(
-                        &name,
-                        range.start as u64..range.end as u64,
-                        "not a record; sound records follow",
-                    );
-                    open.set_aside();
+                    let kind = HoleKind::Bytes("not a record; sound records follow");
+                    self.holes.note(hole(range.start, range.end, kind));
+                    is_whole = false;
                 }
                 Found::End(start) => {
                     if !is_last && end.is_some_and(|end| start < end) {
-                        self.damaged(
-                            &name,
-                            start as u64..limit as u64,
-                            "not a record; other log files follow",
-                        );
-                        open.set_aside();
+                        let kind = HoleKind::Bytes("not a record; other log files follow");
+                        self.holes.note(hole(start, limit, kind));
+                        is_whole = false;
                     }
                     break;
                 }
             }
         }
-        if wal.head.is_none() && records > 0 {
-            self.damaged(&name, 0..FILE_HEAD_LEN as u64, "its head is damaged");
-            open.set_aside();
+        if wal.head.is_none() && (records > 0 || !is_whole) {
+            let head = FileHead {
+                number: wal.number,
+                node: self.manifest.node,
+                previous: self.previous.0,
+                previous_end: self.previous.1,
+            };
+            let before = self.wals.back();
+            let before = before.filter(|before| before.number == head.previous);
+            let kind = HoleKind::Head(head, before.cloned());
+            self.holes.note(hole(0, FILE_HEAD_LEN, kind));
+            is_whole = false;
         }
         if wal.head.is_some() || records > 0 {
             self.previous = (wal.number, at as u64);
         }
-        if is_needed || open.is_set_aside() {
+        if is_needed || !is_whole {
             // From here on it counts as durable, whether or not it was before the crash.
             if self.is_doubtful {
                 wal.file
@@ -405,26 +430,21 @@ impl<'a> Opening<'a> {
     }
 
     /// Applies a record unless the manifest accounts for it. True when it does not.
-    fn apply(&mut self, record: &record::Record, name: &str, number: u32, body: &[u8]) -> bool {
+    fn apply(&mut self, record: &record::Record, file: &Arc<OpenFile>, body: &[u8]) -> bool {
         let lane = usize::from(record.lane.number());
         if record.index <= self.manifest.applied[lane] {
             return false;
         }
         let expected = self.next_index[lane];
-        if record.index > expected {
-            let reason = format!(
-                "entries {expected} to {} of lane {lane} are missing before it",
-                record.index - 1
-            );
-            self.damaged(
-                name,
-                record.body.start as u64..record.body.start as u64,
-                &reason,
-            );
-        }
+        let missing = (record.index > expected).then(|| {
+            let last = record.index - 1;
+            format!("entries {expected} to {last} of lane {lane} are missing before it")
+        });
+        let at = record.body.start as u64;
+        self.holes.entry(record.lane, missing, (file, at));
         self.next_index[lane] = expected.max(record.index + 1);
         let location = Location {
-            file: number,
+            file: file.number,
             offset: record.body.start as u64,
         };
         let applied = match record.lane {
@@ -435,12 +455,43 @@ impl<'a> Opening<'a> {
         };
         if let Err(Malformed(reason)) = applied {
             self.damaged(
-                name,
+                &file.name,
                 record.body.start as u64..record.body.end as u64,
                 reason,
             );
         }
         true
+    }
+
+    /// Names what is damage, and has its file set aside; fills what was torn.
+    fn judge_holes(&mut self) -> Result<(), Error> {
+        let mut filled: Vec<Arc<OpenFile>> = Vec::new();
+        for (hole, verdict) in std::mem::take(&mut self.holes).judge() {
+            let described = hole.describe();
+            match verdict {
+                Verdict::Damage => {
+                    self.damaged(&described.file, described.bytes, &described.reason);
+                    hole.file.set_aside();
+                }
+                Verdict::Torn => {
+                    let name = hole.file.name.as_str();
+                    tracing::warn!(
+                        file = name,
+                        start = described.bytes.start,
+                        end = described.bytes.end,
+                        reason = described.reason,
+                        "what was never synced was torn; nothing durable is lost"
+                    );
+                    filled.extend(hole.fill().map_err(Error::io(name))?);
+                    self.torn.push(described);
+                }
+            }
+        }
+        for file in filled {
+            let synced = file.file.sync_data();
+            synced.map_err(Error::io(file.name.as_str()))?;
+        }
+        Ok(())
     }
 
     pub(super) fn damaged(&mut self, file: &str, bytes: std::ops::Range<u64>, reason: &str) {

@@ -15,6 +15,7 @@ use super::{
     Durability, Point, Position, Waiter, doubt,
     error::Error,
     log::{Chunk, Inner, Log, OpenFile, PENDING_BYTES_SOON},
+    record::SyncedEnd,
 };
 
 /// What is written at once.
@@ -25,6 +26,8 @@ const WRITE_PIECES_MAX: usize = 256;
 const UNWRITTEN_MAX: Duration = Duration::from_millis(5);
 /// How long something written may stay unsynced although nobody waits for it.
 const UNSYNCED_MAX: Duration = Duration::from_millis(100);
+/// How long nothing happens before the log is told how far it is synced: otherwise the next entry tells that.
+const IDLE_MAX: Duration = Duration::from_millis(100);
 
 impl Log {
     /// Writes everything appended so far, syncs it if somebody waits for that (or `must_sync`), and tells who waited.
@@ -34,6 +37,16 @@ impl Log {
         } else {
             self.write_only();
         }
+    }
+
+    /// As [`Log::write`], with a record that tells how far the log is synced.
+    pub(super) fn write_told(&self, must_sync: bool) {
+        let mut inner = self.inner.lock();
+        if inner.failed.is_none() && inner.is_sync_untold() {
+            inner.tell_sync();
+        }
+        drop(inner);
+        self.write(must_sync);
     }
 
     /// Writes everything appended so far, and leaves it to others to sync it. False when the log failed.
@@ -46,8 +59,11 @@ impl Log {
         inner.wanted.synced > inner.progress.synced
     }
 
-    /// Writes what is pending. Returns what is written now, unless the log failed.
-    fn write_out(&self, mut unsynced: MutexGuard<'_, Vec<Arc<OpenFile>>>) -> Option<Point> {
+    /// Writes what is pending. Returns what is written now, and where that ends, unless the log failed.
+    fn write_out(
+        &self,
+        mut unsynced: MutexGuard<'_, Vec<Arc<OpenFile>>>,
+    ) -> Option<(Point, SyncedEnd)> {
         let mut inner = self.inner.lock();
         if inner.failed.is_some() {
             return None;
@@ -70,12 +86,12 @@ impl Log {
         inner.written_end = end;
         drop(unsynced);
         self.tell(inner);
-        Some(target)
+        Some((target, SyncedEnd::new(end.0, end.1)))
     }
 
     fn write_and_sync(&self) {
         let _syncing = self.syncing.lock();
-        let Some(target) = self.write_out(self.unsynced.lock()) else {
+        let Some((target, end)) = self.write_out(self.unsynced.lock()) else {
             return;
         };
         // Others may write on in the meantime.
@@ -91,6 +107,7 @@ impl Log {
         let mut inner = self.inner.lock();
         inner.is_syncing = false;
         inner.progress.synced = inner.progress.synced.max(target);
+        inner.synced_end = inner.synced_end.max(end);
         self.tell(inner);
     }
 
@@ -119,14 +136,17 @@ impl Log {
     /// The writer's thread.
     pub(super) fn run_writer(&self) {
         let mut overdue = None;
-        while let Some(must_sync) = self.await_work(&mut overdue) {
-            self.write(must_sync);
+        while let Some(work) = self.await_work(&mut overdue) {
+            match work {
+                Work::Write => self.write(false),
+                Work::Sync => self.write(true),
+                Work::Tell => self.write_told(false),
+            }
         }
     }
 
-    /// Waits until there is something to do, and tells whether what nobody waits for must be synced as well; none when
-    /// nothing will ever be to do.
-    fn await_work(&self, unsynced: &mut Option<Unsynced>) -> Option<bool> {
+    /// Waits until there is something to do; none when nothing will ever be to do.
+    fn await_work(&self, unsynced: &mut Option<Unsynced>) -> Option<Work> {
         let mut inner = self.inner.lock();
         loop {
             if inner.failed.is_some() {
@@ -135,8 +155,11 @@ impl Log {
             self.note_unsynced(&inner, unsynced);
             let sync_at = unsynced.as_ref().map(|unsynced| unsynced.sync_at);
             let must_sync = sync_at.is_some_and(|sync_at| sync_at <= Instant::now());
-            if must_sync || self.is_urgent(&inner) {
-                return Some(must_sync);
+            if must_sync {
+                return Some(Work::Sync);
+            }
+            if self.is_urgent(&inner) {
+                return Some(Work::Write);
             }
             if inner.pending.is_empty() {
                 if inner.is_closed {
@@ -144,6 +167,11 @@ impl Log {
                 }
                 if let Some(sync_at) = sync_at {
                     self.work.wait_until(&mut inner, sync_at);
+                } else if inner.is_sync_untold() {
+                    let is_idle = self.work.wait_for(&mut inner, IDLE_MAX).timed_out();
+                    if is_idle && inner.pending.is_empty() && !inner.is_closed {
+                        return Some(Work::Tell);
+                    }
                 } else {
                     self.work.wait(&mut inner);
                 }
@@ -152,7 +180,7 @@ impl Log {
                 let is_time = self.work.wait_for(&mut inner, UNWRITTEN_MAX).timed_out();
                 inner.is_dozing = false;
                 if is_time || inner.is_closed {
-                    return Some(false);
+                    return Some(Work::Write);
                 }
             }
         }
@@ -239,6 +267,16 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// What the writer's thread does next.
+enum Work {
+    /// To write, and to sync what somebody waits for.
+    Write,
+    /// To sync what nobody waits for as well.
+    Sync,
+    /// To tell how far the log is synced.
+    Tell,
 }
 
 /// What is not synced yet, and when it must be.

@@ -290,8 +290,8 @@ impl World {
         if self.random.bool() {
             self.look_at_damage(&disk.kill())?;
         }
-        // What was not synced may survive in pieces, and pieces behind a hole look like damage.
-        (self.broker, _) = self.setup.open_any(&disk)?;
+        // What was not synced may survive in pieces; that is no damage.
+        self.broker = self.setup.open(&disk)?;
         self.server = serve(&self.broker);
         self.disk = disk;
         self.is_dying = false;
@@ -300,7 +300,7 @@ impl World {
 
     /// Everything that a disk holds, without changing it.
     fn look(&self, disk: &FaultyDisk) -> Result<Vec<Vec<(u64, bool)>>, String> {
-        let (broker, _) = self.setup.open_any(disk)?;
+        let broker = self.setup.open(disk)?;
         drain(&broker)
     }
 
