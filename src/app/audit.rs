@@ -165,7 +165,7 @@ impl App {
         let limit = request.limit();
         let rows = db::audit_list(&mut conn, &scope, filter, before.as_ref(), limit).await?;
         self.page(caller, action, request, rows, |last| {
-            Cursor::new(last.created_at, &last.id)
+            Cursor::new(last.created_at, last.id)
         })
     }
 }

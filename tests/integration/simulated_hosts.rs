@@ -26,7 +26,7 @@ async fn brokers_live_through_their_life_on_a_simulated_host() {
     let stop = CancellationToken::new();
     let life = async {
         endpoint.fleet.work();
-        endpoint.fleet.live_through("simulated").await;
+        Box::pin(endpoint.fleet.live_through("simulated")).await;
         stop.cancel();
     };
     tokio::join!(host.run(stop.clone()), life);

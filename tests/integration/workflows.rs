@@ -66,7 +66,7 @@ async fn a_clean_life_passes_every_step_and_leaves_nothing() {
     let (sender, mut points) = mpsc::unbounded_channel();
     let mut fleet = Fleet::start(Agents::Willing, 1).await;
     fleet.work_with(Fleet::options(Arc::new(Recorder(sender))));
-    fleet.live_through("clean").await;
+    Box::pin(fleet.live_through("clean")).await;
     fleet.stop().await;
 
     let mut finished = Vec::new();
@@ -99,7 +99,7 @@ async fn every_point_survives(fault: Fault) {
                 });
                 let mut fleet = Fleet::start(Agents::Willing, 1).await;
                 fleet.work_with(Fleet::options(Arc::clone(&faults) as Arc<dyn Faults>));
-                fleet.live_through("survivor").await;
+                Box::pin(fleet.live_through("survivor")).await;
                 fleet.stop().await;
                 let broken = faults.done.load(std::sync::atomic::Ordering::SeqCst);
                 assert!(broken, "{step} {when:?} was never passed");
