@@ -1,6 +1,7 @@
 //! The roles apart, as production runs them: `migrate`, `admin`, `serve`, `worker` and `agent`
 //! against one database.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -181,14 +182,29 @@ impl Installation {
         format!("http://127.0.0.1:{}", self.apis[index].ports.0)
     }
 
+    /// Where agents reach the control plane.
+    pub(crate) fn control_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.balancer.port)
+    }
+
+    /// What gives any client of AWS this key, and an API of the installation.
+    pub(crate) fn environment(key: &Key, endpoint: &str) -> BTreeMap<String, String> {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", key.id.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", &key.secret),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL_MQ", endpoint),
+            ("AWS_ENDPOINT_URL_STS", endpoint),
+        ];
+        let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        owned.into()
+    }
+
     pub(crate) fn script(&self, name: &str) -> Command {
         let mut script = python::script(name);
         script
-            .env("AWS_ACCESS_KEY_ID", &self.key.id)
-            .env("AWS_SECRET_ACCESS_KEY", &self.key.secret)
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env("AWS_ENDPOINT_URL_MQ", self.endpoint(0))
+            .envs(Self::environment(&self.key, &self.endpoint(0)))
             .env("WARREN_CA", self.setting.path("ca.pem"));
         script
     }

@@ -83,21 +83,26 @@ impl Tree {
         command
     }
 
-    /// What the AWS CLI prints of an operation; null when that is nothing.
+    /// [`aws`] as this installation's account.
     pub(crate) fn aws(&self, arguments: &[&str]) -> Value {
-        let mut command = python::client("aws");
-        self.equip(&mut command);
-        let printed = python::succeed(command.args(["--output", "json", "mq"]).args(arguments));
-        if printed.is_empty() {
-            return Value::Null;
-        }
-        serde_json::from_str(&printed).expect("the AWS CLI prints JSON")
+        aws(&self.credentials(), arguments)
     }
 
     /// The node processes that run.
     pub(crate) fn nodes(&self) -> Vec<u32> {
         nodes(&self.family)
     }
+}
+
+/// What the AWS CLI prints of an operation on brokers; null when that is nothing.
+pub(crate) fn aws(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Value {
+    let mut command = python::client("aws");
+    command.envs(environment).args(["--output", "json", "mq"]);
+    let printed = python::succeed(command.args(arguments));
+    if printed.is_empty() {
+        return Value::Null;
+    }
+    serde_json::from_str(&printed).expect("the AWS CLI prints JSON")
 }
 
 pub(crate) fn nodes(family: &Family) -> Vec<u32> {

@@ -4,10 +4,12 @@
 //! provider comes from a package registry. Which versions ran is printed. Every change is followed by a
 //! plan that must be empty, and by a look at what the API says.
 
+mod activemq;
 mod arguments;
 mod example;
 mod program;
 mod reading;
 mod refusals;
 mod roles;
+mod simulated;
 mod workspace;

@@ -40,6 +40,13 @@ fn refusals_reach_the_user_in_the_words_of_the_api() {
             json!({"engine_version": "2.8"}),
             "Broker engine version [2.8] is invalid for broker engine type [RABBITMQ].",
         ),
+        (
+            json!({"encryption_options": {
+                "use_aws_owned_key": false,
+                "kms_key_id": "arn:aws:kms:us-east-1:123456789012:key/orders",
+            }}),
+            "Customer managed keys are not available yet.",
+        ),
     ] {
         workspace.write(&broker(&changes));
         let said = workspace.refused(&apply);

@@ -1,12 +1,10 @@
 //! Terraform as a role of the account, as pipelines run it.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::program::Terraform;
 use super::workspace::Workspace;
-use crate::installation::{Installation, Key};
+use crate::installation::Installation;
 
 const ACCOUNT: &str = "acme";
 const USER: &str = "pipeline";
@@ -24,7 +22,7 @@ fn the_provider_may_do_what_the_role_that_it_assumes_may() {
     role(&installation, account, "deployer", "AmazonMQFullAccess");
     role(&installation, account, "auditor", "AmazonMQReadOnlyAccess");
 
-    let environment = environment(&installation, key);
+    let environment = Installation::environment(&key, &installation.endpoint(0));
     let workspace = Workspace::new(terraform, environment, &orders(account, "auditor"));
     let said = workspace.refused(&["apply", "-auto-approve", "-no-color"]);
     let denied = format!(
@@ -72,19 +70,6 @@ fn role(installation: &Installation, account: &str, name: &str, policy: &str) {
         "--name",
         policy,
     ]);
-}
-
-fn environment(installation: &Installation, key: Key) -> BTreeMap<String, String> {
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", key.id),
-        ("AWS_SECRET_ACCESS_KEY", key.secret),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ENDPOINT_URL_MQ", installation.endpoint(0)),
-        ("AWS_ENDPOINT_URL_STS", installation.endpoint(0)),
-    ];
-    variables
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
 }
 
 fn orders(account: &str, role: &str) -> Value {
