@@ -237,3 +237,30 @@ async fn a_presigned_request_holds_until_it_expires() {
     let tampered = server.raw("GET", "/v1/brokers", &tampered, &[], b"").await;
     tampered.is_error(403, "InvalidSignatureException");
 }
+
+/// Clients send a head and a body apart, and read only then: a connection that is closed between the two loses the answer.
+#[tokio::test]
+async fn whoever_is_refused_may_send_to_the_end_and_ask_again() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = Server::start().await;
+    let mut stream = tokio::net::TcpStream::connect(server.host())
+        .await
+        .expect("the API listens");
+    let mut answer = [0; 4096];
+    for _ in 0..3 {
+        let head = "POST /v1/brokers HTTP/1.1\r\nhost: a\r\ncontent-length: 40000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        for _ in 0..40 {
+            // Each piece is a segment of its own.
+            stream.write_all(&[b' '; 1000]).await.expect("it reads on");
+            tokio::task::yield_now().await;
+        }
+        let read = stream.read(&mut answer).await.expect("it answers");
+        let text = String::from_utf8_lossy(&answer[..read]);
+        assert!(text.starts_with("HTTP/1.1 403"), "{text}");
+        assert!(
+            text.contains("MissingAuthenticationTokenException"),
+            "{text}"
+        );
+    }
+}

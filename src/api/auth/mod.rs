@@ -20,7 +20,7 @@ use axum::{
 
 use super::{audit, body, error::Failure, origin, router::ApiState, throttle::Admission};
 use crate::{
-    app::{CallNote, Caller, CredentialKind},
+    app::{CallNote, Caller, Credential, CredentialKind},
     model::RequestId,
 };
 use canonical::Signed;
@@ -47,13 +47,14 @@ pub(super) async fn authenticate(
         headers: &parts.headers,
         host: origin.host.as_deref(),
     };
-    // The cheap questions come first: nobody unknown makes us read a body.
-    let claim = Claim::read(&signed)?;
-    claim.check_scope(parts.uri.path(), &state.app.settings.regions)?;
-    claim.check_time(state.app.clock.now())?;
-    let token = claim.token.as_deref();
-    let credential = state.app.credential(&claim.access_key, token).await?;
-    let credential = credential.map_err(Error::from)?;
+    let (claim, credential) = match identify(&state, &signed).await {
+        Ok(known) => known,
+        Err(failure) => {
+            // Whoever still sends when the connection is closed may never get to read why.
+            body::drain(body).await;
+            return Err(failure);
+        }
+    };
     let body = body::read(body).await?;
     claim.check_signature(&signed, &body, &credential.secret)?;
     let account_id = &credential.principal.account_id;
@@ -97,4 +98,14 @@ pub(super) async fn authenticate(
     parts.extensions.insert(caller);
     parts.extensions.insert(SignedBody(body.clone()));
     Ok(next.run(Request::from_parts(parts, body.into())).await)
+}
+
+/// By whose key a request says that it is signed. The cheap questions come first: nobody unknown has us keep a body.
+async fn identify(state: &ApiState, signed: &Signed<'_>) -> Result<(Claim, Credential), Failure> {
+    let claim = Claim::read(signed)?;
+    claim.check_scope(signed.path, &state.app.settings.regions)?;
+    claim.check_time(state.app.clock.now())?;
+    let token = claim.token.as_deref();
+    let credential = state.app.credential(&claim.access_key, token).await?;
+    Ok((claim, credential.map_err(Error::from)?))
 }
