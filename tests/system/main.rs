@@ -7,6 +7,7 @@ mod balancer;
 mod certificates;
 mod installation;
 mod patience;
+mod releases;
 mod remote;
 mod tree;
 

@@ -17,21 +17,30 @@ pub(crate) struct Tree {
     pub(crate) family: Family,
     pub(crate) data: PathBuf,
     pub(crate) port: u16,
+    environment: Vec<(String, String)>,
     _directory: TempDir,
 }
 
 impl Tree {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With further variables in its environment.
+    pub(crate) fn start_with(environment: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let data = directory.path().join("data");
         let family = Family::new();
         let port = network::free_port();
-        let process = launch(&family, &data, port);
+        let process = launch(&family, &data, port, &environment);
         let mut tree = Self {
             process,
             family,
             data,
             port,
+            environment,
             _directory: directory,
         };
         tree.await_ready();
@@ -50,14 +59,18 @@ impl Tree {
 
     /// Starts again on the same data directory.
     pub(crate) fn restart(&mut self) {
-        self.process = launch(&self.family, &self.data, self.port);
+        self.process = launch(&self.family, &self.data, self.port, &self.environment);
         self.await_ready();
     }
 
     /// What `credentials.env` sets.
     pub(crate) fn credentials(&self) -> BTreeMap<String, String> {
-        let text = std::fs::read_to_string(self.data.join("credentials.env"))
-            .expect("dev writes its credentials");
+        self.variables("credentials.env")
+    }
+
+    /// What a file for shells in the data directory sets.
+    pub(crate) fn variables(&self, file: &str) -> BTreeMap<String, String> {
+        let text = std::fs::read_to_string(self.data.join(file)).expect("dev writes it");
         let lines = text
             .lines()
             .map(|line| line.trim().trim_start_matches("export "));
@@ -136,6 +149,13 @@ pub(crate) fn clean(command: &mut Command) {
     }
 }
 
-fn launch(family: &Family, data: &std::path::Path, port: u16) -> Process {
-    family.spawn("warren dev", &mut dev(data, port))
+fn launch(
+    family: &Family,
+    data: &std::path::Path,
+    port: u16,
+    environment: &[(String, String)],
+) -> Process {
+    let mut command = dev(data, port);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    family.spawn("warren dev", &mut command)
 }
