@@ -82,7 +82,7 @@ pub(super) async fn check(
             generation: status.generation,
         });
     }
-    // Whoever publishes under an alarm waits for its end, as it should.
+    // Whoever publishes under an alarm waits for its end, as it should, or is refused a queue already.
     let publishes = status.alarms() == Alarms::default();
     let address = match status.gate {
         Some(gate) => {
@@ -133,6 +133,18 @@ async fn round_trip(
         .confirm_select(ConfirmSelectOptions::default())
         .await?;
 
+    if publishes {
+        exchange(&channel).await?;
+    }
+    // What the check promises is done: a close that fails changes nothing.
+    if let Err(error) = connection.close(200, "OK".into()).await {
+        tracing::debug!(%error, "the health check's connection was not closed in order");
+    }
+    Ok(())
+}
+
+/// A message goes into a queue of its own, is confirmed, and comes out.
+async fn exchange(channel: &Channel) -> Result<(), Unwell> {
     let nonce = format!("{:032x}", fastrand::u128(..));
     let queue = format!("warren.health.{nonce}");
     let options = QueueDeclareOptions {
@@ -143,25 +155,10 @@ async fn round_trip(
     channel
         .queue_declare(queue.as_str().into(), options, FieldTable::default())
         .await?;
-    if publishes {
-        exchange(&channel, &queue, &nonce).await?;
-    }
-    channel
-        .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
-        .await?;
-    // What the check promises is done: a close that fails changes nothing.
-    if let Err(error) = connection.close(200, "OK".into()).await {
-        tracing::debug!(%error, "the health check's connection was not closed in order");
-    }
-    Ok(())
-}
-
-/// A message goes in, is confirmed, and comes out.
-async fn exchange(channel: &Channel, queue: &str, nonce: &str) -> Result<(), Unwell> {
     let confirm = channel
         .basic_publish(
             "".into(),
-            queue.into(),
+            queue.as_str().into(),
             BasicPublishOptions {
                 mandatory: true,
                 ..Default::default()
@@ -175,12 +172,15 @@ async fn exchange(channel: &Channel, queue: &str, nonce: &str) -> Result<(), Unw
         return Err(Unwell::Wrong("the message was not confirmed"));
     }
     let message = channel
-        .basic_get(queue.into(), BasicGetOptions::default())
+        .basic_get(queue.as_str().into(), BasicGetOptions::default())
         .await?;
     let message = message.ok_or(Unwell::Wrong("the confirmed message is not in its queue"))?;
     if message.delivery.data != nonce.as_bytes() {
         return Err(Unwell::Wrong("the message came back changed"));
     }
     message.delivery.ack(BasicAckOptions::default()).await?;
+    channel
+        .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+        .await?;
     Ok(())
 }
