@@ -36,7 +36,7 @@ pub enum Command {
     /// Keep the settings of brokers in numbered revisions
     #[command(subcommand)]
     Configuration(configuration::Command),
-    /// Look at the users of brokers
+    /// Users of brokers: look at them and change them
     #[command(subcommand)]
     User(user::Command),
     /// Tag brokers and other resources
