@@ -58,9 +58,7 @@ pub(crate) async fn user(installation: &Installation, command: UserCommand) -> a
             name: text,
             tags,
         } => {
-            let subject = Subject::User(name(&text)?);
-            roles::admin::tag_principal(installation, &account, &subject, &asked_tags(&tags)?)
-                .await?;
+            tag(installation, &account, &Subject::User(name(&text)?), &tags).await?;
         }
         UserCommand::Untag {
             account,
@@ -106,9 +104,7 @@ pub(crate) async fn role(installation: &Installation, command: RoleCommand) -> a
             name: text,
             tags,
         } => {
-            let subject = Subject::Role(name(&text)?);
-            roles::admin::tag_principal(installation, &account, &subject, &asked_tags(&tags)?)
-                .await?;
+            tag(installation, &account, &Subject::Role(name(&text)?), &tags).await?;
         }
         RoleCommand::Untag {
             account,
@@ -280,28 +276,36 @@ pub(crate) fn simulate(command: Policy) -> anyhow::Result<()> {
 }
 
 fn context(question: &Question) -> anyhow::Result<Context> {
-    question
-        .context
-        .iter()
-        .try_fold(Context::default(), |context, pair| {
-            let (key, value) = pair
-                .split_once('=')
-                .with_context(|| format!("--context {pair} is not KEY=VALUE"))?;
-            Ok(context.with(key, value))
-        })
+    let mut context = Context::default();
+    for text in &question.context {
+        let (key, value) = pair("--context", text)?;
+        context = context.with(key, value);
+    }
+    Ok(context)
 }
 
-fn asked_tags(tags: &[String]) -> anyhow::Result<Vec<AskedTag>> {
+async fn tag(
+    installation: &Installation,
+    account: &str,
+    subject: &Subject,
+    tags: &[String],
+) -> anyhow::Result<()> {
     let read = |text: &String| {
-        let (key, value) = text
-            .split_once('=')
-            .with_context(|| format!("--tag {text} is not KEY=VALUE"))?;
+        let (key, value) = pair("--tag", text)?;
         Ok(AskedTag {
             key: Some(key.to_owned()),
             value: Some(value.to_owned()),
         })
     };
-    tags.iter().map(read).collect()
+    let tags = tags.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    roles::admin::tag_principal(installation, account, subject, &tags).await?;
+    Ok(())
+}
+
+/// An option's key and value.
+fn pair<'text>(option: &str, text: &'text str) -> anyhow::Result<(&'text str, &'text str)> {
+    text.split_once('=')
+        .with_context(|| format!("{option} {text} is not KEY=VALUE"))
 }
 
 fn read_role(text: &str, trust_policy: &Path, session_s_max: u32) -> anyhow::Result<Role> {

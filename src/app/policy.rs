@@ -1,6 +1,6 @@
 //! Policies: the account's own, what is attached to whom, and what is part of one principal.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::{
@@ -160,12 +160,7 @@ impl App {
         let now = self.clock.now();
         db::inline_policy_put(&mut tx, account_id, subject, (name, document), now).await?;
         let more = json!({"policyName": name.as_str(), "policyDocument": document});
-        let change = AccessChange {
-            account_id,
-            action: format!("iam:Put{}Policy", subject.noun()),
-            resource_arn: subject.arn(account_id),
-            request: request(subject, more),
-        };
+        let change = change_of(account_id, "Put", subject, more);
         self.audit_access(&mut tx, change).await?;
         tx.commit().await?;
         Ok(())
@@ -194,12 +189,8 @@ impl App {
         if !db::inline_policy_delete(&mut tx, account_id, subject, name).await? {
             return Err(no_policy(name));
         }
-        let change = AccessChange {
-            account_id,
-            action: format!("iam:Delete{}Policy", subject.noun()),
-            resource_arn: subject.arn(account_id),
-            request: request(subject, json!({"policyName": name.as_str()})),
-        };
+        let more = json!({"policyName": name.as_str()});
+        let change = change_of(account_id, "Delete", subject, more);
         self.audit_access(&mut tx, change).await?;
         tx.commit().await?;
         Ok(())
@@ -264,11 +255,21 @@ fn attachment<'a>(
         Attached::Own(name) => arn(account_id, name),
         Attached::Managed(name) => format!("arn:aws:iam::aws:policy/{name}"),
     };
+    change_of(account_id, verb, subject, json!({"policyArn": policy_arn}))
+}
+
+/// What is told of a policy that a principal gets or loses: `iam:PutUserPolicy`, `iam:DetachRolePolicy`.
+fn change_of<'a>(
+    account_id: &'a AccountId,
+    verb: &str,
+    subject: &Subject,
+    more: Value,
+) -> AccessChange<'a> {
     AccessChange {
         account_id,
         action: format!("iam:{verb}{}Policy", subject.noun()),
         resource_arn: subject.arn(account_id),
-        request: request(subject, json!({"policyArn": policy_arn})),
+        request: request(subject, more),
     }
 }
 

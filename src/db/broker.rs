@@ -4,6 +4,7 @@
 //! [`broker_mark_applied`]; a writer that looked at an older generation loses.
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -306,19 +307,8 @@ pub async fn broker_rejected_configuration(
     conn: &mut PgConnection,
     id: &BrokerId,
 ) -> Result<Option<RejectedConfiguration>> {
-    let rejected: Option<Option<Value>> =
-        sqlx::query_scalar("select rejected_configuration from brokers where id = $1")
-            .bind(id.as_str())
-            .fetch_optional(conn)
-            .await?;
-    let place = Place {
-        table: "brokers",
-        row: id.as_str(),
-    };
-    rejected
-        .flatten()
-        .map(|value| place.json("rejected_configuration", value))
-        .transpose()
+    let sql = "select rejected_configuration from brokers where id = $1";
+    kept(conn, id, sql, "rejected_configuration").await
 }
 
 /// Writes the settings and what is staged of a broker that the transaction has locked.
@@ -409,16 +399,26 @@ pub async fn broker_previous_engine(
     conn: &mut PgConnection,
     id: &BrokerId,
 ) -> Result<Option<PreviousEngine>> {
-    let stored: Option<Option<Value>> =
-        sqlx::query_scalar("select previous_engine from brokers where id = $1")
-            .bind(id.as_str())
-            .fetch_optional(conn)
-            .await?;
+    let sql = "select previous_engine from brokers where id = $1";
+    kept(conn, id, sql, "previous_engine").await
+}
+
+/// What the broker's row keeps as JSON in the column that `sql` reads, if anything.
+async fn kept<T: DeserializeOwned>(
+    conn: &mut PgConnection,
+    id: &BrokerId,
+    sql: &'static str,
+    column: &'static str,
+) -> Result<Option<T>> {
+    let stored: Option<Option<Value>> = sqlx::query_scalar(sql)
+        .bind(id.as_str())
+        .fetch_optional(conn)
+        .await?;
     let place = Place {
         table: "brokers",
         row: id.as_str(),
     };
-    let read = |value| place.json("previous_engine", value);
+    let read = |value| place.json(column, value);
     stored.flatten().map(read).transpose()
 }
 

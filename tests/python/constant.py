@@ -11,6 +11,7 @@ import threading
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+from scenario import RABBITMQ
 
 THREADS = 6
 
@@ -25,16 +26,7 @@ def client():
 
 
 def broker(name):
-    return {
-        "BrokerName": name,
-        "EngineType": "RABBITMQ",
-        "EngineVersion": "4.2",
-        "DeploymentMode": "SINGLE_INSTANCE",
-        "HostInstanceType": "mq.m7g.medium",
-        "PubliclyAccessible": False,
-        "AutoMinorVersionUpgrade": True,
-        "Users": [{"Username": "operator", "Password": "correct-horse-battery"}],
-    }
+    return {"BrokerName": name} | RABBITMQ
 
 
 def one(mq, thread, turn):

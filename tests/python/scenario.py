@@ -19,6 +19,17 @@ from botocore.exceptions import ClientError
 PASSWORD = "correct-horse-battery"
 USER = "operator"
 
+# What a request to create a broker says, but for its name.
+RABBITMQ = {
+    "EngineType": "RABBITMQ",
+    "EngineVersion": "4.2",
+    "DeploymentMode": "SINGLE_INSTANCE",
+    "HostInstanceType": "mq.m7g.medium",
+    "PubliclyAccessible": False,
+    "AutoMinorVersionUpgrade": True,
+    "Users": [{"Username": USER, "Password": PASSWORD}],
+}
+
 
 def reached(event, wait=False, **facts):
     print(event, json.dumps(facts), flush=True)
@@ -33,17 +44,7 @@ def mq(**options):
 
 
 def create(client, name, **changes):
-    request = {
-        "BrokerName": name,
-        "EngineType": "RABBITMQ",
-        "EngineVersion": "4.2",
-        "DeploymentMode": "SINGLE_INSTANCE",
-        "HostInstanceType": "mq.m7g.medium",
-        "PubliclyAccessible": False,
-        "AutoMinorVersionUpgrade": True,
-        "Users": [{"Username": USER, "Password": PASSWORD}],
-    }
-    request.update(changes)
+    request = {"BrokerName": name} | RABBITMQ | changes
     return client.create_broker(**request)["BrokerId"]
 
 

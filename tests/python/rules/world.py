@@ -11,21 +11,11 @@ import boto3
 import validate_shapes
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from scenario import reached
+from scenario import PASSWORD, RABBITMQ, reached
 
-PASSWORD = "correct-horse-battery"
 REGION, OTHER_REGION = "us-east-1", "us-west-2"
 NUMBERS = itertools.count(1)
 
-RABBITMQ = {
-    "EngineType": "RABBITMQ",
-    "EngineVersion": "4.2",
-    "DeploymentMode": "SINGLE_INSTANCE",
-    "HostInstanceType": "mq.m7g.medium",
-    "PubliclyAccessible": False,
-    "AutoMinorVersionUpgrade": True,
-    "Users": [{"Username": "operator", "Password": PASSWORD}],
-}
 LAVINMQ = RABBITMQ | {"EngineType": "LAVINMQ", "EngineVersion": "2.9"}
 ACTIVEMQ = RABBITMQ | {"EngineType": "ACTIVEMQ", "EngineVersion": "5.19", "HostInstanceType": "mq.m5.large"}
 STANDBY = ACTIVEMQ | {"DeploymentMode": "ACTIVE_STANDBY_MULTI_AZ"}
