@@ -5,11 +5,13 @@
 //! configurations fails for another reason, and keeps the intended one.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use agent_api::{NodeConfiguration, NodeIntent, RejectedConfiguration};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -121,7 +123,10 @@ impl Choice {
     }
 }
 
-/// Why the engine refuses the settings in a file, if it does.
+/// Signals that end an engine from outside, whatever it thinks of its settings.
+const FROM_OUTSIDE: [Signal; 3] = [Signal::KILL, Signal::TERM, Signal::INT];
+
+/// Why the engine refuses the settings in a file, if it does. Fails when it was not given the time to say.
 async fn ask(executable: &Path, profile: &str, settings: &Path) -> Result<Option<String>, Error> {
     let arguments: [OsString; 6] = [
         "node".into(),
@@ -144,11 +149,21 @@ async fn ask(executable: &Path, profile: &str, settings: &Path) -> Result<Option
         }
         Ok(Err(error)) => Err(Error::file(executable)(error)),
         Ok(Ok(answer)) if answer.status.success() => Ok(None),
+        Ok(Ok(answer)) if is_killed(answer.status) => Err(Error::Unavailable(
+            "the engine was killed while it read the configuration".to_owned(),
+        )),
         Ok(Ok(answer)) => {
             let words = output::last_words(&answer.stderr);
             Ok(Some(words.unwrap_or_else(|| answer.status.to_string())))
         }
     }
+}
+
+fn is_killed(status: ExitStatus) -> bool {
+    let signal = status.signal();
+    FROM_OUTSIDE
+        .iter()
+        .any(|outside| signal == Some(outside.as_raw()))
 }
 
 #[cfg(test)]
@@ -224,5 +239,30 @@ mod tests {
         let (intent, mut choice) = (with(Some("60")), Choice::default());
         choice.is_useless(&intent, "the round trip failed");
         assert_eq!(heartbeat(&choice, &intent), "60");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_killed_at_the_check_is_asked_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let node = Files {
+            dir: directory.path().join("node"),
+        };
+        let engine = directory.path().join("engine");
+        // Written by another process: whoever is forked while this one has it open for writing keeps it from running.
+        let answers = |script: &str| {
+            let write = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+            let mut shell = std::process::Command::new("sh");
+            let written = shell.arg("-c").arg(write).arg(&engine).arg(script).status();
+            assert!(written.unwrap().success());
+        };
+        let (intent, mut choice) = (with(Some("60")), Choice::default());
+        answers("kill -9 $$");
+        let killed = choice.check(&intent, &node, &engine).await.unwrap_err();
+        assert!(killed.is_transient(), "{killed}");
+        assert_eq!(choice.rejected(&intent), None);
+        answers("echo 'heartbeat: too long' >&2; exit 1");
+        choice.check(&intent, &node, &engine).await.unwrap();
+        let rejected = choice.rejected(&intent).unwrap();
+        assert_eq!(rejected.reason, "heartbeat: too long");
     }
 }
