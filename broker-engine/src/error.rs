@@ -16,6 +16,8 @@ pub enum Error {
     Listener(#[from] listener::Error),
     #[error("{path}: {reason}", path = path.display())]
     File { path: PathBuf, reason: String },
+    #[error("cannot start the thread of timers: {0}")]
+    Timers(io::Error),
     #[error("cannot write the ready line: {0}")]
     Ready(io::Error),
 }

@@ -12,12 +12,14 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod listener;
+mod lists;
 pub mod management;
 pub mod options;
 #[cfg(test)]
 mod proof;
 pub mod settings;
 pub mod store;
+mod timers;
 
 pub use engine::{Engine, run};
 pub use error::Error;

@@ -1,12 +1,11 @@
 //! What all connections share: the broker, the limits, and the list of who is connected.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
 use super::channel::Context;
 use super::connection::Link;
@@ -16,6 +15,7 @@ use crate::broker::{
     AlarmListener, Broker, Bystander, Clients, ConnectionReport, Dialect, OfNode, Origin,
 };
 use crate::codec::amqp::{FRAME_MIN_SIZE, FieldTable, FieldValue};
+use crate::timers::Timers;
 
 /// The channel of the connection's own methods.
 pub(super) const CHANNEL_ZERO: u16 = 0;
@@ -51,6 +51,8 @@ pub struct Terms {
     pub heartbeat_s: Option<u16>,
     /// Bytes of the largest body; the product's own if not given.
     pub message_size_max: Option<u64>,
+    /// What connections wait by.
+    pub timers: Timers,
 }
 
 /// An open connection, as far as it is known without asking it.
@@ -68,11 +70,13 @@ pub struct Server {
     consumers_per_channel_max: Option<u64>,
     heartbeat_s: u16,
     message_size_max: u64,
+    timers: Timers,
     dialect: Dialect,
     /// Bytes of the smallest frame size that a client may ask for.
     frame_min: u32,
-    shutdown: CancellationToken,
     last_id: AtomicU64,
+    /// Read and set with the connections locked.
+    is_shut_down: AtomicBool,
     connections: Mutex<BTreeMap<u64, Registered>>,
 }
 
@@ -82,14 +86,9 @@ struct Registered {
 }
 
 impl Server {
-    /// Serves `broker`; every connection is closed with 320 when `shutdown` is cancelled.
+    /// Serves `broker` until [`Server::shut_down`].
     #[must_use]
-    pub fn new(
-        broker: Arc<Broker>,
-        identification: &Identification,
-        terms: &Terms,
-        shutdown: CancellationToken,
-    ) -> Arc<Self> {
+    pub fn new(broker: Arc<Broker>, identification: &Identification, terms: &Terms) -> Arc<Self> {
         let dialect = broker.dialect();
         let (message_size_max, frame_min) = match dialect {
             Dialect::RabbitMq3 => (128 << 20, FRAME_MIN_SIZE),
@@ -103,10 +102,11 @@ impl Server {
             consumers_per_channel_max: terms.consumers_per_channel_max,
             heartbeat_s: terms.heartbeat_s.unwrap_or(HEARTBEAT_S),
             message_size_max: terms.message_size_max.unwrap_or(message_size_max),
+            timers: terms.timers.clone(),
             dialect,
             frame_min,
-            shutdown,
             last_id: AtomicU64::new(0),
+            is_shut_down: AtomicBool::new(false),
             connections: Mutex::default(),
         });
         let listener: Weak<Self> = Arc::downgrade(&server);
@@ -140,6 +140,10 @@ impl Server {
         self.message_size_max
     }
 
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
     /// How many messages a consumer holds at most before the client says otherwise; 0 is no limit.
     pub(super) fn prefetch_default(&self) -> u32 {
         if self.is_lavinmq() {
@@ -168,10 +172,6 @@ impl Server {
         self.frame_min
     }
 
-    pub(super) fn shutdown(&self) -> &CancellationToken {
-        &self.shutdown
-    }
-
     pub(super) fn register(&self) -> (u64, Arc<Link>) {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let link = Arc::new(Link::default());
@@ -179,7 +179,11 @@ impl Server {
             link: Arc::clone(&link),
             info: None,
         };
-        self.connections.lock().insert(id, registered);
+        let mut connections = self.connections.lock();
+        connections.insert(id, registered);
+        if self.is_shut_down.load(Ordering::Relaxed) {
+            link.order_out(&self.word_of_shutdown());
+        }
         (id, link)
     }
 
@@ -216,6 +220,20 @@ impl Server {
 }
 
 impl Server {
+    /// Closes every connection with 320, and those that are still to come.
+    pub fn shut_down(&self) {
+        let connections = self.connections.lock();
+        self.is_shut_down.store(true, Ordering::Relaxed);
+        let reason = self.word_of_shutdown();
+        for registered in connections.values() {
+            registered.link.order_out(&reason);
+        }
+    }
+
+    fn word_of_shutdown(&self) -> String {
+        Farewell::Shutdown.said_by(self.dialect)
+    }
+
     /// Closes the connections that are meant with 320; returns how many.
     pub fn order_out(&self, reason: &str, is_meant: impl Fn(&ConnectionInfo) -> bool) -> usize {
         let connections = self.connections.lock();

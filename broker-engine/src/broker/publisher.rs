@@ -140,8 +140,10 @@ impl Publisher {
                 }
             }
         }
-        // The outcome says what went wrong.
-        let _ = self.flush(&mut staged, &mut outcome);
+        if !staged.is_empty() {
+            // The outcome says what went wrong.
+            let _ = self.flush(&mut staged, &mut outcome);
+        }
         self.scratch = staged;
         outcome
     }
@@ -236,6 +238,9 @@ impl Publisher {
         route: &Arc<Route>,
     ) -> &'m [Publish<'a>] {
         let first = &messages[0];
+        if messages.len() == 1 {
+            return messages;
+        }
         let is_cached = first.copies.is_empty()
             && self
                 .routes

@@ -30,6 +30,7 @@ use crate::management::{self, ListenerInfo};
 use crate::options::{Durability, Options, Profile};
 use crate::settings::Settings;
 use crate::store::{self, disk::RealDisk};
+use crate::timers::Timers;
 
 /// Time clients have to answer that they saw the end coming.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -65,6 +66,7 @@ impl Engine {
         let shutdown = CancellationToken::new();
         let (broker, damages) = open(options.clone(), settings.clone()).await?;
         broker.set_closed(options.gate.is_some());
+        let timers = Timers::start().map_err(Error::Timers)?;
         let tasks = TaskTracker::new();
         let addresses = listeners.addresses().clone();
         let identification = Identification {
@@ -75,8 +77,7 @@ impl Engine {
         let server = amqp::Server::new(
             Arc::clone(&broker),
             &identification,
-            &preparation::terms(&options, &settings),
-            shutdown.clone(),
+            &preparation::terms(&options, &settings, timers.clone()),
         );
         let router = management::router(Arc::new(management::Node {
             broker: Arc::clone(&broker),
@@ -98,10 +99,21 @@ impl Engine {
             &tasks,
             &shutdown,
         )?);
-        timer::start(Arc::clone(&broker), &tasks, shutdown.clone());
+        let (stopping, clients) = (shutdown.clone(), Arc::clone(&server));
+        tasks.spawn(async move {
+            stopping.cancelled().await;
+            clients.shut_down();
+        });
+        timer::start(
+            Arc::clone(&broker),
+            timers.clone(),
+            &tasks,
+            shutdown.clone(),
+        );
         patience::start(
             Arc::clone(&broker),
             Arc::clone(&server),
+            timers.clone(),
             &tasks,
             shutdown.clone(),
         );
@@ -115,6 +127,7 @@ impl Engine {
             Arc::clone(&broker),
             limits,
             data_dir,
+            timers,
             &tasks,
             shutdown.clone(),
         );

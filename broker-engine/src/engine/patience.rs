@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::amqp::Server;
 use crate::broker::Broker;
+use crate::timers::Timers;
 
 /// The limits themselves may change: nothing is slept through for longer.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -26,6 +27,7 @@ const LOOKS: u32 = 20;
 pub(super) fn start(
     broker: Arc<Broker>,
     server: Arc<Server>,
+    timers: Timers,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) {
@@ -38,7 +40,11 @@ pub(super) fn start(
             let pause = period.map_or(SLEEP_MAX, |period| {
                 period.saturating_sub(last.elapsed()).min(SLEEP_MAX)
             });
-            if shutdown.run_until_cancelled(sleep(pause)).await.is_none() {
+            if shutdown
+                .run_until_cancelled(timers.sleep(pause))
+                .await
+                .is_none()
+            {
                 return;
             }
             if period.is_some_and(|period| last.elapsed() >= period) {

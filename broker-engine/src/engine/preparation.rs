@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::listener::Tls;
 use crate::options::Options;
 use crate::settings::Settings;
+use crate::timers::Timers;
 
 /// The settings that the options name.
 pub(super) fn settings(options: &Options) -> Result<Settings, Error> {
@@ -20,7 +21,7 @@ pub(super) fn settings(options: &Options) -> Result<Settings, Error> {
 }
 
 /// What clients are offered: of a flag and a setting the stricter one.
-pub(super) fn terms(options: &Options, settings: &Settings) -> Terms {
+pub(super) fn terms(options: &Options, settings: &Settings, timers: Timers) -> Terms {
     let consumers = [
         options.consumers_per_channel_max,
         settings.consumers_per_channel_max,
@@ -33,6 +34,7 @@ pub(super) fn terms(options: &Options, settings: &Settings) -> Terms {
         consumers_per_channel_max: consumers.min(),
         heartbeat_s: settings.heartbeat_s,
         message_size_max: settings.message_size_max,
+        timers,
     }
 }
 
@@ -79,7 +81,7 @@ mod tests {
             consumers_per_channel_max: Some(4),
             ..Settings::default()
         };
-        let terms = terms(&options, &settings);
+        let terms = terms(&options, &settings, Timers::default());
         assert_eq!(terms.channels_max, 50);
         assert_eq!(terms.consumers_per_channel_max, Some(4));
     }

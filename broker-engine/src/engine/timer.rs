@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::{Broker, DeadlineListener};
+use crate::timers::Timers;
 
 /// The clock may be set: nothing is slept through for longer.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
@@ -26,7 +26,12 @@ impl DeadlineListener for Alarm {
 }
 
 /// Runs until `shutdown`.
-pub(super) fn start(broker: Arc<Broker>, tasks: &TaskTracker, shutdown: CancellationToken) {
+pub(super) fn start(
+    broker: Arc<Broker>,
+    timers: Timers,
+    tasks: &TaskTracker,
+    shutdown: CancellationToken,
+) {
     let alarm = Arc::new(Alarm::default());
     let listener: std::sync::Weak<Alarm> = Arc::downgrade(&alarm);
     broker.on_nearer_deadline(listener);
@@ -41,7 +46,7 @@ pub(super) fn start(broker: Arc<Broker>, tasks: &TaskTracker, shutdown: Cancella
             let Ok(next) = next.await else { return };
             let is_due = async {
                 match next {
-                    Some(next) => sleep(next.clamp(SLEEP_MIN, SLEEP_MAX)).await,
+                    Some(next) => timers.sleep(next.clamp(SLEEP_MIN, SLEEP_MAX)).await,
                     None => std::future::pending().await,
                 }
             };

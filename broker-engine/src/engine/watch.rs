@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::broker::{Alarm, Broker};
+use crate::timers::Timers;
 
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -28,12 +29,13 @@ pub(super) fn start(
     broker: Arc<Broker>,
     limits: Limits,
     data_dir: PathBuf,
+    timers: Timers,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) {
     tasks.spawn(async move {
         let mut is_warned = false;
-        let mut ticks = interval(PERIOD);
+        let mut ticks = timers.interval(Duration::ZERO, PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             let sampled = Arc::clone(&broker);

@@ -8,8 +8,6 @@ use std::{
     },
 };
 
-use tokio_util::sync::CancellationToken;
-
 use crate::{
     amqp::{Identification, Peer, Server, Terms, WireProperties},
     broker::{Broker, Clock, Damage, Error, Options},
@@ -88,12 +86,11 @@ impl Node {
             version: "4.2.1",
             node_name: "rabbit@localhost".to_owned(),
         };
-        let shutdown = CancellationToken::new();
         let terms = Terms {
             channels_max: 100,
             ..Terms::default()
         };
-        Server::new(Arc::clone(&self.broker), &identification, &terms, shutdown)
+        Server::new(Arc::clone(&self.broker), &identification, &terms)
     }
 }
 

@@ -19,12 +19,13 @@ impl Channel {
         let outcome = self.publish(context, before);
         before.clear();
         outcome?;
-        let mut alone = Publishes::default();
-        let decoded = alone.push(context, publish, (properties, &[]), body)?;
+        let mut as_it_came = Publishes::default();
+        let decoded = as_it_came.push(context, publish, (properties, &[]), body)?;
         let rewritten = self.rewrite(context, &decoded)?;
+        let mut alone = as_it_came;
         if let Some(rewritten) = &rewritten {
-            alone.clear();
             let properties = (&*rewritten.properties, &*rewritten.copies);
+            alone = Publishes::default();
             alone.push(context, publish, properties, body)?;
         }
         let message = alone.first().expect("a message was put there above");

@@ -1,5 +1,7 @@
 //! Class `basic`: publishing, in batches of what one read brought.
 
+use std::cell::Cell;
+
 use super::super::error::Error;
 use super::super::refusal::{Came, Refusal};
 use super::super::reply_code::ReplyCode;
@@ -8,15 +10,19 @@ use super::{Channel, Context, arguments, special};
 use crate::broker::{self, OfChannel, Publish, PublishOutcome};
 use crate::codec::amqp::{
     BasicNack, BasicPublish, BasicReturn, ContentHeader, Encode, Frame, FrameKind, FrameParse,
-    Method, Properties, PublishHead, encode_content, encode_method, parse_frame,
+    Properties, PublishHead, encode_content, encode_method, parse_frame,
 };
+use crate::lists;
 
 /// How much is collected before it is published: few enough that its bytes are still in the processor's cache.
 const GROUP_MESSAGES: usize = 64;
 const GROUP_BYTES: usize = 16 * 1024;
 
+thread_local! {
+    static LIST: Cell<Vec<Publish<'static>>> = const { Cell::new(Vec::new()) };
+}
+
 /// Complete publishes of one channel that borrow from the bytes they came in.
-#[derive(Default)]
 pub(crate) struct Publishes<'a> {
     pub(crate) channel: u16,
     list: Vec<Publish<'a>>,
@@ -25,6 +31,24 @@ pub(crate) struct Publishes<'a> {
     latest: Option<(&'a [u8], BasicPublish<'a>)>,
     /// What stands before the bodies of publishes in a row, once there were two of them.
     head: Option<PublishHead>,
+}
+
+impl Default for Publishes<'_> {
+    fn default() -> Self {
+        Self {
+            channel: 0,
+            list: lists::take(&LIST),
+            body_bytes: 0,
+            latest: None,
+            head: None,
+        }
+    }
+}
+
+impl Drop for Publishes<'_> {
+    fn drop(&mut self) {
+        lists::give(&LIST, std::mem::take(&mut self.list));
+    }
 }
 
 impl<'a> Publishes<'a> {
@@ -48,7 +72,7 @@ impl<'a> Publishes<'a> {
         {
             return Ok(Some((publish.clone(), true)));
         }
-        let Method::BasicPublish(publish) = Method::decode(payload)? else {
+        let Some(publish) = BasicPublish::decode(payload)? else {
             return Ok(None);
         };
         self.latest = Some((payload, publish.clone()));

@@ -1,7 +1,6 @@
 //! The ends of a connection: by the client, by an error, by the node.
 
 use super::super::error::Error;
-use super::super::refusal::Farewell;
 use super::super::reply_code::ReplyCode;
 use super::super::server::CHANNEL_ZERO;
 use super::session::{Session, Stage};
@@ -22,11 +21,6 @@ impl Session {
     }
 
     /// The node goes.
-    pub(super) fn shut_down(&mut self) {
-        let reason = Farewell::Shutdown.said_by(self.server.dialect());
-        self.force_close(&reason);
-    }
-
     /// Ends the connection although the client did nothing wrong.
     pub(super) fn force_close(&mut self, reason: &str) {
         match self.stage {

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;
 
-use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep};
+use tokio::time::{Interval, MissedTickBehavior, Sleep};
+
+use crate::timers::Timers;
 
 /// Time a client has from its first byte to `connection.open`, and from close to close-ok.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,39 +42,48 @@ pub(super) struct Deadlines {
     has_sent: bool,
     has_received: bool,
     silent_ticks: u32,
+    timers: Timers,
 }
 
 impl Deadlines {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(timers: Timers) -> Self {
         Self {
             phase: Phase::Opening,
-            patience: Some(Box::pin(sleep(PATIENCE))),
+            patience: Some(Box::pin(timers.sleep(PATIENCE))),
             beat: None,
             has_sent: false,
             has_received: false,
             silent_ticks: 0,
+            timers,
         }
     }
 
     /// Arms the timers of a new phase. Returns whether it is one: the timers are to be polled then.
+    #[inline]
     pub(super) fn follow(&mut self, phase: Phase) -> bool {
-        if self.phase == phase {
-            return false;
+        let is_new = self.phase != phase;
+        if is_new {
+            self.enter(phase);
         }
+        is_new
+    }
+
+    fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.beat = None;
         self.patience = None;
         match phase {
-            Phase::Opening | Phase::Closing => self.patience = Some(Box::pin(sleep(PATIENCE))),
+            Phase::Opening | Phase::Closing => {
+                self.patience = Some(Box::pin(self.timers.sleep(PATIENCE)))
+            }
             Phase::Open { heartbeat_s: 0 } => {}
             Phase::Open { heartbeat_s } => {
                 let half = Duration::from_millis(u64::from(heartbeat_s) * 500);
-                let mut beat = interval_at(Instant::now() + half, half);
+                let mut beat = self.timers.interval(half, half);
                 beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 self.beat = Some(beat);
             }
         }
-        true
     }
 
     /// Bytes went to the client.
@@ -127,10 +138,10 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn a_silent_client_is_given_two_beats_and_a_blocked_one_is_not_blamed() {
         tokio::time::pause();
-        let mut deadlines = Deadlines::new();
+        let mut deadlines = Deadlines::new(Timers::default());
         assert!(deadlines.follow(Phase::Open { heartbeat_s: 10 }));
         assert!(!deadlines.follow(Phase::Open { heartbeat_s: 10 }));
-        let start = Instant::now();
+        let start = tokio::time::Instant::now();
         for _ in 0..6 {
             assert_eq!(next(&mut deadlines, true).await, Elapsed::SendHeartbeat);
         }
@@ -142,6 +153,9 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn an_unopened_connection_is_not_waited_for_forever() {
         tokio::time::pause();
-        assert_eq!(next(&mut Deadlines::new(), false).await, Elapsed::Phase);
+        assert_eq!(
+            next(&mut Deadlines::new(Timers::default()), false).await,
+            Elapsed::Phase
+        );
     }
 }

@@ -4,14 +4,12 @@
 //! writes again. A connection without traffic owns no buffers.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::super::buffers;
 use super::super::outbox::Outbox;
@@ -52,7 +50,6 @@ pub(super) struct Io<S> {
     /// `unread` may hold complete frames, because the session paused on them.
     has_backlog: bool,
     deadlines: Deadlines,
-    shutdown: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 /// How a connection ended.
@@ -71,12 +68,9 @@ pub(super) enum End {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
-    pub(super) fn new(
-        stream: S,
-        session: Session,
-        shutdown: WaitForCancellationFutureOwned,
-    ) -> Self {
+    pub(super) fn new(stream: S, session: Session) -> Self {
         let outbox = Arc::clone(session.outbox());
+        let deadlines = Deadlines::new(session.server.timers().clone());
         Self {
             stream,
             session,
@@ -87,8 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             is_write_blocked: false,
             unread: Vec::new(),
             has_backlog: false,
-            deadlines: Deadlines::new(),
-            shutdown: Some(Box::pin(shutdown)),
+            deadlines,
         }
     }
 
@@ -117,15 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         Poll::Pending
     }
 
-    /// What the node and the time want of the connection. Once for each time that the task is woken: they wake it
-    /// themselves.
+    /// What the time wants of the connection. Once for each time that the task is woken: it wakes the task itself.
     fn poll_clocks(&mut self, context: &mut Context<'_>) -> Option<End> {
-        if let Some(shutdown) = &mut self.shutdown
-            && shutdown.as_mut().poll(context).is_ready()
-        {
-            self.shutdown = None;
-            self.session.shut_down();
-        }
         // Until nothing is due: only then will the next deadline wake the task.
         while let Some(elapsed) = self.deadlines.poll(context, self.session.is_blocked()) {
             match elapsed {
@@ -169,7 +155,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         loop {
             if self.written == self.batch.len() {
                 self.written = 0;
-                buffers::give(std::mem::take(&mut self.batch));
+                if self.batch.capacity() > 0 {
+                    buffers::give(std::mem::take(&mut self.batch));
+                }
+                if !self.outbox.has_unsent() {
+                    break;
+                }
                 self.batch = self.outbox.take();
                 if self.batch.is_empty() {
                     break;

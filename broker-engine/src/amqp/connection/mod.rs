@@ -42,10 +42,9 @@ pub fn serve<S>(stream: S, peer: Peer, server: Arc<Server>) -> impl Future<Outpu
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let shutdown = server.shutdown().clone().cancelled_owned();
     let address = peer.address;
     let session = Session::new(server, peer);
-    let mut io = Io::new(stream, session, shutdown);
+    let mut io = Io::new(stream, session);
     tracing::debug!(peer = %address, "connection accepted");
     async move {
         let end = poll_fn(|context| io.poll_end(context)).await;

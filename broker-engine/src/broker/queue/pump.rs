@@ -7,6 +7,7 @@
 //! - nothing is ready and nobody acknowledges: [`Queue::pass`] reads them where the publisher has them;
 //! - anything else (what came back, may expire, has a rank or is not in memory): `hand_out_each` takes one by one.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use crate::{
         message::{Delivery, Message, Publish},
         stats::OfQueue,
     },
+    lists,
     store::{self, Batch, MessageId},
 };
 
@@ -37,6 +39,10 @@ const ROUND_BYTES_MAX: usize = 256 * 1024;
 /// How far ahead, in ids, the log is told what may be handed out. Each logged statement covers this many entries, so
 /// that a busy queue states it rarely; after a crash at most this many fresh messages carry the redelivered flag.
 const OUT_AHEAD: u64 = 4096 << 16;
+
+thread_local! {
+    static LIST: Cell<Vec<Handed<'static>>> = const { Cell::new(Vec::new()) };
+}
 
 /// What the log knows about what was handed out.
 #[derive(Debug, Default)]
@@ -112,7 +118,7 @@ impl Queue {
             ..
         } = state;
         let wanted = rotation.available(consumers).min(ROUND_MESSAGES_MAX);
-        let mut list = Vec::with_capacity(wanted.min(backlog.ready_len()));
+        let mut list = lists::take(&LIST);
         let mut parts: Vec<Passed> = Vec::new();
         let (mut bytes, mut last_logged) = (0, None);
         let mut id = backlog.held.next_id();
@@ -146,6 +152,7 @@ impl Queue {
         rotation.hand_over(consumers, &list[..dealt]);
         let again = list[..dealt].iter().filter(|handed| handed.redelivered);
         self.count_delivered(no_ack, dealt, again.count());
+        lists::give(&LIST, list);
         let mut start = 0;
         let mut settled = Vec::new();
         for passed in parts {
@@ -220,7 +227,7 @@ impl Queue {
             && rotation.no_ack(consumers) == Some(true)
         {
             let rest = &messages[passed..];
-            let mut list = Vec::with_capacity(rest.len().min(ROUND_MESSAGES_MAX));
+            let mut list = lists::take(&LIST);
             let mut bytes = 0;
             for message in rest.iter().take(ROUND_MESSAGES_MAX) {
                 list.push(Handed {
@@ -238,6 +245,7 @@ impl Queue {
             rotation.hand_over(consumers, &list);
             *turn = rotation.turn();
             passed += list.len();
+            lists::give(&LIST, list);
         }
         rotation.clear();
         if passed > 0 {

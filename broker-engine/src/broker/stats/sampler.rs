@@ -30,8 +30,30 @@ pub(crate) struct Sampler {
     entered: Mutex<Entered>,
     /// Sums that others add to, each before those that are part of it.
     sums: Mutex<Vec<Weak<dyn Sampled>>>,
-    /// Who remembers something.
-    remembering: Mutex<Vec<Weak<dyn Sampled>>>,
+    remembering: Mutex<Remembering>,
+}
+
+/// How many who remember something are there before it is asked who of them is still alive.
+const REMEMBERING_MIN: usize = 1024;
+
+/// Who remembers something.
+#[derive(Default)]
+struct Remembering {
+    list: Vec<Weak<dyn Sampled>>,
+    /// How many of them were alive when that was asked last.
+    alive: usize,
+}
+
+impl Remembering {
+    /// Adds one. The dead keep their memory while they are listed: they are never many more than the living.
+    fn add(&mut self, object: Weak<dyn Sampled>) {
+        if self.list.len() >= 2 * self.alive.max(REMEMBERING_MIN) {
+            self.list.retain(|object| object.strong_count() > 0);
+            self.list.shrink_to(2 * self.list.len());
+            self.alive = self.list.len();
+        }
+        self.list.push(object);
+    }
 }
 
 #[derive(Default)]
@@ -62,7 +84,7 @@ impl Sampler {
     }
 
     pub(super) fn remember(&self, object: Weak<dyn Sampled>) {
-        self.remembering.lock().push(object);
+        self.remembering.lock().add(object);
     }
 
     /// Ends the period if its time is over. A clock that was set back begins no period before it is there again.
@@ -85,13 +107,14 @@ impl Sampler {
         }
         self.sum_up(ended);
         if now / PERIODS_MAX != before / PERIODS_MAX {
-            let list = std::mem::take(&mut *self.remembering.lock());
-            let kept = list.into_iter().filter(|object| {
+            let Remembering { mut list, .. } = std::mem::take(&mut *self.remembering.lock());
+            list.retain(|object| {
                 let object = object.upgrade();
                 object.is_some_and(|object| !object.trim(now))
             });
-            let kept: Vec<_> = kept.collect();
-            self.remembering.lock().extend(kept);
+            let mut remembering = self.remembering.lock();
+            remembering.alive += list.len();
+            remembering.list.append(&mut list);
         }
     }
 
@@ -125,5 +148,31 @@ impl std::fmt::Debug for Sampler {
         f.debug_struct("Sampler")
             .field("period", &self.period)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::stats::meter::Meter;
+
+    #[test]
+    fn the_dead_are_forgotten_while_others_come() {
+        let sampler = Arc::<Sampler>::default();
+        let meter = || Meter::<1>::new(&sampler, None);
+        let living: Vec<_> = (0..100).map(|_| meter()).collect();
+        let count = |meter: &Meter<1>| meter.add(0_usize, 1);
+        for number in 0..100_u64 {
+            living.iter().for_each(|meter| count(meter));
+            (0..1000).for_each(|_| count(&meter()));
+            sampler.advance(PERIOD_MS * (1000 + number));
+            let listed = sampler.remembering.lock().list.len();
+            // Those who counted live for two periods.
+            assert!(listed <= 2 * (100 + 2 * 1000), "{listed}");
+        }
+        sampler.advance(PERIOD_MS * 1102);
+        let listed = sampler.remembering.lock().list.clone();
+        let living = listed.iter().filter(|object| object.strong_count() > 0);
+        assert_eq!(living.count(), 100);
     }
 }

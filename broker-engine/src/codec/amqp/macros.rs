@@ -30,6 +30,15 @@ macro_rules! methods {
             #[derive(Debug, Clone, PartialEq)]
             pub struct $name $(<$life>)? { $(pub $field: field_type!($kind)),* }
 
+            impl<'a> $name $(<$life>)? {
+                /// Reads the fields, which stand behind the method's ids.
+                fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+                    // A method without fields reads nothing.
+                    let _ = &reader;
+                    Ok(Self { $($field: reader.$kind()?),* })
+                }
+            }
+
             impl $(<$life>)? Encode for $name $(<$life>)? {
                 const ID: (u16, u16) = ($class_id, $method_id);
                 fn encode_fields(&self, writer: &mut Writer<'_>) {
@@ -55,9 +64,7 @@ macro_rules! methods {
                 let mut reader = Reader::new(payload);
                 let id = (reader.short()?, reader.short()?);
                 let method = match id {
-                    $($(($class_id, $method_id) => {
-                        Self::$name($name { $($field: reader.$kind()?),* })
-                    })+)+
+                    $($(($class_id, $method_id) => Self::$name($name::read(&mut reader)?),)+)+
                     (class_id, method_id) => {
                         return Err(Error::UnknownMethod { class_id, method_id });
                     }

@@ -23,6 +23,22 @@ pub trait Encode {
     }
 }
 
+impl<'a> BasicPublish<'a> {
+    /// Decodes a method frame's payload; `None` if it is another method. [`Method::decode`] reads the same, slower.
+    ///
+    /// # Errors
+    /// When the fields are cut short or malformed.
+    pub fn decode(payload: &'a [u8]) -> Result<Option<Self>, Error> {
+        let mut reader = Reader::new(payload);
+        if (reader.short()?, reader.short()?) != Self::ID {
+            return Ok(None);
+        }
+        let publish = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(Some(publish))
+    }
+}
+
 methods! {
     10 connection {
         10 ConnectionStart<'a> "connection.start" { version_major: octet, version_minor: octet, server_properties: table, mechanisms: longstr, locales: longstr }

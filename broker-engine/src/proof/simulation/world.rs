@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tokio_util::sync::CancellationToken;
-
 use super::{
     super::node::{Setup, connect, text},
     hostile::{self, Hostile},
@@ -57,7 +55,6 @@ fn serve(broker: &Arc<Broker>) -> Arc<Server> {
             channels_max: 100,
             ..Terms::default()
         },
-        CancellationToken::new(),
     )
 }
 
