@@ -20,7 +20,6 @@ impl Session {
         self.stage = Stage::Finished;
     }
 
-    /// The node goes.
     /// Ends the connection although the client did nothing wrong.
     pub(super) fn force_close(&mut self, reason: &str) {
         match self.stage {
