@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 use super::buffers;
 use crate::codec::amqp::{Encode, encode_method};
 
-/// Unsent bytes above which no consumer of the connection is given messages.
-const HIGH_WATER_BYTES: usize = 256 * 1024;
+/// Unsent bytes above which no consumer of the connection is given messages. Measured with messages of 1 KiB: half of it
+/// costs a tenth more CPU, twice as much saves nothing.
+const HIGH_WATER_BYTES: usize = 512 * 1024;
 
 /// Unsent bytes below which consumers held back are served again.
 const LOW_WATER_BYTES: usize = HIGH_WATER_BYTES / 2;
