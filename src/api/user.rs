@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{body, error::Failure, query, router::ApiState};
 use crate::{
     app::Caller,
-    model::broker::{BrokerUser, UserChange, user::ChangeUser},
+    model::broker::{UserChange, UserSummary, user::ChangeUser},
 };
 
 #[derive(Serialize)]
@@ -60,8 +60,8 @@ pub(super) async fn list(
 ) -> Result<Json<List>, Failure> {
     let request = query::page(query.as_deref())?;
     let (broker, page) = state.app.list_users(&caller, &id, &request).await?;
-    let summary = |user: BrokerUser| Summary {
-        pending_change: broker.pending_change(&user).map(UserChange::name),
+    let summary = |user: UserSummary| Summary {
+        pending_change: broker.pending_change(user.staged).map(UserChange::name),
         username: user.username,
     };
     Ok(Json(List {
@@ -78,7 +78,7 @@ pub(super) async fn describe(
     Path((id, username)): Path<(String, String)>,
 ) -> Result<Json<Description>, Failure> {
     let (broker, user) = state.app.describe_user(&caller, &id, &username).await?;
-    let pending = broker.pending_change(&user).map(|change| {
+    let pending = broker.pending_change(user.staged()).map(|change| {
         let next = user.next();
         Pending {
             console_access: next.console_access,

@@ -2,13 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 
 use super::{
     Error, Result,
     row::{Place, to_json},
 };
-use crate::model::{BrokerId, broker::BrokerUser};
+use crate::model::{
+    BrokerId,
+    broker::{BrokerUser, UserChange, UserSummary},
+};
 
 pub async fn broker_user_create(
     conn: &mut PgConnection,
@@ -171,11 +174,10 @@ pub async fn broker_user_list(
     broker_id: &BrokerId,
     after: &str,
     limit: u32,
-) -> Result<Vec<BrokerUser>> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "select username, password_hash, console_access, replication_user, groups, pending,
-                is_bootstrap, revision, removed_at
-         from broker_users where broker_id = $1 and username > $2 and removed_at is null
+) -> Result<Vec<UserSummary>> {
+    let rows: Vec<(String, Option<Json<UserChange>>)> = sqlx::query_as(
+        "select username, pending->'change' from broker_users
+         where broker_id = $1 and username > $2 and removed_at is null
          order by username limit $3",
     )
     .bind(broker_id.as_str())
@@ -183,7 +185,11 @@ pub async fn broker_user_list(
     .bind(i64::from(limit))
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(BrokerUser::try_from).collect()
+    let summary = |(username, staged): (String, Option<Json<UserChange>>)| UserSummary {
+        username,
+        staged: staged.map(|Json(change)| change),
+    };
+    Ok(rows.into_iter().map(summary).collect())
 }
 
 /// A login of a broker that the caller has already found in its scope.

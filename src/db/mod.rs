@@ -11,6 +11,7 @@ mod broker;
 mod broker_pair;
 mod broker_reboot;
 mod broker_secret;
+mod broker_surroundings;
 mod broker_user;
 mod certificate_authority;
 mod configuration;
@@ -60,6 +61,7 @@ pub use broker_reboot::broker_reboot;
 pub use broker_secret::{
     broker_secret_create, broker_secret_fetch, broker_secret_reseal, broker_secrets,
 };
+pub use broker_surroundings::broker_surroundings;
 pub use broker_user::{
     broker_user_count, broker_user_create, broker_user_delete, broker_user_fetch, broker_user_list,
     broker_user_put, broker_user_stage, broker_users, broker_users_pending,

@@ -42,7 +42,7 @@ fn survive((name, target): &Target, rounds: u64, first: u64) {
 
 /// What lies in the repository for a target.
 fn kept(target: &str) -> Vec<(String, Vec<u8>)> {
-    let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let fuzz = test_support::directory::repository().join("fuzz/corpus");
     let files = fs::read_dir(fuzz.join(target)).expect("every target has a corpus");
     let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
     files.sort_unstable();

@@ -120,7 +120,7 @@ fn check(path: &Path) {
 }
 
 fn formats() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats")
+    test_support::directory::repository().join("broker-engine/tests/formats")
 }
 
 /// Checks a copy: a directory changes when it is opened.

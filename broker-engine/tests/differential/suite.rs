@@ -32,7 +32,7 @@ struct Command {
 }
 
 fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential")
+    test_support::directory::repository().join("broker-engine/tests/differential")
 }
 
 /// The engine as the release of RabbitMQ that is nearest to the peer's; what is compared does not depend on syncs.

@@ -12,7 +12,7 @@ use crate::{
     api::timestamp,
     app::BrokerDescription,
     model::{
-        broker::{Broker, Launch, State as BrokerState, UserChange},
+        broker::{Broker, Launch, State as BrokerState, Surroundings, UserChange},
         configuration::ConfigurationRef,
         tag::Tags,
     },
@@ -123,10 +123,13 @@ impl From<BrokerDescription> for Description {
     fn from(description: BrokerDescription) -> Self {
         let BrokerDescription {
             broker,
-            nodes,
+            surroundings,
+        } = description;
+        let Surroundings {
+            places,
             users,
             tags,
-        } = description;
+        } = surroundings;
         let (now, next) = (broker.current(), broker.next());
         Self {
             actions_required: actions(&broker),
@@ -134,7 +137,7 @@ impl From<BrokerDescription> for Description {
             auto_minor_version_upgrade: broker.settings.auto_minor_version_upgrade,
             broker_arn: broker.arn().to_string(),
             broker_id: broker.id.to_string(),
-            broker_instances: instance::of(&broker, &nodes),
+            broker_instances: instance::of(&broker, &places),
             broker_state: broker.state().name(),
             configurations: configurations(&broker, &next),
             created: timestamp::format(broker.created_at),
@@ -172,7 +175,7 @@ impl From<BrokerDescription> for Description {
             users: users
                 .into_iter()
                 .map(|user| User {
-                    pending_change: broker.pending_change(&user).map(UserChange::name),
+                    pending_change: broker.pending_change(user.staged).map(UserChange::name),
                     username: user.username,
                 })
                 .collect(),

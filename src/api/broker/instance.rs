@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::model::{
     broker::{Broker, DeploymentMode},
     engine::EngineType,
-    node::{Node, Placement},
+    node::Placement,
 };
 
 const HTTPS_PORT: u16 = 443;
@@ -33,11 +33,11 @@ pub(in crate::api) struct Instance {
 }
 
 /// Every node of ActiveMQ is an instance, a whole cluster of the others is one.
-pub(super) fn of(broker: &Broker, nodes: &[Node]) -> Vec<Instance> {
+pub(super) fn of(broker: &Broker, places: &[Placement]) -> Vec<Instance> {
     if !broker.has_run() {
         return Vec::new();
     }
-    let mut places = nodes.iter().filter_map(|node| node.placement.as_ref());
+    let mut places = places.iter();
     match (broker.engine_type, broker.deployment_mode) {
         (EngineType::ActiveMq, _) => places.map(activemq).collect(),
         (EngineType::LavinMq | EngineType::RabbitMq, DeploymentMode::ClusterMultiAz) => {

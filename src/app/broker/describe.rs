@@ -7,9 +7,7 @@ use crate::{
     error::Error,
     model::{
         authorisation::Action,
-        broker::{Broker, BrokerUser},
-        node::Node,
-        tag::Tags,
+        broker::{Broker, Surroundings},
     },
 };
 
@@ -17,9 +15,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct BrokerDescription {
     pub broker: Broker,
-    pub nodes: Vec<Node>,
-    pub users: Vec<BrokerUser>,
-    pub tags: Tags,
+    pub surroundings: Surroundings,
 }
 
 impl App {
@@ -30,12 +26,8 @@ impl App {
     ) -> Result<BrokerDescription, Error> {
         let mut conn = self.pool.acquire().await?;
         let broker = find(&mut conn, caller, Action::DescribeBroker, id).await?;
-        let mut users = db::broker_users(&mut conn, &broker.id).await?;
-        users.retain(|user| user.removed_at.is_none());
         Ok(BrokerDescription {
-            nodes: db::nodes_of_broker(&mut conn, &broker.id).await?,
-            users,
-            tags: db::tags_fetch(&mut conn, &broker.arn()).await?,
+            surroundings: db::broker_surroundings(&mut conn, &broker).await?,
             broker,
         })
     }

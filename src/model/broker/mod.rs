@@ -25,6 +25,8 @@ use super::{
     arn::ResourceArn,
     configuration::ConfigurationRef,
     engine::{EngineType, EngineVersion, UpgradeReason},
+    node::Placement,
+    tag::Tags,
 };
 pub use action::ActionRequired;
 pub use deployment::{AuthenticationStrategy, DeploymentMode, SimulatedHosts, StorageType};
@@ -34,7 +36,17 @@ pub use replication::Replication;
 use replication::{Phase, Role};
 pub use request::{CreateBroker, Draft, UpdateBroker};
 pub use state::State;
-pub use user::{BrokerUser, PendingUser, UserChange};
+pub use user::{BrokerUser, PendingUser, UserChange, UserSummary};
+
+/// What belongs to a broker and is told with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Where its nodes are, by their ordinals; those without a place are left out.
+    pub places: Vec<Placement>,
+    /// By name.
+    pub users: Vec<UserSummary>,
+    pub tags: Tags,
+}
 
 /// Subnets that callers left to us are named after the zone they stand for.
 pub const LOCAL_SUBNET_PREFIX: &str = "subnet-local-";
@@ -254,12 +266,11 @@ impl Broker {
         is_simulated(self.engine_type, self.deployment_mode)
     }
 
-    /// What waits of a login of the broker. ActiveMQ's first start makes its logins; the others
-    /// have theirs from the beginning.
-    pub fn pending_change(&self, user: &BrokerUser) -> Option<UserChange> {
+    /// What waits of a login of the broker, for which `staged` is staged. ActiveMQ's first start makes
+    /// its logins; the others have theirs from the beginning.
+    pub fn pending_change(&self, staged: Option<UserChange>) -> Option<UserChange> {
         let made_by_start = !self.engine_type.is_rabbitmq_like() && !self.has_run();
-        let pending = user.pending.as_ref().map(|pending| pending.change);
-        pending.or_else(|| made_by_start.then_some(UserChange::Create))
+        staged.or_else(|| made_by_start.then_some(UserChange::Create))
     }
 
     /// Whether the broker has ever run, so that its nodes' addresses can be told.

@@ -25,6 +25,14 @@ pub struct BrokerUser {
     pub removed_at: Option<DateTime<Utc>>,
 }
 
+/// A login as lists tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSummary {
+    pub username: String,
+    /// What the next start of the broker makes of the login.
+    pub staged: Option<UserChange>,
+}
+
 /// A login as it will be, and how it comes to be so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingUser {
@@ -93,6 +101,11 @@ impl BrokerUser {
         }
     }
 
+    /// What the next start of the broker makes of the login.
+    pub fn staged(&self) -> Option<UserChange> {
+        self.pending.as_ref().map(|pending| pending.change)
+    }
+
     /// What has been asked of the login last.
     pub fn next(&self) -> PendingUser {
         self.pending.clone().unwrap_or_else(|| PendingUser {
@@ -107,8 +120,7 @@ impl BrokerUser {
     /// Has the next start make `next` of the login: what it is already is not pending, and a login
     /// that is yet to be made is made like that.
     pub fn stage(&mut self, next: PendingUser) {
-        let creates = self.pending.as_ref().map(|pending| pending.change);
-        let creates = creates == Some(UserChange::Create);
+        let creates = self.staged() == Some(UserChange::Create);
         let unchanged = (&next.password_hash, next.console_access)
             == (&self.password_hash, self.console_access)
             && (next.replication_user, &next.groups) == (self.replication_user, &self.groups);
@@ -124,7 +136,7 @@ impl BrokerUser {
 
     /// The login after a start; `None` when it is gone then.
     pub fn started(self) -> Option<Self> {
-        match self.pending.as_ref().map(|pending| pending.change) {
+        match self.staged() {
             Some(UserChange::Delete) => None,
             Some(UserChange::Create | UserChange::Update) | None => {
                 let next = PendingUser {

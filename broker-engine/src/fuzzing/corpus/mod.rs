@@ -26,7 +26,7 @@ type Inputs = Vec<(&'static str, Vec<u8>)>;
 const CHANGES: u64 = 60;
 
 fn directory(target: &str) -> PathBuf {
-    let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let fuzz = test_support::directory::repository().join("broker-engine/fuzz/corpus");
     fuzz.join(target)
 }
 

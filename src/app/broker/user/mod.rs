@@ -11,7 +11,7 @@ use crate::{
     model::{
         Invalid,
         authorisation::Action,
-        broker::{Broker, BrokerUser},
+        broker::{Broker, BrokerUser, UserSummary},
     },
 };
 
@@ -34,7 +34,7 @@ impl App {
         caller: &Caller,
         broker_id: &str,
         request: &PageRequest,
-    ) -> Result<(Broker, Page<BrokerUser>), Error> {
+    ) -> Result<(Broker, Page<UserSummary>), Error> {
         let action = Action::ListUsers;
         let mut conn = self.pool.acquire().await?;
         let broker = find(&mut conn, caller, action, broker_id).await?;
