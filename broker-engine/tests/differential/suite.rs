@@ -10,6 +10,7 @@ use broker_engine::Engine;
 use broker_engine::options::Options;
 use clap::Parser;
 use parking_lot::Mutex;
+use perf::rabbitmq::Node;
 
 use crate::compare::{self, List};
 use crate::peer::Peer;
@@ -79,7 +80,7 @@ fn scenarios_are_well_formed_and_told_apart() {
 
 #[test]
 fn clients_see_the_frames_that_rabbitmq_sends() {
-    if !Peer::is_installed() {
+    if !Node::is_installed() {
         let how = "RabbitMQ is not installed: apt-get install rabbitmq-server, with its service kept from starting";
         assert!(env::var_os("WARREN_CI").is_none(), "{how}");
         eprintln!("skipped: {how}");

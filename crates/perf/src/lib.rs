@@ -12,6 +12,7 @@ mod error;
 mod latency;
 pub mod load;
 mod process;
+pub mod rabbitmq;
 pub mod relay;
 mod stream;
 pub mod suite;
