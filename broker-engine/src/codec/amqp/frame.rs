@@ -117,15 +117,14 @@ pub enum HeaderParse {
     Incomplete,
 }
 
-/// What clients send first that read the specification of 0-9 and speak 0-9-1.
-const PROTOCOL_HEADER_0_9: [u8; 8] = *b"AMQP\x01\x01\0\x09";
+/// What clients may send first: some read the specification of 0-9 and speak 0-9-1.
+pub const ACCEPTED_HEADERS: [[u8; 8]; 2] = [PROTOCOL_HEADER, *b"AMQP\x01\x01\0\x09"];
 
 /// Looks at the first bytes of a connection; refuses at the first byte that cannot match.
 #[must_use]
 pub fn parse_protocol_header(bytes: &[u8]) -> HeaderParse {
     let known = bytes.len().min(PROTOCOL_HEADER.len());
-    let headers = [PROTOCOL_HEADER, PROTOCOL_HEADER_0_9];
-    if headers
+    if ACCEPTED_HEADERS
         .iter()
         .all(|header| bytes[..known] != header[..known])
     {

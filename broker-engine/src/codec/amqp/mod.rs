@@ -20,8 +20,8 @@ pub use ack::AckHead;
 pub use deliver::{Deliver, DeliverEncoder};
 pub use error::{Error, Snippet};
 pub use frame::{
-    Frame, FrameKind, FrameParse, HeaderParse, PROTOCOL_HEADER, encode_content, encode_heartbeat,
-    encode_method, parse_frame, parse_protocol_header,
+    ACCEPTED_HEADERS, Frame, FrameKind, FrameParse, HeaderParse, PROTOCOL_HEADER, encode_content,
+    encode_heartbeat, encode_method, parse_frame, parse_protocol_header,
 };
 pub use header::ContentHeader;
 pub use method::*;
