@@ -354,6 +354,8 @@ impl Queue {
         if self.rules().ranks() {
             // Whoever is ready gets each as it comes, not the best of those that happen to come together.
             for entry in run.into_entries() {
+                // The one before may have expired and left an empty queue.
+                state.may_expire |= now_ms.is_some();
                 let rank = entry.message.as_ref().map(|message| self.rank(message));
                 let rank = rank.unwrap_or(Rank::Priority(0));
                 state.backlog.push_ranked(entry, rank, cached_bytes_max);
