@@ -25,7 +25,7 @@ const MAIN: u16 = 1;
 const GETS: u16 = 2;
 
 /// More than waits for a client that does not read: what one connection holds back, and one round of a queue.
-const WAITING_MAX: usize = 512 * 1024;
+const WAITING_MAX: usize = 768 * 1024;
 
 /// The body of a message: its number, again and again.
 pub(super) fn body(id: u64) -> Vec<u8> {
