@@ -49,6 +49,36 @@ fn what_was_handed_out_is_redelivered_after_a_restart_and_nothing_else() {
 }
 
 #[test]
+fn what_is_handed_out_of_a_long_backlog_says_so_after_a_power_cut() {
+    // More entries than one statement of the log covers.
+    const SENT: usize = 4_300;
+    const GOT: usize = 4_200;
+    let mut options = options();
+    (options.store.file_bytes, options.store.roll_bytes) = (4 << 20, 8 << 20);
+    let disk = FaultyDisk::new();
+    let (broker, _) = Broker::open(Arc::new(disk.clone()), options).unwrap();
+    broker
+        .put_user_with_password("guest", "guest", &["administrator"])
+        .unwrap();
+    let session_one = session(&broker);
+    let queue = durable(&session_one, "q");
+    let mut publisher = session_one.publisher(no_headers);
+    let sent = (0..SENT).map(|n| send(&mut publisher, "", "q", &n.to_string()).durable);
+    broker.wait(sent.last().flatten().unwrap()).unwrap();
+    for _ in 0..GOT {
+        queue.get(false).unwrap().unwrap();
+    }
+    let broker = open(&disk.power_cut(1));
+    let queue = session(&broker).readable_queue("q").unwrap();
+    let again: Vec<_> = std::iter::from_fn(|| queue.get(true).unwrap())
+        .map(|(delivery, _)| delivery.redelivered)
+        .collect();
+    assert_eq!(again.len(), SENT);
+    let silent = again[..GOT].iter().filter(|again| !**again).count();
+    assert_eq!(silent, 0, "second deliveries that do not say so");
+}
+
+#[test]
 fn only_persistent_messages_in_durable_queues_survive() {
     let disk = FaultyDisk::new();
     let broker = open(&disk);

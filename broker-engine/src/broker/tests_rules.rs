@@ -232,6 +232,21 @@ fn messages_expire_at_the_head_and_not_before() {
 }
 
 #[test]
+fn a_queue_with_priorities_lets_all_of_a_batch_expire() {
+    let node = Node::new();
+    let queue = node.declare("q", &[("x-max-priority", Value::U8(1))]);
+    let at_once = Properties {
+        expiration: Some(0),
+        ..Properties::default()
+    };
+    let at_once = serde_json::to_vec(&at_once).unwrap();
+    let batch = ["one", "two", "three"].map(|body| publish("q", body, &at_once));
+    let mut publisher = node.session.publisher(|_| Table::default());
+    assert!(publisher.publish(&batch).error.is_none());
+    assert_eq!(queue.stats().ready, 0);
+}
+
+#[test]
 fn a_dead_message_tells_where_it_died_and_how_often() {
     let node = Node::new();
     let retry = node.declare("work", &dead_to("wait"));

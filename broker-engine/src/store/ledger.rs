@@ -32,6 +32,11 @@ impl Ledger {
         self.runs.iter().filter(|run| run.live() > 0)
     }
 
+    /// The highest id of all messages.
+    pub(crate) fn last(&self) -> Option<MessageId> {
+        self.runs().last().map(|run| run.last)
+    }
+
     /// The first run with messages from `first` on.
     pub(crate) fn run_from(&self, first: MessageId) -> Option<&Run> {
         let start = self.runs.partition_point(|run| run.last < first);

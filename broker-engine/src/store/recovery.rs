@@ -16,7 +16,7 @@ use super::{
     error::Error,
     hash::IntMap,
     holes::{Hole, HoleKind, Holes, Verdict},
-    ids::Lane,
+    ids::{Lane, MessageId},
     keeper::{prepare_first, wal_name},
     ledger::Ledger,
     log::{Log, OpenFile, Segment, Start},
@@ -54,6 +54,8 @@ pub(super) struct Opening<'a> {
     holes: Holes,
     damage: Vec<Damage>,
     torn: Vec<Damage>,
+    /// The first entry with messages that is missing before others.
+    first_missing: Option<u64>,
 }
 
 /// Opens the log of a data directory and tells what it holds.
@@ -66,6 +68,9 @@ pub(super) fn open(disk: Arc<dyn Disk>, options: Options) -> Result<(Log, Recove
     opening.read_segments()?;
     opening.read_wals(&options)?;
     opening.judge_holes()?;
+    if let Some(first) = opening.first_missing {
+        opening.state.doubt_marks(MessageId::new(first, 0));
+    }
     if opening.is_doubtful {
         doubt::settle(&*disk).map_err(Error::io(doubt::NAME))?;
     }
@@ -206,6 +211,7 @@ impl<'a> Opening<'a> {
             holes: Holes::default(),
             damage: Vec::new(),
             torn: Vec::new(),
+            first_missing: None,
         };
         opening.is_doubtful = opening.names.iter().any(|name| name == doubt::NAME);
         opening.read_manifest()?;
@@ -440,6 +446,9 @@ impl<'a> Opening<'a> {
             let last = record.index - 1;
             format!("entries {expected} to {last} of lane {lane} are missing before it")
         });
+        if missing.is_some() && record.lane == Lane::Messages {
+            self.first_missing.get_or_insert(expected);
+        }
         let at = record.body.start as u64;
         self.holes.entry(record.lane, missing, (file, at));
         self.next_index[lane] = expected.max(record.index + 1);
@@ -530,7 +539,7 @@ fn number_of(name: &str) -> Option<u32> {
 
 /// Queues of a state in a comparable form.
 #[cfg(test)]
-pub(super) fn comparable(state: &State) -> Vec<(super::QueueId, Vec<(super::MessageId, u8)>)> {
+pub(super) fn comparable(state: &State) -> Vec<(super::QueueId, Vec<(MessageId, u8)>)> {
     let messages = |ledger: &Ledger| {
         let ids = ledger.iter();
         ids.map(|id| (id, ledger.returns_of(id))).collect()

@@ -88,6 +88,15 @@ impl State {
         }
     }
 
+    /// Entries from `first` on are missing, and with them what they said of messages behind them: that these were
+    /// handed out. Queues that have such messages are taken to have handed out all they have.
+    pub(crate) fn doubt_marks(&mut self, first: MessageId) {
+        for ledger in self.queues.values_mut() {
+            let last = ledger.last().filter(|last| *last >= first);
+            ledger.handed_out = ledger.handed_out.max(last.unwrap_or_default());
+        }
+    }
+
     /// Adds messages to a queue, unless the queue ended.
     pub(crate) fn insert(&mut self, queue: QueueId, run: Run) {
         if !self.gone.is_empty() && self.gone.contains_key(&queue) {

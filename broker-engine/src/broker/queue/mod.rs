@@ -510,7 +510,8 @@ impl Queue {
             let mut batch = Batch::new();
             batch.handed_out(self.id, state.marks.actual);
             self.append(batch);
-            state.marks.logged = state.marks.actual;
+            let actual = state.marks.actual;
+            state.marks.settle(actual);
         }
     }
 

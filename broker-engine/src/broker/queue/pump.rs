@@ -49,8 +49,18 @@ thread_local! {
 pub(super) struct Marks {
     /// The log says that nothing above this was handed out.
     pub(super) logged: MessageId,
+    /// Of that, what is not known to be durable: said by this entry, at this position, of messages above `sure`.
+    unsure: Option<(u64, store::Position)>,
+    sure: MessageId,
     /// The highest that was.
     pub(super) actual: MessageId,
+}
+
+impl Marks {
+    /// The log says durably that nothing above `logged` was handed out.
+    pub(super) fn settle(&mut self, logged: MessageId) {
+        (self.logged, self.sure, self.unsure) = (logged, logged, None);
+    }
 }
 
 impl Queue {
@@ -357,24 +367,32 @@ impl Queue {
 
     /// Makes sure that the log will call this message handed out before it is.
     fn state_handed_out(&self, marks: &mut Marks, id: MessageId) -> Result<(), Error> {
-        if id.0 + OUT_AHEAD / 2 <= marks.logged.0 {
-            return Ok(());
+        if id.0 + OUT_AHEAD / 2 > marks.logged.0 {
+            self.log_handed_out(marks, id)?;
         }
-        let is_late = id > marks.logged;
-        let position = self.log_handed_out(marks, id)?;
-        if is_late {
-            self.core.store.wait(position.at(self.durability()))?;
+        match marks.unsure {
+            // What came into the log behind the statement is not there without it; where an entry is missing, recovery
+            // takes all that is behind it for handed out.
+            Some((entry, position)) if id > marks.sure && id.entry() <= entry => {
+                let position = position.at(self.durability());
+                if !self.core.store.progress().covers(position) {
+                    self.core.store.wait(position)?;
+                }
+                marks.settle(marks.logged);
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
-    fn log_handed_out(&self, marks: &mut Marks, id: MessageId) -> Result<store::Position, Error> {
+    fn log_handed_out(&self, marks: &mut Marks, id: MessageId) -> Result<(), Error> {
         let ahead = MessageId(id.0.saturating_add(OUT_AHEAD));
         let mut batch = Batch::new();
         batch.handed_out(self.id, ahead);
-        let position = self.core.store.append(batch)?.position;
+        let appended = self.core.store.append(batch)?;
         marks.logged = ahead;
-        Ok(position)
+        marks.unsure = Some((appended.first.entry(), appended.position));
+        Ok(())
     }
 
     /// States ahead of time that messages to come will be handed out, so that the first ones need not wait for the log.

@@ -43,7 +43,7 @@ impl Queue {
         // What comes from now on lies above what was recovered, whatever the log was told ahead of time: after the next
         // clean stop it is not taken for handed out.
         state.is_estimated = !self.reads_recovered() && !recovered.runs.is_empty();
-        state.marks.logged = recovered.handed_out;
+        state.marks.settle(recovered.handed_out);
         state.marks.actual = recovered.handed_out.min(last);
         self.check_soon(&mut state);
     }

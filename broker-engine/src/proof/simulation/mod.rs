@@ -14,6 +14,9 @@ use self::world::World;
 use super::seeds;
 use crate::store::mutation::Mutation;
 
+/// Histories that once broke something: a message behind a torn entry came back as if it were new.
+const REMEMBERED: [u64; 1] = [15_589];
+
 /// Runs the history of a seed, and tells what was broken.
 fn simulate(seed: u64) -> Result<(), String> {
     let mut world = World::new(seed)?;
@@ -28,7 +31,7 @@ fn simulate(seed: u64) -> Result<(), String> {
 
 #[test]
 fn nothing_promised_is_broken_in_any_history() {
-    for seed in seeds(120) {
+    for seed in REMEMBERED.into_iter().chain(seeds(120)) {
         if let Err(broken) = simulate(seed) {
             panic!("seed {seed}: {broken}");
         }
