@@ -15,6 +15,7 @@ mod framing;
 mod governed;
 mod held;
 mod limits;
+mod marks;
 mod pump;
 mod recovered;
 mod redeliver;
@@ -43,7 +44,7 @@ pub(crate) use self::{
 };
 use self::{
     backlog::{Backlog, Rank},
-    pump::Marks,
+    marks::Marks,
     rotation::Rotation,
 };
 use super::{

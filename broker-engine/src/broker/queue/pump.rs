@@ -8,6 +8,7 @@
 //! - anything else (what came back, may expire, has a rank or is not in memory): `hand_out_each` takes one by one.
 
 use std::cell::Cell;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::{
     Dead, Queue, State,
     backlog::{Backlog, Front},
     held::SLICE_MAX,
+    marks::Marks,
     rotation::Rotation,
     run::{Passed, Run},
 };
@@ -36,31 +38,8 @@ use crate::{
 const ROUND_MESSAGES_MAX: usize = SLICE_MAX;
 const ROUND_BYTES_MAX: usize = 256 * 1024;
 
-/// How far ahead, in ids, the log is told what may be handed out. Each logged statement covers this many entries, so
-/// that a busy queue states it rarely; after a crash at most this many fresh messages carry the redelivered flag.
-const OUT_AHEAD: u64 = 4096 << 16;
-
 thread_local! {
     static LIST: Cell<Vec<Handed<'static>>> = const { Cell::new(Vec::new()) };
-}
-
-/// What the log knows about what was handed out.
-#[derive(Debug, Default)]
-pub(super) struct Marks {
-    /// The log says that nothing above this was handed out.
-    pub(super) logged: MessageId,
-    /// Of that, what is not known to be durable: said by this entry, at this position, of messages above `sure`.
-    unsure: Option<(u64, store::Position)>,
-    sure: MessageId,
-    /// The highest that was.
-    pub(super) actual: MessageId,
-}
-
-impl Marks {
-    /// The log says durably that nothing above `logged` was handed out.
-    pub(super) fn settle(&mut self, logged: MessageId) {
-        (self.logged, self.sure, self.unsure) = (logged, logged, None);
-    }
 }
 
 impl Queue {
@@ -130,7 +109,9 @@ impl Queue {
         let wanted = rotation.available(consumers).min(ROUND_MESSAGES_MAX);
         let mut list = lists::take(&LIST);
         let mut parts: Vec<Passed> = Vec::new();
-        let (mut bytes, mut last_logged) = (0, None);
+        let mut bytes = 0;
+        // Publishers that come together may have changed places since the log took what they brought.
+        let mut logged: Option<(MessageId, MessageId)> = None;
         let mut id = backlog.held.next_id();
         for run in self.plain_runs(backlog) {
             let mut messages = run.messages();
@@ -152,11 +133,15 @@ impl Queue {
             if count == 0 {
                 break;
             }
-            last_logged = run.log_ids().nth(count as usize - 1).or(last_logged);
+            if let Some(first) = run.logged {
+                let last = MessageId(first.0 + u64::from(count) - 1);
+                let (lowest, highest) = logged.unwrap_or((first, last));
+                logged = Some((lowest.min(first), highest.max(last)));
+            }
             parts.push(passed);
         }
-        if let Some(last) = last_logged {
-            self.state_handed_out(marks, last)?;
+        if let Some((first, last)) = logged {
+            self.state_handed_out(marks, first..=last)?;
         }
         let dealt = rotation.deal(consumers, list.len());
         rotation.hand_over(consumers, &list[..dealt]);
@@ -307,7 +292,7 @@ impl Queue {
                 Some(Front::Run(run)) => run.logged,
             };
             if let Some(id) = next_logged {
-                self.state_handed_out(&mut state.marks, id)?;
+                self.state_handed_out(&mut state.marks, id..=id)?;
             }
             let Some(mut entry) = state.backlog.pop() else {
                 return Ok(None);
@@ -365,33 +350,31 @@ impl Queue {
         stored_message(self.core.store.read(self.id, id)?)
     }
 
-    /// Makes sure that the log will call this message handed out before it is.
-    fn state_handed_out(&self, marks: &mut Marks, id: MessageId) -> Result<(), Error> {
-        if id.0 + OUT_AHEAD / 2 > marks.logged.0 {
-            self.log_handed_out(marks, id)?;
+    /// Makes sure that the log will call these messages handed out before they are.
+    fn state_handed_out(
+        &self,
+        marks: &mut Marks,
+        ids: RangeInclusive<MessageId>,
+    ) -> Result<(), Error> {
+        if let Some(up_to) = marks.due(*ids.end()) {
+            self.log_handed_out(marks, up_to)?;
         }
-        match marks.unsure {
-            // What came into the log behind the statement is not there without it; where an entry is missing, recovery
-            // takes all that is behind it for handed out.
-            Some((entry, position)) if id > marks.sure && id.entry() <= entry => {
-                let position = position.at(self.durability());
-                if !self.core.store.progress().covers(position) {
-                    self.core.store.wait(position)?;
-                }
-                marks.settle(marks.logged);
-                Ok(())
+        if let Some(position) = marks.awaited(ids) {
+            if !self.core.store.progress().covers(position) {
+                self.core.store.wait(position)?;
             }
-            Some(_) | None => Ok(()),
+            marks.reached(self.core.store.progress());
         }
+        Ok(())
     }
 
-    fn log_handed_out(&self, marks: &mut Marks, id: MessageId) -> Result<(), Error> {
-        let ahead = MessageId(id.0.saturating_add(OUT_AHEAD));
+    fn log_handed_out(&self, marks: &mut Marks, up_to: MessageId) -> Result<(), Error> {
+        marks.reached(self.core.store.progress());
         let mut batch = Batch::new();
-        batch.handed_out(self.id, ahead);
+        batch.handed_out(self.id, up_to);
         let appended = self.core.store.append(batch)?;
-        marks.logged = ahead;
-        marks.unsure = Some((appended.first.entry(), appended.position));
+        let position = appended.position.at(self.durability());
+        marks.stated(up_to, (appended.first.entry(), position));
         Ok(())
     }
 
@@ -401,7 +384,7 @@ impl Queue {
         if self.is_logged()
             && state.backlog.ready_len() == 0
             && next > state.marks.logged
-            && let Err(error) = self.log_handed_out(&mut state.marks, next)
+            && let Err(error) = self.log_handed_out(&mut state.marks, Marks::ahead_of(next))
         {
             tracing::warn!(queue = %self.name, vhost = %self.vhost, %error, "the log did not take a mark");
         }
