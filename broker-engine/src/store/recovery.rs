@@ -481,6 +481,8 @@ impl<'a> Opening<'a> {
                 Verdict::Damage => {
                     self.damaged(&described.file, described.bytes, &described.reason);
                     hole.file.set_aside();
+                    // What was durable once, deliveries of messages before it may rest on as well.
+                    self.first_missing = self.first_missing.map(|_| 0);
                 }
                 Verdict::Torn => {
                     let name = hole.file.name.as_str();

@@ -88,8 +88,8 @@ impl State {
         }
     }
 
-    /// Entries from `first` on are missing, and with them what they said of messages behind them: that these were
-    /// handed out. Queues that have such messages are taken to have handed out all they have.
+    /// Entries are missing, and with them that messages from `first` on were handed out. Queues that have such messages
+    /// are taken to have handed out all they have.
     pub(crate) fn doubt_marks(&mut self, first: MessageId) {
         for ledger in self.queues.values_mut() {
             let last = ledger.last().filter(|last| *last >= first);

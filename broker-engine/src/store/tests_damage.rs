@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Error, MessageId, Store,
+    Batch, Error, MessageId, Store,
     disk::{Disk, FaultyDisk},
     tests::{QUEUE, ack, ids_of, manual, messages_of, open, publish},
     tests_crashes::{History, content},
@@ -51,6 +51,32 @@ fn damage_in_the_middle_is_named_and_the_rest_serves() {
         assert_eq!(damage.file, wal);
         assert_eq!(store.read(QUEUE, ids[2]).unwrap(), &[2; 100][..]);
         store.close().unwrap();
+    }
+}
+
+#[test]
+fn what_a_bad_page_took_may_have_said_that_all_was_handed_out() {
+    let disk = FaultyDisk::new();
+    let (store, _) = open(&disk, manual());
+    let (first, _) = publish(&store, &[QUEUE], &[1; 100]).unwrap();
+    let mut statement = Batch::new();
+    statement.handed_out(QUEUE, first);
+    store.append(statement).unwrap();
+    let (last, _) = publish(&store, &[QUEUE], &[2; 100]).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let names = disk.list().unwrap();
+    let wal = names.iter().find(|name| name.starts_with("wal-")).unwrap();
+    let behind_first = position_of(&disk, wal, &[1; 100]) + 100;
+    for (damaged, expected) in [(false, first), (true, last)] {
+        let disk = disk.kill();
+        if damaged {
+            disk.damage(wal, behind_first + 20, |bytes| bytes[0] ^= 4);
+        }
+        let (_, recovery) = open(&disk, manual());
+        let queue = recovery.queues.iter().find(|queue| queue.id == QUEUE);
+        assert_eq!(queue.unwrap().handed_out, expected);
+        assert_eq!(recovery.damage.is_empty(), !damaged);
     }
 }
 
