@@ -50,7 +50,7 @@ impl Display for Element {
     }
 }
 
-/// XML 1.0 has no way to write most control characters: they are left out.
+/// XML 1.0 has no way to write most control characters and two noncharacters (production 2, `Char`): they are left out.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -60,6 +60,7 @@ fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\n' | '\r' | '\t' => escaped.push(c),
+            '\u{fffe}' | '\u{ffff}' => {}
             c if c.is_control() => {}
             c => escaped.push(c),
         }
@@ -75,7 +76,7 @@ mod tests {
     fn what_comes_from_outside_cannot_break_the_document() {
         let document = Element::new("a")
             .attribute("b", "\"&")
-            .text("c", "<d>\u{0}&amp;")
+            .text("c", "<d>\u{0}\u{fffe}\u{ffff}&amp;")
             .to_string();
         assert_eq!(
             document,
