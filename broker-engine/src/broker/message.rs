@@ -56,6 +56,11 @@ impl<'a> Publish<'a> {
             && is_same(self.routing_key.as_bytes(), other.routing_key.as_bytes())
     }
 
+    /// Whether it goes to the same queues and logs as the other, if routes hold.
+    pub(super) fn goes_with(&self, other: &Self) -> bool {
+        self.persistent == other.persistent && self.is_addressed_like(other)
+    }
+
     /// No less than the message takes when it is stored.
     pub(super) fn stored_len_max(&self) -> usize {
         let lengths = 2 + size_of::<u32>() + STAMP_LEN;

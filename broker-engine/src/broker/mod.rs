@@ -9,6 +9,7 @@
 mod access;
 mod alarm;
 mod bindings;
+mod by_queue;
 mod client_report;
 mod clock;
 mod commit;
@@ -59,6 +60,8 @@ mod tests_governance;
 mod tests_recovery;
 #[cfg(test)]
 mod tests_rules;
+#[cfg(test)]
+mod tests_spread;
 #[cfg(test)]
 mod tests_transactions;
 mod topic_access;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::{
     Dialect,
     access::Action,
+    by_queue::ByQueue,
     dead_letter::{self, Reason},
     deduplication::Bringer,
     error::Error,
@@ -100,6 +101,8 @@ pub struct Publisher {
     routes: RouteCache,
     /// The meters of exchanges that were published to, the latest first.
     exchanges: Vec<(Box<str>, Arc<ExchangeMeter>)>,
+    /// What is to be staged next.
+    by_queue: ByQueue,
     scratch: Staged,
 }
 
@@ -113,6 +116,7 @@ impl Publisher {
             versions,
             routes: RouteCache::default(),
             exchanges: Vec::new(),
+            by_queue: ByQueue::default(),
             scratch: Staged::default(),
         }
     }
@@ -125,27 +129,100 @@ impl Publisher {
         self.refresh();
         while outcome.accepted < messages.len() {
             if staged.is_full() {
-                if self.flush(&mut staged, &mut outcome).is_err() {
+                if self.conclude(messages, &mut staged, &mut outcome).is_err() {
                     return outcome;
                 }
                 staged.first = outcome.accepted;
             }
+            if staged.is_one_entry() {
+                let gathered = self.gather(messages, outcome.accepted);
+                outcome.accepted += gathered;
+                if gathered > 0 {
+                    continue;
+                }
+                // What goes elsewhere as well comes behind it.
+                if let Err(error) = self.bring_together(messages, &mut staged) {
+                    refuse(&mut staged, &mut outcome, error);
+                    return outcome;
+                }
+            }
             match self.take_in(messages, &mut staged, &mut outcome) {
                 Ok(count) => outcome.accepted += count,
                 Err(error) => {
-                    if self.flush(&mut staged, &mut outcome).is_ok() {
+                    if self.conclude(messages, &mut staged, &mut outcome).is_ok() {
                         outcome.error = Some(error);
                     }
                     return outcome;
                 }
             }
         }
-        if !staged.is_empty() {
-            // The outcome says what went wrong.
-            let _ = self.flush(&mut staged, &mut outcome);
-        }
+        // The outcome says what went wrong.
+        let _ = self.conclude(messages, &mut staged, &mut outcome);
         self.scratch = staged;
         outcome
+    }
+
+    /// Sees to it that the messages dealt with so far are in the log and in their queues, or refuses them.
+    fn conclude(
+        &mut self,
+        messages: &[Publish<'_>],
+        staged: &mut Staged,
+        outcome: &mut PublishOutcome,
+    ) -> Result<(), ()> {
+        if let Err(error) = self.bring_together(messages, staged) {
+            refuse(staged, outcome, error);
+            return Err(());
+        }
+        if !staged.is_empty() {
+            self.flush(staged, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Takes note of the next messages while each goes to one queue alone, and to the log. Returns how many those are.
+    fn gather(&mut self, messages: &[Publish<'_>], first: usize) -> usize {
+        self.refresh();
+        let messages = &messages[first..];
+        let mut count = 0;
+        while let Some(message) = messages.get(count)
+            && message.copies.is_empty()
+            && message.has_short_names()
+            && message.exchange == messages[0].exchange
+        {
+            let before = count.checked_sub(1).map(|before| &messages[before]);
+            if before.is_some_and(|before| message.goes_with(before)) {
+                self.by_queue.extend();
+            } else {
+                let route = self.routes.find(message.exchange, message.routing_key);
+                let Some((route, queue)) =
+                    route.and_then(|route| Some((route, route.only_logged(message.persistent)?)))
+                else {
+                    break;
+                };
+                self.by_queue.add(first + count, queue, route);
+            }
+            count += 1;
+        }
+        if count > 0 {
+            self.count(messages[0].exchange, count, 1);
+        }
+        count
+    }
+
+    /// Stages what was gathered, queue by queue.
+    fn bring_together(
+        &mut self,
+        messages: &[Publish<'_>],
+        staged: &mut Staged,
+    ) -> Result<(), Error> {
+        if self.by_queue.is_empty() {
+            return Ok(());
+        }
+        let mut by_queue = std::mem::take(&mut self.by_queue);
+        by_queue.drain(|numbers, route| {
+            let mut messages = messages[numbers].iter();
+            messages.try_for_each(|message| self.stage(staged, message, route))
+        })
     }
 
     /// Deals with the next messages that go the same way. Returns how many those are.
@@ -356,12 +433,7 @@ impl Publisher {
                     appended = Some(entry);
                 }
                 Err(error) => {
-                    let first = staged.first;
-                    outcome.accepted = first;
-                    outcome.unroutable.retain(|number| *number < first);
-                    outcome.rejected.retain(|number| *number < first);
-                    staged.unreserve();
-                    outcome.error = Some(error.into());
+                    refuse(staged, outcome, error.into());
                     return Err(());
                 }
             }
@@ -505,4 +577,14 @@ impl Publisher {
             .then(|| *staged.now_ms.get_or_insert_with(|| self.now_ms()));
         staged.add(message, route, stamp)
     }
+}
+
+/// Takes back what is staged: these messages were not accepted.
+fn refuse(staged: &mut Staged, outcome: &mut PublishOutcome, error: Error) {
+    let first = staged.first;
+    outcome.accepted = first;
+    outcome.unroutable.retain(|number| *number < first);
+    outcome.rejected.retain(|number| *number < first);
+    staged.unreserve();
+    outcome.error = Some(error);
 }

@@ -131,6 +131,14 @@ impl Route {
         self.queues.is_empty()
     }
 
+    /// The queue, if it is one alone that takes every message, and this one to the log.
+    pub(super) fn only_logged(&self, persistent: bool) -> Option<QueueId> {
+        match self.logged(persistent) {
+            [queue] if self.queues.len() == 1 && self.is_plain() => Some(*queue),
+            _ => None,
+        }
+    }
+
     /// Gives back the room that its queues kept for messages.
     pub(super) fn unreserve(&self, extent: Extent) {
         if self.may_reject {

@@ -40,6 +40,7 @@ pub(super) struct Staged {
     /// About how many bytes the messages of the call take in memory.
     expected_bytes: usize,
     expected_messages: usize,
+    is_one_entry: bool,
     /// How many messages of the call came before these.
     pub(super) first: usize,
     /// The time, if one of them may expire.
@@ -55,7 +56,14 @@ impl Staged {
         let bytes = lens.sum::<usize>() + messages.len() * Framing::PLAIN.lead();
         self.expected_bytes = bytes.min(Batch::BYTES_TARGET);
         self.expected_messages = messages.len();
+        self.is_one_entry =
+            bytes <= Batch::BYTES_TARGET && messages.len() <= MessageId::PER_ENTRY_MAX;
         self.first = 0;
+    }
+
+    /// Whether all messages of the call fit one entry of the log.
+    pub(super) fn is_one_entry(&self) -> bool {
+        self.is_one_entry
     }
 
     pub(super) fn is_empty(&self) -> bool {
