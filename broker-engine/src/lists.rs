@@ -1,4 +1,4 @@
-//! Lists that a thread needs for every batch, of things that borrow from what is gone after it: their memory stays.
+//! Lists that a thread needs for every batch, also of things that borrow from what is gone after it: their memory stays.
 
 use std::cell::Cell;
 use std::thread::LocalKey;

@@ -9,10 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::route::Route;
-use crate::{
-    lists::{self, Kept},
-    store::QueueId,
-};
+use crate::{lists, store::QueueId};
 
 thread_local! {
     static LIST: Cell<Vec<Stretch>> = const { Cell::new(Vec::new()) };
@@ -32,8 +29,6 @@ pub(super) struct ByQueue {
 }
 
 impl ByQueue {
-    const LIST: &'static Kept<Stretch> = &LIST;
-
     pub(super) fn is_empty(&self) -> bool {
         self.stretches.is_empty()
     }
@@ -41,7 +36,7 @@ impl ByQueue {
     /// Takes note of a message that goes to this queue alone.
     pub(super) fn add(&mut self, number: usize, queue: QueueId, route: &Arc<Route>) {
         if self.stretches.capacity() == 0 {
-            self.stretches = lists::take(Self::LIST);
+            self.stretches = lists::take(&LIST);
         }
         match self.stretches.last_mut() {
             Some(last) if last.numbers.end == number && Arc::ptr_eq(&last.route, route) => {
@@ -62,17 +57,17 @@ impl ByQueue {
         }
     }
 
-    /// Forgets all messages, after it told them to `stage`, queue by queue, until that fails.
-    pub(super) fn drain<E>(
-        &mut self,
+    /// Tells `stage` all messages, queue by queue, until that fails.
+    pub(super) fn stage<E>(
+        self,
         mut stage: impl FnMut(Range<usize>, &Arc<Route>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut stretches = std::mem::take(&mut self.stretches);
+        let mut stretches = self.stretches;
         stretches.sort_unstable_by_key(|stretch| (stretch.queue, stretch.numbers.start));
         let staged = stretches
             .iter()
             .try_for_each(|stretch| stage(stretch.numbers.clone(), &stretch.route));
-        lists::give(Self::LIST, stretches);
+        lists::give(&LIST, stretches);
         staged
     }
 }

@@ -134,13 +134,13 @@ impl Publisher {
                 }
                 staged.first = outcome.accepted;
             }
-            if staged.is_one_entry() {
+            if staged.fits_one_entry() {
                 let gathered = self.gather(messages, outcome.accepted);
                 outcome.accepted += gathered;
                 if gathered > 0 {
                     continue;
                 }
-                // What goes elsewhere as well comes behind it.
+                // The next one takes a way of its own, and comes behind what was gathered.
                 if let Err(error) = self.bring_together(messages, &mut staged) {
                     refuse(&mut staged, &mut outcome, error);
                     return outcome;
@@ -218,8 +218,7 @@ impl Publisher {
         if self.by_queue.is_empty() {
             return Ok(());
         }
-        let mut by_queue = std::mem::take(&mut self.by_queue);
-        by_queue.drain(|numbers, route| {
+        std::mem::take(&mut self.by_queue).stage(|numbers, route| {
             let mut messages = messages[numbers].iter();
             messages.try_for_each(|message| self.stage(staged, message, route))
         })
@@ -253,9 +252,8 @@ impl Publisher {
             return Ok(1);
         }
         let alike = self.alike(&messages[number..], &route);
-        if message.mandatory && !route.is_empty() && self.is_answer(message) {
-            outcome.unroutable.extend(number..number + alike.len());
-        }
+        let is_answer = message.mandatory && !route.is_empty() && self.is_answer(message);
+        let mut taken = alike.len();
         if route.is_empty() {
             for (number, message) in (number..).zip(alike) {
                 outcome.reached_none(number, message.mandatory);
@@ -265,14 +263,17 @@ impl Publisher {
         } else {
             for (count, message) in alike.iter().enumerate() {
                 if staged.is_full() {
-                    self.count(message.exchange, count, route.queues().len());
-                    return Ok(count);
+                    taken = count;
+                    break;
                 }
                 self.stage(staged, message, &route)?;
             }
         }
-        self.count(message.exchange, alike.len(), route.queues().len());
-        Ok(alike.len())
+        if is_answer {
+            outcome.unroutable.extend(number..number + taken);
+        }
+        self.count(message.exchange, taken, route.queues().len());
+        Ok(taken)
     }
 
     /// Counts messages of one exchange, each of which went to so many queues.

@@ -40,7 +40,7 @@ pub(super) struct Staged {
     /// About how many bytes the messages of the call take in memory.
     expected_bytes: usize,
     expected_messages: usize,
-    is_one_entry: bool,
+    fits_one_entry: bool,
     /// How many messages of the call came before these.
     pub(super) first: usize,
     /// The time, if one of them may expire.
@@ -56,14 +56,15 @@ impl Staged {
         let bytes = lens.sum::<usize>() + messages.len() * Framing::PLAIN.lead();
         self.expected_bytes = bytes.min(Batch::BYTES_TARGET);
         self.expected_messages = messages.len();
-        self.is_one_entry =
+        self.fits_one_entry =
             bytes <= Batch::BYTES_TARGET && messages.len() <= MessageId::PER_ENTRY_MAX;
         self.first = 0;
     }
 
-    /// Whether all messages of the call fit one entry of the log.
-    pub(super) fn is_one_entry(&self) -> bool {
-        self.is_one_entry
+    /// Whether all messages of the call may stand in one entry of the log, about as long as one should be: so they may
+    /// be gathered without looking how many they are.
+    pub(super) fn fits_one_entry(&self) -> bool {
+        self.fits_one_entry
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -168,8 +169,9 @@ impl Staged {
 
     /// Forgets the messages, and gives back the room that queues kept for them.
     pub(super) fn unreserve(&mut self) {
+        self.batch = Batch::new();
         self.unlogged = Vec::new();
-        self.durability = None;
+        (self.now_ms, self.durability) = (None, None);
         for stretch in self.stretches.drain(..) {
             stretch.route.unreserve(stretch.extent);
         }

@@ -8,15 +8,16 @@ use super::{
 };
 use crate::store::disk::FaultyDisk;
 
-/// Queues, by how a message gets there: "both" is an exchange to the first two.
-const QUEUES: [&str; 4] = ["a", "b", "c", "full"];
+/// The queues. The log keeps transient messages of the quorum queue too; the last one refuses what is too many.
+const QUEUES: [&str; 5] = ["a", "b", "c", "quorum", "full"];
 
 /// What a message is sent to, and the queues that keep it.
-fn ways() -> [(&'static str, &'static str, &'static [&'static str]); 6] {
+fn ways() -> [(&'static str, &'static str, &'static [&'static str]); 7] {
     [
         ("", "a", &["a"]),
         ("", "b", &["b"]),
         ("", "c", &["c"]),
+        ("", "quorum", &["quorum"]),
         ("amq.fanout", "", &["a", "b"]),
         ("amq.direct", "other-key-of-a", &["a"]),
         ("", "full", &["full"]),
@@ -28,6 +29,7 @@ fn node(disk: &FaultyDisk) -> Node {
     for queue in ["a", "b", "c"] {
         node.declare(queue, &[]);
     }
+    node.declare("quorum", &[("x-queue-type", text("quorum"))]);
     let full = [
         ("x-max-length", Value::I32(5)),
         ("x-overflow", text("reject-publish")),
@@ -61,7 +63,7 @@ fn each_queue_has_its_messages_in_the_order_of_publishing_whatever_else_the_batc
             let mut way = ways()[0];
             for text in &texts {
                 if random.u8(..3) > 0 {
-                    way = ways()[random.usize(..6)];
+                    way = ways()[random.usize(..7)];
                 }
                 let (exchange, key, queues) = way;
                 let is_persistent = random.u8(..6) > 0;
@@ -75,7 +77,7 @@ fn each_queue_has_its_messages_in_the_order_of_publishing_whatever_else_the_batc
                 rejected += usize::from(is_rejected);
                 for queue in queues.iter().filter(|_| !is_rejected) {
                     expected.entry(queue).or_default().push(text.clone());
-                    if is_persistent {
+                    if is_persistent || *queue == "quorum" {
                         persistent.entry(queue).or_default().push(text.clone());
                     }
                 }
@@ -98,6 +100,30 @@ fn each_queue_has_its_messages_in_the_order_of_publishing_whatever_else_the_batc
         assert_eq!(have(&node), expected, "seed {seed}");
         let after = Node::open_with(&killed, 0, Durability::Write);
         assert_eq!(have(&after), persistent, "seed {seed}, after a kill");
+    }
+}
+
+#[test]
+fn a_batch_of_several_entries_keeps_its_order_too() {
+    let node = node(&FaultyDisk::new());
+    let body = |n: u8| char::from(b'0' + n).to_string().repeat(300 << 10);
+    let bodies_sent: Vec<String> = (0..8).map(body).collect();
+    let queues = ["a", "b", "b", "a", "c", "a", "b", "c"];
+    let messages: Vec<_> = queues
+        .iter()
+        .zip(&bodies_sent)
+        .map(|(queue, body)| publish(queue, body, b"{}"))
+        .collect();
+    let outcome = node
+        .session
+        .publisher(|_| Table::default())
+        .publish(&messages);
+    assert_eq!(outcome.accepted, messages.len());
+    node.wait(outcome.durable);
+    for (queue, expected) in [("a", "035"), ("b", "126"), ("c", "47")] {
+        let queue = node.session.readable_queue(queue).unwrap();
+        let firsts: String = bodies(&queue).iter().map(|body| &body[..1]).collect();
+        assert_eq!(firsts, expected);
     }
 }
 

@@ -24,8 +24,8 @@ use super::{
 const OWN_SEGMENT_BYTES_MIN: u64 = 1 << 20;
 /// A segment is ended when it is this long.
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
-/// How many used log files are kept for reuse: what a roll frees, and what is used while it goes on. A new file costs its
-/// blocks, and its first pages.
+/// How many used log files are kept for reuse: a roll frees about six, and a new file costs its blocks and its first
+/// pages.
 const SPARES_MAX: usize = 8;
 /// What must stay free on a full volume beyond a roll's messages and manifests, in bytes.
 pub(super) const ROLL_BYTES_SPARE: u64 = 4096;
