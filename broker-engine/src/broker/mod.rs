@@ -9,7 +9,6 @@
 mod access;
 mod alarm;
 mod bindings;
-mod by_queue;
 mod client_report;
 mod clock;
 mod commit;

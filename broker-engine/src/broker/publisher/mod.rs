@@ -1,28 +1,30 @@
-//! Publishing: route a batch, write it to the log once, put it in the queues.
+//! Publishing: route a batch, write it to the log once, put it in the queues. Where a message goes is in `way`, who takes
+//! it there in `acceptance`.
 //!
 //! Invariant: whatever a queue holds with a log id is in the log, in the same order for messages of one publisher.
 
+mod acceptance;
+mod by_queue;
+mod way;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
+pub use way::Way;
+
+use by_queue::ByQueue;
 
 use super::{
-    Dialect,
-    access::Action,
-    by_queue::ByQueue,
-    dead_letter::{self, Reason},
+    dead_letter,
     deduplication::Bringer,
     error::Error,
-    exchange::Reading,
-    message::{Message, Parts, Publish},
-    queue::{Admission, Dead, Entry, Extent, Overflow, Queue, Run},
-    route::{Route, SeenBefore},
+    message::Publish,
+    queue::{Queue, Run},
+    route::Route,
     route_cache::RouteCache,
     session::Session,
     staged::{Staged, pack_all, too_long},
     stats::{ExchangeMeter, OfExchange},
     value::Table,
-    vhost::REPLIES_PREFIX,
 };
 use crate::store::{Appended, Durability, Position};
 
@@ -51,45 +53,13 @@ pub struct PublishOutcome {
 
 impl PublishOutcome {
     /// A message reached no queue, and nobody refused it.
-    pub(super) fn reached_none(&mut self, number: usize, mandatory: bool) {
+    pub(in crate::broker) fn reached_none(&mut self, number: usize, mandatory: bool) {
         if mandatory {
             self.unroutable.push(number);
         } else {
             self.dropped += 1;
         }
     }
-}
-
-/// Who of those on a message's way takes it.
-pub(super) struct Accepting {
-    pub(super) route: Arc<Route>,
-    /// Those that are full.
-    refusing: Vec<Arc<Queue>>,
-    /// Whether the same message is on its way from somebody else, and may be refused there.
-    is_undecided: bool,
-}
-
-impl Accepting {
-    /// Whether the publisher must be told that the message did not get everywhere.
-    pub(super) fn is_refused(&self) -> bool {
-        self.is_undecided || !self.refusing.is_empty()
-    }
-
-    /// Gives back the room that those who take it keep for the message.
-    pub(super) fn unreserve(&self, message: &Publish<'_>) {
-        let mut extent = Extent::default();
-        extent.add(0, message.body.len());
-        self.route.unreserve(extent);
-    }
-}
-
-/// The way that was found for a message when it was published, to be taken later.
-#[derive(Debug)]
-pub struct Way {
-    /// None through the default exchange: what it leads to is whatever queue bears the name then.
-    route: Option<Arc<Route>>,
-    /// What tells whether anything changed since.
-    versions: (u64, u64),
 }
 
 /// The publishing side of a channel, with the routes it used.
@@ -107,7 +77,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(session: Session, read_headers: ReadHeaders) -> Self {
+    pub(in crate::broker) fn new(session: Session, read_headers: ReadHeaders) -> Self {
         let versions = (0, 0);
         Self {
             bringer: session.core().next_bringer(),
@@ -277,7 +247,7 @@ impl Publisher {
     }
 
     /// Counts messages of one exchange, each of which went to so many queues.
-    pub(super) fn count(&mut self, exchange: &str, messages: usize, queues: usize) {
+    pub(in crate::broker) fn count(&mut self, exchange: &str, messages: usize, queues: usize) {
         let known = self
             .exchanges
             .iter()
@@ -298,53 +268,6 @@ impl Publisher {
         if queues > 0 {
             meter.add_shared(OfExchange::Out, (messages * queues) as u64);
         }
-    }
-
-    /// Whether a message goes to a client that waits for an answer: RabbitMQ does not count that as a queue, and returns
-    /// such a message if it is mandatory although it arrives.
-    fn is_answer(&self, message: &Publish<'_>) -> bool {
-        let is_asked_for = message.exchange.is_empty() && message.copies.is_empty();
-        is_asked_for
-            && message.routing_key.starts_with(REPLIES_PREFIX)
-            && self.session.core().dialect != Dialect::LavinMq
-    }
-
-    /// The messages, from the first, that take this route and go to the log of the same queues.
-    fn alike<'m, 'a>(
-        &mut self,
-        messages: &'m [Publish<'a>],
-        route: &Arc<Route>,
-    ) -> &'m [Publish<'a>] {
-        let first = &messages[0];
-        if messages.len() == 1 {
-            return messages;
-        }
-        let is_cached = first.copies.is_empty()
-            && self
-                .routes
-                .find(first.exchange, first.routing_key)
-                .is_some_and(|cached| Arc::ptr_eq(cached, route));
-        let mut count = 1;
-        while let Some(message) = messages.get(count) {
-            let before = &messages[count - 1];
-            let is_same_way = |route: &Route| {
-                message.persistent == before.persistent
-                    || route.logged(message.persistent) == route.logged(before.persistent)
-            };
-            let is_alike = message.copies.is_empty()
-                && before.copies.is_empty()
-                && is_same_way(route)
-                && (is_cached && message.is_addressed_like(before)
-                    || message.exchange == before.exchange
-                        && self
-                            .route(message)
-                            .is_ok_and(|other| Arc::ptr_eq(&other, route)));
-            if !is_alike {
-                break;
-            }
-            count += 1;
-        }
-        &messages[..count]
     }
 
     /// Puts messages that no log needs in their queues. Consumers that keep up get them as they came in; only what is
@@ -381,43 +304,13 @@ impl Publisher {
         self.session.core().clock.now_ms()
     }
 
-    /// Whether a consumer could take a message now, of any queue that it goes to.
-    pub fn is_awaited(&mut self, message: &Publish<'_>) -> Result<bool, Error> {
-        let route = self.route(message)?;
-        Ok(route.queues().iter().any(|queue| queue.is_awaited()))
-    }
-
-    /// Finds the way of a message that is published later. Its exchange is there and may be written to; whatever becomes
-    /// of that meanwhile, the message goes where its way led, as far as those queues are still there.
-    pub fn find_way(&mut self, message: &Publish<'_>) -> Result<Way, Error> {
-        let route = self.route(message)?;
-        Ok(Way {
-            route: (!message.exchange.is_empty()).then_some(route),
-            versions: self.versions,
-        })
-    }
-
-    /// Where the way of a message leads now.
-    pub(super) fn route_of(
-        &mut self,
-        way: Way,
-        message: &Publish<'_>,
-    ) -> Result<Arc<Route>, Error> {
-        self.refresh();
-        match way.route {
-            None => self.route(message),
-            Some(route) if way.versions == self.versions => Ok(route),
-            Some(route) => Ok(Arc::new(route.renewed())),
-        }
-    }
-
-    pub(super) fn session(&self) -> &Session {
+    pub(in crate::broker) fn session(&self) -> &Session {
         &self.session
     }
 
     /// Writes what is staged to the log and puts it in the queues, or refuses all of it. Returns the log's entry, if
     /// there was something for it.
-    pub(super) fn flush(
+    pub(in crate::broker) fn flush(
         &self,
         staged: &mut Staged,
         outcome: &mut PublishOutcome,
@@ -446,129 +339,8 @@ impl Publisher {
         Ok(appended)
     }
 
-    /// Forgets the routes when any may have changed.
-    fn refresh(&mut self) {
-        let versions = self.session.versions();
-        if versions != self.versions {
-            self.versions = versions;
-            self.routes = RouteCache::default();
-            self.exchanges.clear();
-        }
-    }
-
-    /// Where a message goes, from the cache while nothing changed.
-    pub(super) fn route(&mut self, message: &Publish<'_>) -> Result<Arc<Route>, Error> {
-        self.refresh();
-        if !message.copies.is_empty() {
-            return self.route_copies(message);
-        }
-        if let Some(route) = self.routes.find(message.exchange, message.routing_key) {
-            return Ok(Arc::clone(route));
-        }
-        self.session.check_publish(message.exchange)?;
-        let read_headers = self.read_headers;
-        let headers = || read_headers(message.properties);
-        let envelope = &*self.session.core().envelope;
-        let reading = Reading::new(envelope, message.properties, &headers);
-        let keys = [message.routing_key];
-        let vhost = self.session.vhost();
-        let found = vhost.route(message.exchange, &keys, &reading, self.bringer)?;
-        self.check_topics(message.exchange, keys)?;
-        let (holds, route) = (found.holds, found.into_route());
-        if !holds {
-            return Ok(Arc::new(route));
-        }
-        let routes = &mut self.routes;
-        Ok(routes.insert(message.exchange, message.routing_key, route))
-    }
-
-    /// Where a message goes that names further keys; too rare to remember.
-    fn route_copies(&self, message: &Publish<'_>) -> Result<Arc<Route>, Error> {
-        self.session.check_publish(message.exchange)?;
-        let read_headers = self.read_headers;
-        let headers = || read_headers(message.properties);
-        let envelope = &*self.session.core().envelope;
-        let reading = Reading::new(envelope, message.properties, &headers);
-        let copies = message.copies.iter().map(String::as_str);
-        let keys: Vec<&str> = std::iter::once(message.routing_key).chain(copies).collect();
-        let vhost = self.session.vhost();
-        let found = vhost.route(message.exchange, &keys, &reading, self.bringer)?;
-        self.check_topics(message.exchange, keys)?;
-        Ok(Arc::new(found.into_route()))
-    }
-
-    /// Whether the user may publish with these keys. Asked only for routes that are not remembered.
-    fn check_topics<'k>(
-        &self,
-        exchange: &str,
-        keys: impl IntoIterator<Item = &'k str>,
-    ) -> Result<(), Error> {
-        self.session.check_topics(Action::Write, exchange, keys)
-    }
-
-    /// The route without the queues that are full and refuse, or that had the message before.
-    pub(super) fn accepting(
-        &self,
-        message: &Publish<'_>,
-        route: Arc<Route>,
-        outcome: &mut PublishOutcome,
-    ) -> Accepting {
-        if route.is_plain() {
-            return Accepting {
-                route,
-                refusing: Vec::new(),
-                is_undecided: false,
-            };
-        }
-        let (mut taking, mut refusing) = (Vec::new(), Vec::new());
-        let mut seen = SeenBefore::default();
-        for queue in route.queues() {
-            match queue.admit(message.properties, message.body.len(), self.bringer) {
-                Admission::Taken(note) => {
-                    seen.notes.extend(note);
-                    taking.push(Arc::clone(queue));
-                }
-                Admission::Duplicate(position) => {
-                    seen.position = Position::of_both(seen.position, position);
-                }
-                Admission::Undecided => seen.is_undecided = true,
-                Admission::Refused => refusing.push(Arc::clone(queue)),
-            }
-        }
-        if let Some(exchange) = route.into_seen() {
-            seen.position = Position::of_both(seen.position, exchange.position);
-            seen.is_undecided |= exchange.is_undecided;
-            // Whoever is told no may try again: the exchange must not take that for a repetition.
-            if refusing.is_empty() && !seen.is_undecided {
-                seen.notes.extend(exchange.notes);
-            }
-        }
-        outcome.durable = Position::of_both(outcome.durable, seen.position);
-        let is_undecided = seen.is_undecided;
-        let seen = (!seen.notes.is_empty()).then(|| Box::new(seen));
-        Accepting {
-            route: Arc::new(Route::new(taking).of_one(seen)),
-            refusing,
-            is_undecided,
-        }
-    }
-
-    /// What a queue refuses may go where its dead messages go.
-    fn bury_refused(&self, message: &Publish<'_>, refusing: &[Arc<Queue>]) {
-        for queue in refusing {
-            if queue.rules().overflow == Overflow::RejectAndBury
-                && let Some(parts) = Parts::new(message, None)
-            {
-                let bytes = Bytes::from(parts.of(message).concat());
-                let entry = Entry::of(Message::from_parts(bytes));
-                let reason = Reason::MaxLength;
-                dead_letter::bury(self.session.vhost(), queue, vec![Dead { entry, reason }]);
-            }
-        }
-    }
-
     /// Copies a message to where its queues will share it.
-    pub(super) fn stage(
+    pub(in crate::broker) fn stage(
         &self,
         staged: &mut Staged,
         message: &Publish<'_>,

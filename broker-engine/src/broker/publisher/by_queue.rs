@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::route::Route;
+use super::super::route::Route;
 use crate::{lists, store::QueueId};
 
 thread_local! {
