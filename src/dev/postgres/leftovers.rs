@@ -142,8 +142,9 @@ mod tests {
     #[tokio::test]
     async fn a_process_in_the_cluster_is_stopped() {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = tokio::process::Command::new("sleep")
-            .arg("600")
+        // As the postmaster, which has handlers of its own: whoever runs the tests may ignore these signals.
+        let mut child = tokio::process::Command::new("env")
+            .args(["--default-signal=INT,QUIT", "sleep", "600"])
             .current_dir(dir.path())
             .kill_on_drop(true)
             .spawn()
