@@ -111,8 +111,8 @@ impl Publisher {
                     continue;
                 }
                 // The next one takes a way of its own, and comes behind what was gathered.
-                if let Err(error) = self.bring_together(messages, &mut staged) {
-                    refuse(&mut staged, &mut outcome, error);
+                let together = self.bring_together(messages, &mut staged, &mut outcome);
+                if together.is_err() {
                     return outcome;
                 }
             }
@@ -139,10 +139,7 @@ impl Publisher {
         staged: &mut Staged,
         outcome: &mut PublishOutcome,
     ) -> Result<(), ()> {
-        if let Err(error) = self.bring_together(messages, staged) {
-            refuse(staged, outcome, error);
-            return Err(());
-        }
+        self.bring_together(messages, staged, outcome)?;
         if !staged.is_empty() {
             self.flush(staged, outcome)?;
         }
@@ -151,7 +148,6 @@ impl Publisher {
 
     /// Takes note of the next messages while each goes to one queue alone, and to the log. Returns how many those are.
     fn gather(&mut self, messages: &[Publish<'_>], first: usize) -> usize {
-        self.refresh();
         let messages = &messages[first..];
         let mut count = 0;
         while let Some(message) = messages.get(count)
@@ -179,19 +175,21 @@ impl Publisher {
         count
     }
 
-    /// Stages what was gathered, queue by queue.
+    /// Stages what was gathered, queue by queue, or refuses it with all that is staged.
     fn bring_together(
         &mut self,
         messages: &[Publish<'_>],
         staged: &mut Staged,
-    ) -> Result<(), Error> {
+        outcome: &mut PublishOutcome,
+    ) -> Result<(), ()> {
         if self.by_queue.is_empty() {
             return Ok(());
         }
-        std::mem::take(&mut self.by_queue).stage(|numbers, route| {
+        let together = std::mem::take(&mut self.by_queue).stage(|numbers, route| {
             let mut messages = messages[numbers].iter();
             messages.try_for_each(|message| self.stage(staged, message, route))
-        })
+        });
+        together.map_err(|error| refuse(staged, outcome, error))
     }
 
     /// Deals with the next messages that go the same way. Returns how many those are.
